@@ -1,0 +1,317 @@
+"""The settings: one frozen tree, read from ``repod.toml``, every fault listed at once.
+
+``config/repod.toml`` shows each key with its default and unit; a test holds the two together.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from repod.errors import Misconfigured
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_YEAR = 366 * 86400  # far below what a thread can wait for
+_FINGERPRINT = re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}")
+_ADDRESS = re.compile(r".+:[0-9]{1,5}")
+# Values of key that name something else than a file.
+_NO_FILE = re.compile(r"(gpg|command|credential|aws-kms):|[a-z0-9+]+://")
+# Where pydantic speaks of Python and not of TOML.
+_EXPECTED = {
+    "sequence_str": 'expected a list such as ["one", "two"]',
+    "is_instance_of": "expected a list, as [[...]] tables or values in brackets",
+    "model_type": "expected a table of settings",
+}
+
+
+def seconds(value: object) -> object:
+    """``"3d"``, ``"90s"``, ``"500ms"`` or a number of seconds, as seconds."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|[smhdw])", value)
+    if match is None:
+        msg = f"expected a duration such as '500ms', '30s', '10m', '3d', found {value!r}"
+        raise ValueError(msg)
+    number = float(match[1])
+    return number / 1000 if match[2] == "ms" else number * _UNITS[match[2]]
+
+
+def size(value: object) -> object:
+    """``"2GiB"`` or a number of bytes, as bytes."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"([0-9]+)\s*(|KiB|MiB|GiB|TiB)", value)
+    if match is None:
+        msg = f"expected a size such as '512MiB' or '2GiB', found {value!r}"
+        raise ValueError(msg)
+    return int(match[1]) * _SIZES[match[2]]
+
+
+def fingerprint(value: str) -> str:
+    """A full OpenPGP fingerprint in upper case without spaces."""
+    text = value.replace(" ", "").upper()
+    if not _FINGERPRINT.fullmatch(text):
+        msg = f"expected a full fingerprint (40 hexadecimal digits), found {value!r}; short ids can be forged"
+        raise ValueError(msg)
+    return text
+
+
+def _address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value) or int(value.rpartition(":")[2]) >= 1 << 16:
+        msg = f"expected HOST:PORT, found {value!r}"
+        raise ValueError(msg)
+    return value
+
+
+def _key(value: str) -> str:
+    if value.startswith("gpg:"):
+        return "gpg:" + fingerprint(value.removeprefix("gpg:"))
+    if value.startswith("aws-kms:"):
+        msg = "aws-kms: keys are not supported by this version; use a key file, gpg: or command:"
+        raise ValueError(msg)
+    return value
+
+
+def _local_place(value: str) -> str:
+    if not value:
+        msg = "expected a directory, found an empty text"
+        raise ValueError(msg)
+    if "://" in value:
+        msg = f"expected a directory, found {value!r}; this version keeps everything in directories"
+        raise ValueError(msg)
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=0, le=_YEAR)]
+Bytes = Annotated[int, BeforeValidator(size), Field(ge=0)]
+Fingerprint = Annotated[str, AfterValidator(fingerprint)]
+Place = Annotated[str, AfterValidator(_local_place)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Http(_Section):
+    """``[http]``: the one listener for repositories, metrics and health."""
+
+    listen: Annotated[str, AfterValidator(_address)] = "127.0.0.1:8470"
+
+    @property
+    def host(self) -> str:
+        """The address part; brackets of an IPv6 address are taken off."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port part; 0 lets the kernel choose."""
+        return int(self.listen.rpartition(":")[2])
+
+    def at(self, port: int) -> "Http":
+        """The same with the port that the kernel chose."""
+        return Http(listen=f"{self.listen.rpartition(':')[0]}:{port}")
+
+
+class Log(_Section):
+    """``[log]``: ``auto`` is text on a terminal and JSON elsewhere."""
+
+    format: Literal["auto", "text", "json"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Signing(_Section):
+    """``[signing]``: the key that signs packages and indexes."""
+
+    key: Annotated[str, AfterValidator(_key)]
+    passphrase_file: str = ""
+    gnupghome: str = ""
+    public_key: str = ""
+    timeout: Seconds = 30.0
+
+
+class Workers(_Section):
+    """``[workers]``: the processes that read packages. ``count`` 0 means one per core."""
+
+    count: Annotated[int, Field(ge=0, le=256)] = 0
+    timeout: Seconds = 120.0
+    memory: Bytes = 2 << 30
+
+
+class Watch(_Section):
+    """``[inbox]``: how inbox directories are looked at."""
+
+    watch: Literal["auto", "poll"] = "auto"
+    scan_interval: Annotated[Seconds, Field(ge=0.05)] = 5.0
+    settle: Seconds = 2.0
+    incomplete_after: Seconds = 600.0
+
+
+class Acceptance(_Section):
+    """``[repository.acceptance]``: which packages are let in."""
+
+    names: Sequence[str] = ("*",)
+    signed_by: Sequence[Fingerprint] = ()
+    keys: str = ""
+    max_size: Bytes = 2 << 30
+    file_digest: Literal["any", "sha256"] = "any"
+    payload_digest: Literal["any", "sha256"] = "sha256"
+
+
+class Repository(_Section):
+    """``[[repository]]``: one repository, its inbox and its policy."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+    inbox: Place
+    store: Place
+    url: str = ""
+    arches: Annotated[Sequence[str], Field(min_length=1)] = ("x86_64", "noarch")
+    duplicates: Literal["reject", "replace"] = "reject"
+    changelogs: Annotated[int, Field(ge=0)] = 10
+    acceptance: Acceptance = Acceptance()
+
+
+class Settings(_Section):
+    """``repod.toml`` as a whole. Relative places are relative to the file."""
+
+    state_dir: Place = "/var/lib/repod"
+    http: Http = Http()
+    log: Log = Log()
+    signing: Signing
+    workers: Workers = Workers()
+    inbox: Watch = Watch()
+    repository: Annotated[Sequence[Repository], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Settings":
+        faults = list(_overlaps(self))
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def named(self, name: str) -> Repository:
+        """The repository of that name; ``Misconfigured`` lists those there are."""
+        for repository in self.repository:
+            if repository.name == name:
+                return repository
+        names = ", ".join(repository.name for repository in self.repository)
+        msg = f"repository {name!r} is not in the settings; there are: {names}"
+        raise Misconfigured(msg)
+
+
+def rejected_dir(inbox: str) -> Path:
+    """Where refused arrivals of an inbox directory go: ``rejected`` beside it."""
+    return Path(inbox).parent / "rejected"
+
+
+def _overlaps(settings: Settings) -> Iterator[str]:
+    names = [repository.name for repository in settings.repository]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"repository.name: {name!r} is given to {names.count(name)} repositories; expected one each"
+    places = [("state_dir", _plain(settings.state_dir))]
+    for repository in settings.repository:
+        places.append((f"inbox of {repository.name}", _plain(repository.inbox)))
+        places.append((f"store of {repository.name}", _plain(repository.store)))
+    for what, place in places:
+        for other, outer in places:
+            if what != other and place.is_relative_to(outer):
+                yield f"repository: the {what} ({place}) lies in the {other} ({outer}); give each its own place"
+    for repository in settings.repository:
+        rejected = _plain(rejected_dir(repository.inbox))
+        for what, place in places:
+            if rejected.is_relative_to(place) or place.is_relative_to(rejected):
+                yield f"repository: the {what} ({place}) overlaps {rejected}, where rejected packages go; move one"
+
+
+def _plain(place: str | Path) -> Path:
+    """``place`` without ``..`` parts, to compare it with others."""
+    return Path(os.path.normpath(place))
+
+
+def parse(text: str, base: Path, source: str = "repod.toml") -> Settings:
+    """Settings from TOML text; relative places are joined to ``base``.
+
+    Raises ``Misconfigured`` with one line per fault, each naming the key, what was
+    expected and what was found.
+    """
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{source}: not TOML: {error}"
+        raise Misconfigured(msg) from error
+    try:
+        return Settings.model_validate(_join(tree, base))
+    except ValidationError as error:
+        raise Misconfigured(*_lines(error, tree, source)) from error
+
+
+def load(path: Path) -> Settings:
+    """Settings from a file; ``Misconfigured`` if it cannot be read or holds faults."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"settings file {path} cannot be read ({error}); write one with: repod init DIR"
+        raise Misconfigured(msg) from error
+    return parse(text, path.absolute().parent, str(path))
+
+
+def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
+    def place(value: object) -> object:
+        return str(base / value) if isinstance(value, str) and value and not _NO_FILE.match(value) else value
+
+    def joined(table: object, keys: Sequence[str]) -> object:
+        if not isinstance(table, dict):
+            return table
+        return {key: place(value) if key in keys else value for key, value in table.items()}
+
+    tree = dict(tree)
+    if "state_dir" in tree:
+        tree["state_dir"] = place(tree["state_dir"])
+    if "signing" in tree:
+        tree["signing"] = joined(tree["signing"], ("key", "passphrase_file", "gnupghome", "public_key"))
+    if isinstance(tree.get("repository"), list):
+        tree["repository"] = [_joined_repository(table, joined) for table in tree["repository"]]
+    return tree
+
+
+def _joined_repository(table: object, joined: Callable[[object, Sequence[str]], object]) -> object:
+    table = joined(table, ("inbox", "store"))
+    if isinstance(table, dict) and "acceptance" in table:
+        table = table | {"acceptance": joined(table["acceptance"], ("keys",))}
+    return table
+
+
+def _lines(error: ValidationError, tree: dict[str, Any], source: str) -> Iterator[str]:
+    for fault in error.errors():
+        place = _where(fault["loc"], tree)
+        text = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "missing":
+            text = "is required and missing"
+        elif fault["type"] == "extra_forbidden":
+            text = "is not a setting of repod; see config/repod.toml for those there are"
+        elif fault["type"] != "value_error":
+            text = _EXPECTED.get(fault["type"], f"{text[0].lower()}{text[1:]}") + f", found {fault['input']!r}"
+        for line in text.splitlines():
+            yield f"{source}: {place}: {line}" if place else f"{source}: {line}"
+
+
+def _where(place: Sequence[int | str], tree: dict[str, Any]) -> str:
+    """A key as a person finds it: a repository by its name where it has one, else by its number from 1."""
+    if len(place) > 1 and place[0] == "repository" and isinstance(place[1], int):
+        table = tree["repository"][place[1]]
+        name = table.get("name") if isinstance(table, dict) else None
+        first = f"repository {name!r}" if isinstance(name, str) else f"repository number {place[1] + 1}"
+        place = (first, *place[2:])
+    return ".".join(str(part) for part in place)

@@ -1,0 +1,227 @@
+"""The doors between what repod decides and the world: one small Protocol each.
+
+Use cases take these as arguments; the adapters behind them live in ``store/``, ``inbox/``,
+``signing/``, ``rpmfile`` and ``repodata/``.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import NewType, Protocol
+
+from repod.errors import RepodError
+from repod.generation import Document, Generation
+from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath
+
+Clock = Callable[[], float]
+"""Seconds since 1970 (UTC)."""
+
+Version = NewType("Version", str)
+"""Opaque token of one state of an object; comes from ``Store.read`` or ``Store.write``."""
+
+
+class Expect(Enum):
+    """What ``Store.write`` demands of the present state, where it is not a ``Version``."""
+
+    ABSENT = "absent"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """A small object's bytes with the version they belong to."""
+
+    data: bytes
+    version: Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One object of a listing. ``modified`` is seconds since 1970."""
+
+    path: StorePath
+    size: int
+    modified: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """``length`` bytes from ``offset`` of an object that the same store already holds."""
+
+    path: StorePath
+    offset: int
+    length: int
+
+
+Part = bytes | Extent | Path
+"""A piece of an object to be added: bytes, a range of a stored object, or a whole local file."""
+
+
+class Store(Protocol):
+    """Where a repository lies: whole objects under paths, like an object store.
+
+    Every method may raise ``Unavailable`` (nothing changed) and, where it writes,
+    ``OutcomeUnknown``. A reader never sees a part of an object.
+    """
+
+    def read(self, path: StorePath) -> Blob:
+        """The object's bytes; ``NotFound`` only where it certainly does not exist."""
+
+    def stream(self, path: StorePath, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The object's bytes from ``offset`` on, in pieces; ``NotFound`` as in ``read``."""
+
+    def write(self, path: StorePath, data: bytes, expect: Version | Expect) -> Version:
+        """Replace or create a small object, durably, if its state is the expected one.
+
+        Raises ``Conflict`` where it is not. Of any number of writers that expect the same
+        state, exactly one succeeds.
+        """
+
+    def add(self, path: StorePath, parts: Sequence[Part], checksum: Sha256) -> None:
+        """Create an immutable object from ``parts``, durably.
+
+        The stored bytes are read back and must have ``checksum``, else ``Corrupt`` and
+        nothing is visible. An object with the same bytes already there is success; one
+        with other bytes is ``Conflict``.
+        """
+
+    def list(self, prefix: str) -> Iterable[Stored]:
+        """All objects whose path starts with ``prefix``, in any order; never temporary ones."""
+
+    def remove(self, path: StorePath) -> None:
+        """Remove an object; one that is not there is success."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One package seen in an inbox.
+
+    ``name`` is the path below the inbox as it was uploaded, raw. ``mark`` tells one state
+    of the file from any other; only the inbox that made it reads it. ``age`` is seconds
+    since the file last changed. ``waiting`` says why the file is not ready to be taken,
+    and is empty where it is ready. ``fault`` is set where it must be refused unread.
+    """
+
+    name: str
+    size: int
+    mark: str
+    age: float
+    waiting: str = ""
+    fault: Fault | None = None
+
+
+class Inbox(Protocol):
+    """Where packages come in."""
+
+    def scan(self) -> Sequence[Arrival]:
+        """Everything that waits now. Raises ``Unavailable`` rather than show less than there is."""
+
+    def take(self, arrival: Arrival, target: Path) -> Sha256:
+        """Copy the arrival's bytes to ``target`` (a new file, mode 0600) and return their SHA-256.
+
+        Raises ``Conflict`` where the arrival changed meanwhile, ``NotFound`` where it is gone.
+        """
+
+    def remove(self, arrival: Arrival) -> None:
+        """Remove exactly this state of the arrival; a newer state under the name stays."""
+
+    def reject(self, arrival: Arrival, faults: Sequence[Fault], checksum: str, time: float) -> str:
+        """Move the arrival to ``rejected`` with a reason file; return where it now lies."""
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until something may have arrived (True) or ``seconds`` are over (False)."""
+
+    def close(self) -> None:
+        """Stop watching; wakes a ``wait``."""
+
+
+class Signer(Protocol):
+    """The holder of one signing key.
+
+    ``fingerprint`` is the primary key's, in full, upper case. ``public_key`` is the armored
+    certificate that hosts trust.
+    """
+
+    fingerprint: str
+    public_key: bytes
+
+    def sign(self, data: bytes) -> bytes:
+        """A binary detached OpenPGP signature over ``data``; ``Unavailable`` where it fails."""
+
+
+class Unreadable(RepodError):
+    """A file that cannot be read as an RPM, with the reasons."""
+
+    exit_code = 3
+
+    def __init__(self, *faults: Fault) -> None:
+        """``faults``: at least one."""
+        super().__init__("; ".join(fault.text for fault in faults))
+        self.faults: Sequence[Fault] = faults
+
+
+class Rpms(Protocol):
+    """Reads and changes RPM files apart from this process, within limits of time and memory.
+
+    What a file makes go wrong there (crash, hang, memory) is a ``Fault`` of that file:
+    the methods raise ``Unreadable`` with it.
+    """
+
+    def examine(self, path: Path, trusted: bytes) -> Facts:
+        """Facts of the file, every digest checked; ``Unreadable`` where it is not an RPM.
+
+        ``trusted``: armored certificates to check its signatures with; may be empty.
+        """
+
+    def seal(self, path: Path, signature: bytes | None, published: bytes, href: StorePath, changelogs: int) -> Entry:
+        """Apply ``signature`` to the file (None: it has ours), prove it, describe the result.
+
+        The result must verify with the certificate ``published`` alone. ``changelogs`` is
+        how many changelog entries, newest first, metadata keeps. Raises ``Unreadable``.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A document that is ready to be stored: what repomd says of it, and its parts."""
+
+    document: Document
+    parts: Sequence[Part]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """The documents of a generation that is not committed yet.
+
+    ``removed`` holds what the change takes out, as the parent listed it.
+    """
+
+    number: int
+    packages: int
+    added: Sequence[Package]
+    removed: Sequence[Package]
+    pieces: Sequence[Piece]
+    repomd: bytes
+
+
+class Repodata(Protocol):
+    """Makes the documents of one repository. Holds a cache that may be lost at any time."""
+
+    def load(self, generation: Generation | None) -> None:
+        """Stand on ``generation`` (None: nothing published yet), from the cache or the store."""
+
+    def forget(self) -> None:
+        """Drop the cache, since it was found to be wrong; the next ``load`` reads the store."""
+
+    def find(self, nevras: Iterable[Nevra]) -> dict[Nevra, Package]:
+        """Those of ``nevras`` that the loaded generation lists."""
+
+    def packages(self, name: str | None = None) -> Iterator[Package]:
+        """All packages of the loaded generation, or those of one name, in document order."""
+
+    def draft(self, entries: Sequence[Entry], removed: Sequence[Nevra], number: int, time: int) -> Draft:
+        """The documents of the loaded generation plus the change, proven readable."""
+
+    def adopt(self, draft: Draft, generation: Generation) -> None:
+        """The draft was committed as ``generation``: stand on it."""

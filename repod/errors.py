@@ -1,0 +1,55 @@
+"""Every error repod raises on purpose, named for what the caller may do next.
+
+The message of each is one line that says which thing, what was expected, what
+was found and what to do. ``exit_code`` is what a command line answers with.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class RepodError(Exception):
+    """Root of all errors that repod raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class Misconfigured(RepodError):
+    """The settings, a key or a place cannot work as they are: a person must change them."""
+
+    exit_code = 2
+
+    def __init__(self, *faults: str) -> None:
+        """``faults``: one line each; all that were found, not only the first."""
+        super().__init__("\n".join(faults))
+        self.faults: Sequence[str] = faults
+
+
+class NotFound(RepodError):
+    """The thing asked for is certainly not there (a failed look is ``Unavailable``)."""
+
+
+class Refused(RepodError):
+    """A policy says no; asking again changes nothing."""
+
+    exit_code = 3
+
+
+class Conflict(RepodError):
+    """Somebody else changed it first: read again, plan again, try again."""
+
+    exit_code = 4
+
+
+class Unavailable(RepodError):
+    """It cannot be read or written now; nothing is known to have changed. Try again later."""
+
+    exit_code = 4
+
+
+class OutcomeUnknown(Unavailable):
+    """A write may or may not have happened: delete nothing, read back."""
+
+
+class Corrupt(RepodError):
+    """Bytes are not what their checksum or format says; nothing was made visible."""

@@ -1,0 +1,192 @@
+"""What identifies a build, what it weighs against another, and what is known of it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NewType
+
+import rpm_rs
+
+Sha256 = NewType("Sha256", str)
+"""64 lower-case hexadecimal digits."""
+
+StorePath = NewType("StorePath", str)
+"""A proven relative path inside a store: no empty, ``.`` or ``..`` part, no NUL, no back-slash."""
+
+Order = tuple[str, str, str, str, int]
+"""Sort key of packages in metadata; equal for equal NEVRAs only."""
+
+_HEX64 = re.compile(r"[0-9a-f]{64}")
+# rpm's own rule for names (rpmbuild, rpmCharCheck) and for versions; '-' would break every
+# parser of N-V-R, '/' every path.
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+VERSION = re.compile(r"[A-Za-z0-9_.+~^]+")
+ARCH = re.compile(r"[A-Za-z0-9_]+")
+_NEVRA = re.compile(r"(?P<name>.+)-(?:(?P<epoch>[0-9]+):)?(?P<version>[^-:]+)-(?P<release>[^-]+)\.(?P<arch>[^-.]+)")
+
+
+def sha256(text: str) -> Sha256:
+    """``text`` as a proven SHA-256; ``ValueError`` if it is not one."""
+    if not _HEX64.fullmatch(text):
+        msg = f"not a SHA-256: {text!r}"
+        raise ValueError(msg)
+    return Sha256(text)
+
+
+def store_path(text: str) -> StorePath:
+    """``text`` as a proven store path; ``ValueError`` if it could leave the store."""
+    if any(part in {"", ".", ".."} for part in text.split("/")) or "\0" in text or "\\" in text:
+        msg = f"not a path inside a store: {text!r}"
+        raise ValueError(msg)
+    return StorePath(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nevra:
+    """Name, epoch, version, release, arch: what identifies a build to a client.
+
+    Two builds may rank equal (``1.0`` and ``1+0``) and still be different builds:
+    compare identity by ``==``, rank by ``rank``.
+    """
+
+    name: str
+    epoch: int
+    version: str
+    release: str
+    arch: str
+
+    def __str__(self) -> str:
+        """``name-[epoch:]version-release.arch``, as dnf prints it."""
+        return f"{self.name}-{self.evr}.{self.arch}"
+
+    @property
+    def evr(self) -> str:
+        """``[epoch:]version-release``; an epoch of 0 is left out."""
+        epoch = f"{self.epoch}:" if self.epoch else ""
+        return f"{epoch}{self.version}-{self.release}"
+
+    @property
+    def rank(self) -> bytes:
+        """Sort key by rpm's rule (rpmvercmp over epoch, version, release); bytes compare as ranks."""
+        return bytes(rpm_rs.Evr(str(self.epoch), self.version, self.release).sortkey())
+
+    @property
+    def order(self) -> Order:
+        """Key of the fixed order of packages in metadata: by name, then by any total order."""
+        return (self.name, self.version, self.release, self.arch, self.epoch)
+
+    @property
+    def filename(self) -> str:
+        """The file's name, by rpm's convention: without the epoch."""
+        return f"{self.name}-{self.version}-{self.release}.{self.arch}.rpm"
+
+    @property
+    def location(self) -> StorePath:
+        """Where the build lies in its store, made from the header alone."""
+        return store_path(f"Packages/{self.name[0].lower()}/{self.filename}")
+
+    @classmethod
+    def parse(cls, text: str) -> "Nevra":
+        """The NEVRA written as ``name-[epoch:]version-release.arch``; ``ValueError`` if it is none."""
+        match = _NEVRA.fullmatch(text)
+        if match is None:
+            msg = f"not a NEVRA: {text!r}; expected NAME-[EPOCH:]VERSION-RELEASE.ARCH"
+            raise ValueError(msg)
+        parts = match.groupdict()
+        return cls(
+            name=parts["name"],
+            epoch=int(parts["epoch"] or 0),
+            version=parts["version"],
+            release=parts["release"],
+            arch=parts["arch"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One reason why an arrival is refused. ``code`` is from the fixed set in ``REASONS``."""
+
+    code: str
+    text: str
+
+
+# Every reason a package can be refused for; metric labels come from here, so they stay few.
+REASONS: Sequence[str] = (
+    "not-rpm",
+    "truncated",
+    "digest",
+    "unverifiable",
+    "unsigned",
+    "signer",
+    "arch",
+    "source",
+    "name",
+    "version",
+    "size",
+    "text",
+    "path",
+    "conflict",
+    "file-digest",
+    "symlink",
+    "reader",
+    "signing",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """One OpenPGP signature found in an RPM. ``key`` is the issuer's fingerprint, or its key id."""
+
+    key: str
+    hash_algorithm: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a package's own header says, and what its bytes prove.
+
+    ``arch`` of ``nevra`` is ``src`` for a source package, whatever machine built it.
+    ``header_sha256`` is the digest of the main header: it survives signing.
+    ``payload_sha256`` is the digest of the compressed payload as it lies in the file.
+    ``signers`` are the primary fingerprints of those given certificates whose signature verified.
+    ``file_digest`` is the algorithm of the digests per file, empty where there are no files.
+    ``faults`` are those of the file itself (digests, text, paths), found while reading.
+    ``signable`` are the bytes that a signature of the package is made over.
+    """
+
+    nevra: Nevra
+    size: int
+    header_sha256: Sha256
+    payload_sha256: Sha256
+    source_rpm: str
+    payload_compressor: str
+    signatures: Sequence[Signature]
+    signers: Sequence[str]
+    file_digest: str
+    faults: Sequence[Fault]
+    signable: bytes
+
+    @property
+    def build(self) -> tuple[Sha256, Sha256]:
+        """Header and payload digest: equal means the same build, whoever signed it."""
+        return (self.header_sha256, self.payload_sha256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One package as a repository lists it. ``pkgid`` is the SHA-256 of the whole file."""
+
+    nevra: Nevra
+    pkgid: Sha256
+    size: int
+    href: StorePath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A package with its three metadata entries, as createrepo_c wrote them (UTF-8 XML)."""
+
+    package: Package
+    primary: bytes
+    filelists: bytes
+    other: bytes
