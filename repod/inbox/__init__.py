@@ -1,0 +1,1 @@
+"""Inbox: where packages come in."""

@@ -1,0 +1,1 @@
+"""Repodata: the documents of a repository, made from compressed segments."""

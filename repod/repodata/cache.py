@@ -1,0 +1,318 @@
+"""The segments of one repository on local disk: append-only files and an index.
+
+Only a cache: it may be deleted at any time, and every text is checked against its CRC
+when it is used. ``Corrupt`` means: clear it and rebuild from the repository's documents.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from repod.errors import Corrupt, Unavailable
+from repod.repodata.segments import Segment, Span
+
+FORMAT = 1
+_PIECE = 1 << 20
+GARBAGE = 64 << 20
+"""Bytes that no segment uses, above which the files are written anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """What the files hold: which generation, how its documents begin and end, its segments.
+
+    ``heads`` and ``tails`` are the lengths in bytes of each document's first and last member.
+    """
+
+    generation: int
+    heads: Sequence[int]
+    tails: Sequence[int]
+    segments: Sequence[Segment]
+
+
+_local = threading.local()
+
+
+def _buffer() -> memoryview:
+    """This thread's buffer, valid until the thread asks again."""
+    if not hasattr(_local, "buffer"):
+        _local.buffer = memoryview(bytearray(_PIECE))
+    buffer: memoryview = _local.buffer
+    return buffer
+
+
+class Log:
+    """One append-only file of spans."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file."""
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self.end = os.fstat(self._file).st_size
+
+    def append(self, data: bytes) -> Span:
+        """Write ``data`` at the end."""
+        span = Span(offset=self.end, length=len(data))
+        view = memoryview(data)
+        try:
+            while view:
+                written = os.pwrite(self._file, view, self.end)
+                view = view[written:]
+                self.end += written
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+        return span
+
+    def read(self, span: Span) -> bytes:
+        """The bytes of ``span``."""
+        data = bytearray()
+        self.feed([span], data.extend)
+        return bytes(data)
+
+    def feed(self, spans: Iterable[Span], update: Callable[[memoryview], object]) -> None:
+        """Give the bytes of ``spans``, in their order, to ``update`` by large pieces.
+
+        ``Corrupt`` where the file is short.
+        """
+        for start, length in _joined(spans):
+            self._feed_run(start, length, update)
+
+    def _feed_run(self, at: int, left: int, update: Callable[[memoryview], object]) -> None:
+        view = _buffer()
+        while left:
+            try:
+                count = os.preadv(self._file, [view[: min(left, _PIECE)]], at)
+            except OSError as error:
+                raise _unusable(self.path, error) from error
+            if not count:
+                msg = f"cache file {self.path} is shorter than its index says"
+                raise Corrupt(msg)
+            update(view[:count])
+            at, left = at + count, left - count
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+class Cache:
+    """The files of one repository: a text log and a pack log per document, and the index.
+
+    One process uses a folder at a time. A second one gets a temporary folder of its own,
+    so that a command beside the daemon works, only slower.
+    """
+
+    def __init__(self, folder: Path, kinds: Sequence[str], garbage: int = GARBAGE) -> None:
+        """Open what lies in ``folder``, or start empty; ``Unavailable`` where it cannot be written.
+
+        The files are written anew where ``garbage`` bytes, and more than are in use, are in vain.
+        """
+        self._kinds = kinds
+        self._limit = garbage
+        self._own: tempfile.TemporaryDirectory[str] | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise _unusable(folder, error) from error
+        try:
+            self.folder = self._claim(folder)
+            self._epoch = self._known_epoch() or self._new_epoch()
+            self.texts, self.packs = self._open(self._epoch)
+        except OSError as error:
+            os.close(self._lock)
+            raise _unusable(folder, error) from error
+
+    def _claim(self, folder: Path) -> Path:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._own = tempfile.TemporaryDirectory(dir=folder, prefix="second-")
+            return Path(self._own.name)
+        for left_over in folder.glob("second-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        return folder
+
+    def _known_epoch(self) -> str:
+        """The folder of files that the index speaks of; every other one is removed."""
+        fields = self._fields() or {}
+        known = str(fields.get("epoch", ""))
+        for folder in self.folder.glob("epoch-*"):
+            if folder.name != known:
+                shutil.rmtree(folder, ignore_errors=True)
+        return known if known and (self.folder / known).is_dir() else ""
+
+    def _new_epoch(self) -> str:
+        epoch = f"epoch-{secrets.token_hex(8)}"
+        (self.folder / epoch).mkdir(mode=0o700)
+        return epoch
+
+    def _open(self, epoch: str) -> tuple[list[Log], list[Log]]:
+        folder = self.folder / epoch
+        return (
+            [Log(folder / f"{kind}.text") for kind in self._kinds],
+            [Log(folder / f"{kind}.packed") for kind in self._kinds],
+        )
+
+    @property
+    def _logs(self) -> Sequence[Log]:
+        return (*self.texts, *self.packs)
+
+    def _fields(self) -> dict[str, Any] | None:
+        try:
+            digest, _, data = (self.folder / "index.json").read_bytes().partition(b"\n")
+        except OSError:
+            return None
+        # A flipped bit in here would make ``find`` look in the wrong segment and miss a package.
+        if digest != _digest(data):
+            return None
+        fields: dict[str, Any] = json.loads(data)
+        return fields if fields["format"] == FORMAT else None
+
+    def load(self) -> Index | None:
+        """The saved index, or None where there is none that fits the files."""
+        fields = self._fields()
+        if fields is None or fields["epoch"] != self._epoch:
+            return None
+        if any(log.end < end for log, end in zip(self._logs, fields["ends"], strict=True)):
+            return None
+        segments = [_segment(*row) for row in fields["segments"]]
+        return Index(generation=fields["generation"], heads=fields["heads"], tails=fields["tails"], segments=segments)
+
+    def save(self, index: Index) -> Index:
+        """Replace the saved index; the files are written anew first where garbage fills them.
+
+        Where it fails (``Unavailable``, ``Corrupt``) everything is as it was, and ``index`` can be used on.
+        """
+        try:
+            if self._garbage(index) > self._limit:
+                return self._compacted(index)
+            self._write(index, self._epoch, self._logs)
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+        return index
+
+    def _write(self, index: Index, epoch: str, logs: Sequence[Log]) -> None:
+        fields = {
+            "format": FORMAT,
+            "epoch": epoch,
+            "generation": index.generation,
+            "heads": index.heads,
+            "tails": index.tails,
+            "ends": [log.end for log in logs],
+            "segments": [_row(segment) for segment in index.segments],
+        }
+        data = json.dumps(fields, separators=(",", ":")).encode()
+        stage = self.folder / "index.new"
+        stage.write_bytes(_digest(data) + b"\n" + data)
+        stage.replace(self.folder / "index.json")
+
+    def clear(self) -> None:
+        """Forget everything."""
+        try:
+            (self.folder / "index.json").unlink(missing_ok=True)
+            epoch = self._new_epoch()
+            self._switch(epoch, *self._open(epoch))
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+
+    def close(self) -> None:
+        """Close the files and let another process have the folder."""
+        for log in self._logs:
+            log.close()
+        os.close(self._lock)
+        if self._own:
+            self._own.cleanup()
+
+    def _garbage(self, index: Index) -> int:
+        """Bytes that no segment uses, where they are more than those in use; else 0."""
+        used = sum(span.length for segment in index.segments for span in (*segment.texts, *segment.packs))
+        garbage = sum(log.end for log in self._logs) - used
+        return garbage if garbage > used else 0
+
+    def _compacted(self, index: Index) -> Index:
+        epoch = self._new_epoch()
+        texts, packs = self._open(epoch)
+        try:
+            segments = [
+                Segment(
+                    first=segment.first,
+                    packages=segment.packages,
+                    texts=list(_moved(self.texts, segment.texts, texts)),
+                    crcs=segment.crcs,
+                    packs=list(_moved(self.packs, segment.packs, packs)),
+                )
+                for segment in index.segments
+            ]
+            index = Index(generation=index.generation, heads=index.heads, tails=index.tails, segments=segments)
+            self._write(index, epoch, [*texts, *packs])
+        except BaseException:
+            for log in (*texts, *packs):
+                log.close()
+            shutil.rmtree(self.folder / epoch, ignore_errors=True)
+            raise
+        self._switch(epoch, texts, packs)
+        return index
+
+    def _switch(self, epoch: str, texts: list[Log], packs: list[Log]) -> None:
+        for log in self._logs:
+            log.close()
+        old, self._epoch = self._epoch, epoch
+        self.texts, self.packs = texts, packs
+        shutil.rmtree(self.folder / old, ignore_errors=True)
+
+
+def _unusable(path: Path, error: OSError) -> Unavailable:
+    return Unavailable(f"cache {path} cannot be used ({error}); give [state_dir] room and repod the right")
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode()
+
+
+def _joined(spans: Iterable[Span]) -> Iterator[tuple[int, int]]:
+    """Offset and length of the runs that ``spans`` form where one begins as the last ends."""
+    start = length = 0
+    for span in spans:
+        if start + length != span.offset:
+            if length:
+                yield start, length
+            start, length = span.offset, 0
+        length += span.length
+    if length:
+        yield start, length
+
+
+def _moved(old: Sequence[Log], spans: Sequence[Span], new: Sequence[Log]) -> Iterator[Span]:
+    for source, span, target in zip(old, spans, new, strict=True):
+        yield target.append(source.read(span))
+
+
+def _row(segment: Segment) -> list[Any]:
+    return [
+        segment.first,
+        segment.packages,
+        [(span.offset, span.length) for span in segment.texts],
+        segment.crcs,
+        [(span.offset, span.length) for span in segment.packs],
+    ]
+
+
+def _segment(first: list[Any], packages: int, texts: list[Any], crcs: list[int], packs: list[Any]) -> Segment:
+    name, version, release, arch, epoch = first
+    return Segment(
+        first=(name, version, release, arch, epoch),
+        packages=packages,
+        texts=[Span(offset=offset, length=length) for offset, length in texts],
+        crcs=crcs,
+        packs=[Span(offset=offset, length=length) for offset, length in packs],
+    )

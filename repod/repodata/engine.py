@@ -1,0 +1,329 @@
+"""Makes a repository's documents from compressed segments: a change packs only what it touches.
+
+What stays whole per publish is the hashing of the plain and the packed text, since
+repomd names both checksums and the package count stands in a document's first bytes.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from repod.doors import Draft, Extent, Part, Piece, Store
+from repod.errors import Corrupt, Misconfigured, Unavailable
+from repod.generation import Document, Generation
+from repod.package import Entry, Nevra, Package, StorePath, sha256
+from repod.repodata import codec, segments, text
+from repod.repodata.cache import GARBAGE, Cache, Index
+from repod.repodata.listing import members
+from repod.repodata.repomd import repomd
+from repod.repodata.segments import Segment
+
+_NOTHING = Index(generation=0, heads=(), tails=(), segments=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fresh:
+    """A segment that this draft packed, with its members still in memory."""
+
+    segment: Segment
+    members: Sequence[bytes]
+
+
+_Plan = Sequence[slice | _Fresh]
+"""A document's segments in order: runs of the parent's, and fresh ones between them."""
+
+
+class SegmentedRepodata:
+    """``Repodata`` over a store and a cache folder. Not thread-safe: one publisher per repository."""
+
+    def __init__(self, store: Store, folder: Path, garbage: int = GARBAGE) -> None:
+        """``folder`` holds the cache; it may be lost at any time. ``garbage``: see ``Cache``."""
+        self._store = store
+        self._cache = Cache(folder, text.KINDS, garbage)
+        # None: to be made from the generation's documents when it is next asked for. So what
+        # could not be read once is never taken for an empty repository.
+        self._index: Index | None = None
+        self._generation: Generation | None = None
+        self._drafted: tuple[Draft, Index] | None = None
+        self._threads = ThreadPoolExecutor(len(text.KINDS), thread_name_prefix="repodata")
+
+    def close(self) -> None:
+        """Let go of the cache's files."""
+        self._threads.shutdown()
+        self._cache.close()
+
+    def load(self, generation: Generation | None) -> None:
+        """See ``Repodata.load``. ``Corrupt`` where the store's own documents are not sound."""
+        if generation is None:
+            self._refuse_lost()
+        elif self._generation is None or self._generation.number != generation.number:
+            self._index, self._generation = None, generation
+        self._standing()
+
+    def _standing(self) -> Index:
+        """The index of the loaded generation."""
+        if self._index is None:
+            self._index = self._made(self._generation) if self._generation else _NOTHING
+        return self._index
+
+    def _made(self, generation: Generation) -> Index:
+        index = self._cache.load()
+        if index is not None and _fits(index, generation):
+            return index
+        self._cache.clear()
+        return self._saved(self._rebuild(generation))
+
+    def _refuse_lost(self) -> None:
+        """An empty store that was not empty when the cache was written is not a new one."""
+        known = self._generation or self._cache.load()
+        if known is not None:
+            number = known.number if isinstance(known, Generation) else known.generation
+            msg = (
+                f"the store is empty, but it held generation {number} before: is it mounted? "
+                f"Mount or restore it; to start anew on purpose, delete {self._cache.folder}"
+            )
+            raise Misconfigured(msg)
+
+    def forget(self) -> None:
+        """Drop the cache: it was found to be wrong. The next ``load`` reads the store."""
+        self._cache.clear()
+        self._index = None
+
+    def find(self, nevras: Iterable[Nevra]) -> dict[Nevra, Package]:
+        """See ``Repodata.find``."""
+        parts = self._standing().segments
+        wanted = set(nevras) if parts else set()
+        places: dict[int, set[str]] = {}
+        for nevra in wanted:
+            place = segments.position(parts, nevra.order)
+            places.setdefault(place, set()).add(nevra.name)
+        listed = (
+            package
+            for place, names in places.items()
+            for primary in [self._primary(place)]
+            for name in names
+            for package in text.named(primary, name)
+        )
+        return {package.nevra: package for package in listed if package.nevra in wanted}
+
+    def packages(self, name: str | None = None) -> Iterator[Package]:
+        """See ``Repodata.packages``."""
+        parts = self._standing().segments
+        start = 0 if name is None else segments.position(parts, (name, "", "", "", 0))
+        for place, segment in enumerate(parts[start:], start):
+            if name is not None and segment.first[0] > name:
+                return
+            primary = self._primary(place)
+            yield from text.packages(primary) if name is None else text.named(primary, name)
+
+    def _primary(self, place: int) -> bytes:
+        """Primary's text of a segment; a damaged cache is made anew, with the same segments, from the store."""
+        try:
+            return self._text(0, self._standing().segments[place])
+        except Corrupt:
+            self.forget()
+            return self._text(0, self._standing().segments[place])
+
+    def draft(self, entries: Sequence[Entry], removed: Sequence[Nevra], number: int, time: int) -> Draft:
+        """See ``Repodata.draft``."""
+        old = self._standing().segments
+        plan, gone = self._plan(entries, removed)
+        parts = [part for item in plan for part in (old[item] if isinstance(item, slice) else [item.segment])]
+        count = sum(segment.packages for segment in parts)
+        make = self._maker(plan, parts, count, time)
+        made = list(self._threads.map(make, range(len(text.KINDS))))
+        pieces = [piece for piece, _, _ in made]
+        draft = Draft(
+            number=number,
+            packages=count,
+            added=tuple(entry.package for entry in entries),
+            removed=tuple(gone),
+            pieces=pieces,
+            repomd=repomd([piece.document for piece in pieces], number),
+        )
+        heads, tails = [head for _, head, _ in made], [tail for _, _, tail in made]
+        self._drafted = (draft, Index(generation=number, heads=heads, tails=tails, segments=parts))
+        return draft
+
+    def adopt(self, draft: Draft, generation: Generation) -> None:
+        """See ``Repodata.adopt``."""
+        if self._drafted is None or self._drafted[0] is not draft:
+            msg = f"draft {draft.number} is not the last one made"
+            raise ValueError(msg)
+        self._index, self._generation = self._saved(self._drafted[1]), generation
+        self._drafted = None
+
+    def _saved(self, index: Index) -> Index:
+        """The index as it lies in the cache now; it can be used on where a full disk, say, keeps it out."""
+        with contextlib.suppress(Unavailable, Corrupt):
+            return self._cache.save(index)
+        return index
+
+    def _plan(self, entries: Sequence[Entry], removed: Sequence[Nevra]) -> tuple[_Plan, list[Package]]:
+        """What the next documents are made of, and the packages that the change takes out."""
+        added = {entry.package.nevra: entry for entry in entries}
+        orders = [nevra.order for nevra in (*added, *removed)]
+        gone: list[Package] = []
+        plan: list[slice | _Fresh] = []
+        done = 0
+        old = self._standing().segments
+        for run in segments.touched(old, orders):
+            rows = {row.order: row for part in old[run.start : run.stop] for row in self._rows(part)}
+            last = run.stop >= len(old)
+            here = [nevra for nevra in added if last or nevra.order < old[run.stop].first]
+            leaving = {nevra.order for nevra in (*removed, *here)} & rows.keys()
+            gone += text.packages(b"".join(rows.pop(order).texts[0] for order in sorted(leaving)))
+            rows |= {nevra.order: _row(added.pop(nevra)) for nevra in here}
+            plan.append(slice(done, run.start))
+            plan += self._pack(sorted(rows.values(), key=lambda row: row.order))
+            done = run.stop
+        plan.append(slice(done, len(old)))
+        return plan, gone
+
+    def _pack(self, rows: list[text.Row]) -> list[_Fresh]:
+        """Fresh segments of ``rows``, each read back strictly from its packed bytes."""
+        cuts = [rows[cut] for cut in segments.groups([row.order for row in rows])]
+        packed = self._threads.map(_packed, cuts)
+        return [self._keep(cut, texts, members) for cut, (texts, members) in zip(cuts, packed, strict=True)]
+
+    def _keep(self, rows: Sequence[text.Row], texts: Sequence[bytes], members: Sequence[bytes]) -> _Fresh:
+        segment = Segment(
+            first=rows[0].order,
+            packages=len(rows),
+            texts=[log.append(data) for log, data in zip(self._cache.texts, texts, strict=True)],
+            crcs=[codec.crc(data) for data in texts],
+            packs=[log.append(data) for log, data in zip(self._cache.packs, members, strict=True)],
+        )
+        return _Fresh(segment=segment, members=members)
+
+    def _maker(
+        self, plan: _Plan, parts: Sequence[Segment], count: int, time: int
+    ) -> Callable[[int], tuple[Piece, int, int]]:
+        def make(kind: int) -> tuple[Piece, int, int]:
+            name = text.KINDS[kind]
+            head, tail = text.head(name, count), text.tail(name)
+            packed_head, packed_tail = codec.pack(head), codec.pack(tail)
+            plain, packed = hashlib.sha256(head), hashlib.sha256(packed_head)
+            self._feed_text(kind, parts, plain.update)
+            self._cache.packs[kind].feed((s.packs[kind] for s in parts), packed.update)
+            plain.update(tail)
+            packed.update(packed_tail)
+            checksum = sha256(packed.hexdigest())
+            document = Document(
+                type=name,
+                href=StorePath(f"repodata/{checksum}-{name}.xml.{codec.SUFFIX}"),
+                checksum=checksum,
+                size=len(packed_head) + sum(s.packs[kind].length for s in parts) + len(packed_tail),
+                open_checksum=sha256(plain.hexdigest()),
+                open_size=len(head) + sum(s.texts[kind].length for s in parts) + len(tail),
+                timestamp=time,
+            )
+            middle = self._parts(kind, plan)
+            piece = Piece(document=document, parts=[packed_head, *middle, packed_tail])
+            return piece, len(packed_head), len(packed_tail)
+
+        return make
+
+    def _parts(self, kind: int, plan: _Plan) -> Iterator[Part]:
+        """The packed segments of a document: ranges of the parent's document, and fresh bytes."""
+        index = self._standing()
+        old = index.segments
+        at = index.heads[kind] if old else 0
+        reached = 0
+        for item in plan:
+            if isinstance(item, _Fresh):
+                yield item.members[kind]
+                continue
+            at += sum(segment.packs[kind].length for segment in old[reached : item.start])
+            length = sum(segment.packs[kind].length for segment in old[item])
+            if length and self._generation:
+                yield Extent(path=self._generation.documents[kind].href, offset=at, length=length)
+            at, reached = at + length, item.stop
+
+    def _text(self, kind: int, segment: Segment) -> bytes:
+        data = bytearray()
+        self._feed_text(kind, [segment], data.extend)
+        return bytes(data)
+
+    def _feed_text(self, kind: int, parts: Sequence[Segment], update: Callable[[memoryview], object]) -> None:
+        """Give the plain text of ``parts`` to ``update``; ``Corrupt`` at its end where it is not what was kept."""
+        crc = 0
+
+        def both(piece: memoryview) -> None:
+            nonlocal crc
+            crc = codec.crc(piece, crc)
+            update(piece)
+
+        self._cache.texts[kind].feed((segment.texts[kind] for segment in parts), both)
+        if crc != codec.joined_crc((segment.crcs[kind], segment.texts[kind].length) for segment in parts):
+            msg = f"the cached text of {text.KINDS[kind]} does not have its CRC"
+            raise Corrupt(msg)
+
+    def _rows(self, segment: Segment) -> list[text.Row]:
+        return text.rows([self._text(kind, segment) for kind in range(len(text.KINDS))])
+
+    def _rebuild(self, generation: Generation) -> Index:
+        """The index of ``generation``, with its segments put into the cache, from the store's documents."""
+        readers = [members(self._store, document) for document in generation.documents]
+        parts: list[Segment] = []
+        try:
+            heads = [next(reader) for reader in readers]
+            tails = next(rows := zip(*readers, strict=True))
+            for row in rows:
+                parts.append(self._kept(tails))
+                tails = row
+        except (StopIteration, ValueError) as error:
+            msg = f"generation {generation.number}: its documents are not cut alike ({error}); restore them from a copy"
+            raise Corrupt(msg) from error
+        frame = [(text.head(kind, generation.packages), text.tail(kind)) for kind in text.KINDS]
+        count = sum(segment.packages for segment in parts)
+        if count != generation.packages or [(h.text, t.text) for h, t in zip(heads, tails, strict=True)] != frame:
+            msg = f"generation {generation.number}: its documents do not hold {generation.packages} packages"
+            raise Corrupt(msg)
+        return Index(
+            generation=generation.number,
+            heads=[len(member.packed) for member in heads],
+            tails=[len(member.packed) for member in tails],
+            segments=parts,
+        )
+
+    def _kept(self, row: Sequence[codec.Member]) -> Segment:
+        listed = text.packages(row[0].text)
+        if not listed:
+            msg = "primary has a member without a package"
+            raise Corrupt(msg)
+        return Segment(
+            first=listed[0].nevra.order,
+            packages=len(listed),
+            texts=[log.append(member.text) for log, member in zip(self._cache.texts, row, strict=True)],
+            crcs=[codec.crc(member.text) for member in row],
+            packs=[log.append(member.packed) for log, member in zip(self._cache.packs, row, strict=True)],
+        )
+
+
+def _fits(index: Index, generation: Generation) -> bool:
+    """Whether the index speaks of just these documents."""
+    sizes = [
+        head + tail + sum(segment.packs[kind].length for segment in index.segments)
+        for kind, (head, tail) in enumerate(zip(index.heads, index.tails, strict=True))
+    ]
+    return index.generation == generation.number and sizes == [d.size for d in generation.documents]
+
+
+def _row(entry: Entry) -> text.Row:
+    return text.Row(order=entry.package.nevra.order, texts=(entry.primary, entry.filelists, entry.other))
+
+
+def _packed(rows: list[text.Row]) -> tuple[list[bytes], list[bytes]]:
+    """Texts and members of one segment, proven: what the members unpack to lists just these packages."""
+    texts = [b"".join(row.texts[kind] for row in rows) for kind in range(len(text.KINDS))]
+    members = [codec.pack(data) for data in texts]
+    unpacked = [codec.unpack(member) for member in members]
+    listed = [package.nevra.order for package in text.prove(unpacked)]
+    if listed != [row.order for row in rows] or text.rows(unpacked) != rows:
+        msg = f"segment of {rows[0].order[0]} does not read back as it was written"
+        raise Corrupt(msg)
+    return texts, members

@@ -1,0 +1,134 @@
+"""The plain text of the three per-package documents: head, entries in order, tail.
+
+The layout is createrepo_c's: an entry is one ``<package …>…</package>`` and a line end, so
+text can be split where an entry ends without parsing it; ``<`` inside text is escaped.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+from lxml import etree
+
+from repod.errors import Corrupt
+from repod.package import Nevra, Order, Package, sha256, store_path
+
+KINDS: Sequence[str] = ("primary", "filelists", "other")
+
+_XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_LINUX_DUKE = "http://linux.duke.edu/metadata"
+COMMON = f"{_LINUX_DUKE}/common"
+_ROOTS: Mapping[str, tuple[str, str]] = {
+    "primary": ("metadata", f'xmlns="{COMMON}" xmlns:rpm="{_LINUX_DUKE}/rpm"'),
+    "filelists": ("filelists", f'xmlns="{_LINUX_DUKE}/filelists"'),
+    "other": ("otherdata", f'xmlns="{_LINUX_DUKE}/other"'),
+}
+_END = b"</package>\n"
+# How createrepo_c begins an entry of primary; one that begins otherwise is parsed.
+_IDENTITY = re.compile(
+    rb'<package type="rpm">\n  <name>([^<&]+)</name>\n  <arch>([^<&]+)</arch>\n'
+    rb'  <version epoch="([0-9]+)" ver="([^"&]+)" rel="([^"&]+)"/>'
+)
+_FIELDS = tuple(f"{{{COMMON}}}{tag}" for tag in ("name", "arch", "version", "checksum", "size", "location"))
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+
+
+def head(kind: str, packages: int) -> bytes:
+    """The start of a document of ``packages`` packages."""
+    root, names = _ROOTS[kind]
+    return f'{_XML}<{root} {names} packages="{packages}">\n'.encode()
+
+
+def tail(kind: str) -> bytes:
+    """The end of a document."""
+    return f"</{_ROOTS[kind][0]}>".encode()
+
+
+def split(text: bytes) -> list[bytes]:
+    """The entries of a run of text; ``Corrupt`` where it does not end with one."""
+    pieces = text.split(_END)
+    if pieces.pop():
+        msg = "metadata text ends inside an entry"
+        raise Corrupt(msg)
+    return [piece + _END for piece in pieces]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One package's texts in the three documents, in the order of ``KINDS``."""
+
+    order: Order
+    texts: tuple[bytes, bytes, bytes]
+
+
+def rows(texts: Sequence[bytes]) -> list[Row]:
+    """The rows that the proven texts of a segment hold; ``Corrupt`` where their numbers differ."""
+    primary, filelists, other = (split(text) for text in texts)
+    if not len(primary) == len(filelists) == len(other):
+        msg = f"a segment has {len(primary)}, {len(filelists)} and {len(other)} entries in {', '.join(KINDS)}"
+        raise Corrupt(msg)
+    return [Row(order=_order(entries[0]), texts=entries) for entries in zip(primary, filelists, other, strict=True)]
+
+
+def _order(primary: bytes) -> Order:
+    match = _IDENTITY.match(primary)
+    if match is None:
+        return packages(primary)[0].nevra.order
+    name, arch, epoch, version, release = (group.decode() for group in match.groups())
+    return Nevra(name=name, epoch=int(epoch), version=version, release=release, arch=arch).order
+
+
+def named(primary: bytes, name: str) -> list[Package]:
+    """The packages called ``name`` in a run of primary's text."""
+    mark = f"<name>{escape(name)}</name>".encode()
+    if mark not in primary:
+        return []
+    return packages(b"".join(entry for entry in split(primary) if mark in entry))
+
+
+def prove(texts: Sequence[bytes]) -> list[Package]:
+    """The packages that the texts of the three documents list, strictly read.
+
+    Each document must be XML and list the same packages in the same order, else ``Corrupt``.
+    """
+    listed = packages(texts[0])
+    for kind, text in zip(KINDS[1:], texts[1:], strict=True):
+        if [element.get("pkgid") for element in _parse(kind, text)] != [package.pkgid for package in listed]:
+            msg = f"{kind} does not list the packages of primary in their order"
+            raise Corrupt(msg)
+    return listed
+
+
+def packages(primary: bytes) -> list[Package]:
+    """The packages of a run of primary's text; ``Corrupt`` where it is not XML or lacks a field."""
+    return [_package(element) for element in _parse("primary", primary)]
+
+
+def _parse(kind: str, text: bytes) -> etree._Element:
+    try:
+        return etree.fromstring(head(kind, 0) + text + tail(kind), _PARSER)
+    except etree.XMLSyntaxError as error:
+        msg = f"{kind} is not XML: {error}"
+        raise Corrupt(msg) from error
+
+
+def _package(element: etree._Element) -> Package:
+    fields = {child.tag: child for child in element}
+    try:
+        name, arch, version, checksum, size, location = (fields[tag] for tag in _FIELDS)
+        return Package(
+            nevra=Nevra(
+                name=name.text or "",
+                epoch=int(version.get("epoch", "0")),
+                version=version.get("ver", ""),
+                release=version.get("rel", ""),
+                arch=arch.text or "",
+            ),
+            pkgid=sha256(checksum.text or ""),
+            size=int(size.get("package", "")),
+            href=store_path(location.get("href", "")),
+        )
+    except (ValueError, KeyError) as error:
+        msg = f"primary holds a package that cannot be read: {error}"
+        raise Corrupt(msg) from error

@@ -1,0 +1,1 @@
+"""RPM files: read, verified, signed and described in worker processes."""

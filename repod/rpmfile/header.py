@@ -1,0 +1,91 @@
+"""The raw strings of an RPM header, and whether metadata can represent them.
+
+The format is that of rpm's header: a 16-byte intro (magic, index count, data size),
+16 bytes per index entry (tag, type, offset, count), then the data. rpm-rs and createrepo_c
+hand out strings already decoded; only the raw bytes show what they would have hidden.
+"""
+
+import re
+import struct
+from collections.abc import Iterator, Mapping
+
+import rpm_rs
+
+from repod.package import Fault
+
+_TYPES = {6, 8, 9}  # STRING, STRING_ARRAY, I18NSTRING
+_TAG = rpm_rs.Tag
+_NAMES = (
+    "NAME VERSION RELEASE ARCH BUILDHOST VENDOR LICENSE PACKAGER GROUP URL SOURCERPM "
+    "PROVIDENAME PROVIDEVERSION REQUIRENAME REQUIREVERSION CONFLICTNAME CONFLICTVERSION "
+    "OBSOLETENAME OBSOLETEVERSION RECOMMENDNAME RECOMMENDVERSION SUGGESTNAME SUGGESTVERSION "
+    "SUPPLEMENTNAME SUPPLEMENTVERSION ENHANCENAME ENHANCEVERSION BASENAMES DIRNAMES CHANGELOGNAME"
+)
+_LINES = "SUMMARY DESCRIPTION CHANGELOGTEXT"
+# Every tag whose text goes into metadata; scriptlets, for one, may hold what they like.
+_ONE_LINE: Mapping[int, str] = {int(getattr(_TAG, name)): name.lower() for name in _NAMES.split()}
+_MANY_LINES: Mapping[int, str] = {int(getattr(_TAG, name)): name.lower() for name in _LINES.split()}
+_TEXT: Mapping[int, str] = {**_ONE_LINE, **_MANY_LINES}
+
+# What XML 1.0 cannot hold (section 2.2), and the line ends that an attribute would lose.
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
+
+
+def strings(header: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tag and raw bytes of every string of a main header, in the index's order.
+
+    Raises ``ValueError`` where the index reaches outside the data.
+    """
+    count, length = struct.unpack_from(">II", header, 8)
+    start = 16 + 16 * count
+    if start + length > len(header):
+        msg = f"header index promises {start + length} bytes, the header has {len(header)}"
+        raise ValueError(msg)
+    for index in range(count):
+        tag, kind, offset, number = struct.unpack_from(">IIII", header, 16 + 16 * index)
+        if kind not in _TYPES:
+            continue
+        at = start + offset
+        for _ in range(number):
+            end = header.find(b"\0", at, start + length)
+            if end < 0:
+                msg = f"string of header tag {tag} has no end"
+                raise ValueError(msg)
+            yield tag, header[at:end]
+            at = end + 1
+
+
+def text_faults(header: bytes) -> Iterator[Fault]:
+    """Why metadata could not represent the header: at most one fault per field."""
+    seen = set[int]()
+    for tag, raw in strings(header):
+        if tag not in _TEXT or tag in seen:
+            continue
+        problem = _text_problem(raw, _CONTROL if tag in _ONE_LINE else _NOT_XML)
+        if problem:
+            seen.add(tag)
+            yield Fault(code="text", text=f"{_TEXT[tag]} {problem}; rebuild the package with clean UTF-8 text")
+    yield from _path_faults(header, int(_TAG.DIRNAMES), int(_TAG.BASENAMES))
+
+
+def _text_problem(raw: bytes, forbidden: re.Pattern[str]) -> str:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        return f"is not UTF-8 (byte 0x{raw[error.start]:02x} at {error.start}: {raw[:60]!r})"
+    match = forbidden.search(text)
+    return f"holds the character U+{ord(match[0]):04X} at {match.start()}" if match else ""
+
+
+def _path_faults(header: bytes, dirnames: int, basenames: int) -> Iterator[Fault]:
+    for tag, raw in strings(header):
+        if tag == dirnames:
+            bad = raw != b"" and (not raw.startswith(b"/") or b".." in raw.split(b"/"))
+        elif tag == basenames:
+            bad = b"/" in raw or raw in {b".", b".."}
+        else:
+            continue
+        if bad:
+            yield Fault(code="path", text=f"file list holds the unsafe path {raw[:200]!r}; expected absolute paths")
+            return

@@ -1,0 +1,1 @@
+"""Store: where a repository lies."""
