@@ -1,0 +1,89 @@
+"""``repod check``: everything that would stop or hurt the daemon, found before it runs."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from repod.config import Repository, Settings, rejected_dir
+from repod.errors import Misconfigured, RepodError
+from repod.history import History
+from repod.signing import open_signer
+from repod.wiring import open_store, trusted_keys
+
+_SKEW = 300.0  # seconds that this clock may be behind the last generation's
+_SOON = 30 * 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """``severity``: ``fault`` (repod cannot work so) or ``warning``."""
+
+    severity: str
+    where: str
+    text: str
+
+
+def check_all(settings: Settings, now: float, environ: Mapping[str, str]) -> list[Problem]:
+    """All problems with what the settings describe; a signature is made and verified."""
+    return [
+        *_state(settings),
+        *_listener(settings),
+        *_key(settings, now, environ),
+        *(problem for repository in settings.repository for problem in _repository(repository, now)),
+    ]
+
+
+def _fault(where: str, text: str) -> Problem:
+    return Problem(severity="fault", where=where, text=text)
+
+
+def _state(settings: Settings) -> Iterator[Problem]:
+    folder = Path(settings.state_dir)
+    if not folder.is_dir():
+        yield _fault("state_dir", f"{folder} is not a directory; create it, owned by the user repod runs as")
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        yield _fault("state_dir", f"{folder} is not writable; give it to the user repod runs as")
+
+
+def _listener(settings: Settings) -> Iterator[Problem]:
+    if settings.http.host in {"0.0.0.0", "::"} or not settings.http.host.startswith(("127.", "localhost", "::1")):  # noqa: S104
+        text = f"{settings.http.listen} is not a loopback address: it serves plain HTTP without access control"
+        yield Problem(severity="warning", where="http.listen", text=text)
+
+
+def _key(settings: Settings, now: float, environ: Mapping[str, str]) -> Iterator[Problem]:
+    try:
+        signer = open_signer(settings.signing, now, environ)
+    except Misconfigured as error:
+        yield from (_fault("signing", text) for text in error.faults)
+        return
+    except RepodError as error:
+        yield _fault("signing", str(error))
+        return
+    signer.close()
+    if signer.expires is not None and signer.expires - now < _SOON:
+        days = int((signer.expires - now) / 86400)
+        text = f"key {signer.fingerprint} expires in {days} days; extend it, or hosts will refuse new packages"
+        yield Problem(severity="warning", where="signing", text=text)
+
+
+def _repository(repository: Repository, now: float) -> Iterator[Problem]:
+    name = repository.name
+    inbox, rejected = Path(repository.inbox), rejected_dir(repository.inbox)
+    if not inbox.is_dir():
+        yield _fault(f"{name}: inbox", f"{inbox} is not a directory; create it")
+    elif not os.access(inbox, os.R_OK | os.W_OK | os.X_OK):
+        yield _fault(f"{name}: inbox", f"{inbox} cannot be read and written; give it to the user repod runs as")
+    place = rejected if rejected.exists() else rejected.parent
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        yield _fault(f"{name}: rejected", f"{place} cannot be written, where rejected packages go ({rejected})")
+    try:
+        trusted_keys(repository)
+        generation = History(open_store(repository)).current()
+    except RepodError as error:
+        yield _fault(f"{name}: store", str(error))
+        return
+    if generation and generation.time > now + _SKEW:
+        text = f"this clock is {int(generation.time - now)} s behind generation {generation.number}; set it right"
+        yield _fault(f"{name}: clock", text)

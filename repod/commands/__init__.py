@@ -1,0 +1,1 @@
+"""The commands of `repod`: parse, wire, call once, answer."""

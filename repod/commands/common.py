@@ -1,0 +1,74 @@
+"""What the commands share: options, times, and the daemon run with everything joined."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from repod import __version__
+from repod.config import Settings, load
+from repod.daemon import Daemon
+from repod.log import open_log
+from repod.metrics import Metrics
+from repod.wiring import Looped, System
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def settings_option(command: _Command) -> _Command:
+    """``-c FILE``."""
+    return click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default="/etc/repod/repod.toml",
+        envvar="REPOD_CONFIG",
+        show_default=True,
+        show_envvar=True,
+        help="The settings file.",
+    )(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer with JSON.")(command)
+
+
+def repository_argument(command: _Command) -> _Command:
+    """``REPO``."""
+    return click.argument("name", metavar="REPO")(command)
+
+
+def stamp(seconds: float) -> str:
+    """Seconds since 1970 as people and machines both read them: ISO 8601, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def looped(settings: Settings, log: Any, metrics: Metrics) -> Looped:
+    """Everything that the settings describe, opened."""
+    return Looped(System(settings, log=log, observe=metrics.stage, environ=os.environ), metrics, log)
+
+
+def run_daemon(config: Path, settings: Settings, ready: Callable[[str], None]) -> None:
+    """Run the daemon to its end; ``ready`` is told its URL."""
+    log = open_log(settings.log.format, settings.log.level)
+    metrics = Metrics(__version__)
+    daemon = Daemon(
+        settings=settings,
+        read=functools.partial(load, config),
+        build=functools.partial(looped, log=log, metrics=metrics),
+        metrics=metrics,
+        log=log,
+        environ=os.environ,
+        ready=ready,
+    )
+    if not daemon.run():
+        # A turn is still at work in a thread; what it leaves is taken up at the next start.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

@@ -1,0 +1,219 @@
+"""The daemon: one loop per repository, one HTTP listener, signals, and systemd told of it."""
+
+import contextlib
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+import uvicorn
+from fastapi import FastAPI
+
+from repod.config import Settings
+from repod.errors import Misconfigured, RepodError
+from repod.loop import Log, Loop
+from repod.metrics import Metrics
+from repod.notify import notify, watchdog_seconds
+from repod.web.serve import make_app
+
+_STOP_SECONDS = 1.5  # what a turn gets to end by itself; then it is abandoned, which is safe
+_RELOAD_SECONDS = 60.0
+_HUNG_SECONDS = 600.0  # a loop that has not come round for so long is not alive
+
+
+class Service(Protocol):
+    """What the settings describe, built and ready to run."""
+
+    @property
+    def loops(self) -> Sequence[Loop]:
+        """One per repository, not started."""
+
+    @property
+    def roots(self) -> Mapping[str, Path]:
+        """The directory of each repository."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+class Daemon:
+    """Runs what the settings describe until SIGTERM or SIGINT; SIGHUP reads them again."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        read: Callable[[], Settings],
+        build: Callable[[Settings], Service],
+        metrics: Metrics,
+        log: Log,
+        environ: Mapping[str, str],
+        ready: Callable[[str], None],
+    ) -> None:
+        """``read`` and ``build`` may raise ``Misconfigured``; ``ready`` is told the URL once."""
+        self._settings = settings
+        self._read = read
+        self._build = build
+        self._metrics = metrics
+        self._log = log
+        self._environ = environ
+        self._wake = threading.Event()
+        self._stopping = False
+        self._reload = False
+        self._ready = ready
+        self._service: Service | None = None
+        self._listen = settings.http
+
+    def run(self) -> bool:
+        """Run to the end. False where a turn had to be abandoned. Raises ``Misconfigured`` at start only."""
+        handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._on_hangup}
+        with _signals(handlers), _listening(self._settings) as channel:
+            self._listen = self._settings.http.at(channel.getsockname()[1])
+            self._service = self._build(self._on(self._settings))
+            app = make_app(roots=self._roots, page=self._metrics.page, health=self._health)
+            with _serving(app, channel):
+                self._start()
+                while not self._stopping:
+                    self._tick()
+                return self._end()
+
+    def stop(self) -> None:
+        """End soon; may be called from any thread or signal handler."""
+        self._stopping = True
+        self._wake.set()
+
+    def _on_hangup(self) -> None:
+        self._reload = True
+        self._wake.set()
+
+    @property
+    def _loops(self) -> Sequence[Loop]:
+        return self._service.loops if self._service else ()
+
+    def _roots(self) -> Mapping[str, Path]:
+        return self._service.roots if self._service else {}
+
+    def _health(self) -> Mapping[str, str]:
+        if self._service is None:
+            return {"repod": "reloading its settings"}
+        return {loop.name: loop.fault for loop in self._loops if loop.fault}
+
+    def _start(self) -> None:
+        for loop in self._loops:
+            loop.start()
+        url = f"http://{self._listen.listen}/"
+        self._log.info("listening", url=url, repositories=sorted(self._roots()))
+        notify(self._environ, "READY=1", f"STATUS={len(self._loops)} repositories")
+        self._ready(url)
+
+    def _on(self, settings: Settings) -> Settings:
+        """The settings with the address that this process listens on."""
+        return settings.model_copy(update={"http": self._listen})
+
+    def _tick(self) -> None:
+        """Wait for a signal; tell systemd's watchdog while every loop comes round."""
+        beat = watchdog_seconds(self._environ)
+        self._wake.wait(beat / 2 if beat else 10.0)
+        self._wake.clear()
+        if self._reload and not self._stopping:
+            self._reload = False
+            self._rebuild()
+        now = time.monotonic()
+        if all(loop.running and now - loop.alive_at < _HUNG_SECONDS for loop in self._loops):
+            notify(self._environ, "WATCHDOG=1")
+
+    def _rebuild(self) -> None:
+        """Read the settings again; where they hold a fault, everything goes on as it was."""
+        notify(self._environ, "RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            fresh = self._read()
+        except RepodError as error:
+            self._log.error("reload failed, the settings stay as they were", problem=str(error))
+            notify(self._environ, "READY=1")
+            return
+        if fresh.http != self._settings.http:
+            self._log.warning("a new [http] listen takes a restart", listen=fresh.http.listen)
+        before = {loop.name for loop in self._loops}
+        if not self._halt(_RELOAD_SECONDS):
+            msg = f"a turn did not end within {_RELOAD_SECONDS:g} s of a reload; restart repod"
+            raise Misconfigured(msg)
+        self._service = None
+        try:
+            self._service = self._build(self._on(fresh))
+            self._settings = fresh
+        except RepodError as error:
+            self._log.error("reload failed, the settings stay as they were", problem=str(error))
+            self._service = self._build(self._on(self._settings))
+        for name in before - {loop.name for loop in self._loops}:
+            self._metrics.forget(name)
+        for loop in self._loops:
+            loop.start()
+        self._log.info("reloaded", repositories=sorted(self._roots()))
+        notify(self._environ, "READY=1")
+
+    def _halt(self, seconds: float) -> bool:
+        """Stop the loops; False where one did not end in time (nothing is closed then)."""
+        deadline = time.monotonic() + seconds
+        for loop in self._loops:
+            loop.stop()
+        ended = [loop.join(max(0.0, deadline - time.monotonic())) for loop in self._loops]
+        if all(ended) and self._service:
+            self._service.close()
+        return all(ended)
+
+    def _end(self) -> bool:
+        notify(self._environ, "STOPPING=1")
+        ended = self._halt(_STOP_SECONDS)
+        self._log.info("stopped", finished=ended)
+        return ended
+
+
+@contextlib.contextmanager
+def _signals(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+    def handler(number: int, _frame: FrameType | None) -> None:
+        handlers[signal.Signals(number)]()
+
+    before = {number: signal.signal(number, handler) for number in handlers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@contextlib.contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    host, port = settings.http.host, settings.http.port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        channel = socket.socket(family, kind, protocol)
+    except OSError as error:
+        msg = f"[http] listen {settings.http.listen}: not an address of this machine ({error})"
+        raise Misconfigured(msg) from error
+    with channel:
+        try:
+            channel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            channel.bind(address)
+            channel.listen(1024)
+        except OSError as error:
+            msg = f"[http] listen {settings.http.listen}: cannot be bound ({error}); choose a free address"
+            raise Misconfigured(msg) from error
+        yield channel
+
+
+@contextlib.contextmanager
+def _serving(app: FastAPI, channel: socket.socket) -> Iterator[None]:
+    """Serve ``app`` on ``channel`` from a thread of its own."""
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1, lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]}, name="http", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(2)

@@ -1,0 +1,37 @@
+"""A repository's generations as the store holds them: read only."""
+
+from collections.abc import Iterator
+
+from repod.doors import Store
+from repod.errors import NotFound
+from repod.generation import HEAD, Generation, Head, record_path
+
+
+class History:
+    """Reads the pointer and the records behind it."""
+
+    def __init__(self, store: Store) -> None:
+        """``store``: the repository's."""
+        self._store = store
+
+    def current(self) -> Generation | None:
+        """The pointer's generation; None where nothing was ever published."""
+        try:
+            pointer = self._store.read(HEAD)
+        except NotFound:
+            return None
+        return self.record(Head.from_json(pointer.data).generation)
+
+    def record(self, number: int) -> Generation:
+        """Generation ``number``; ``NotFound`` where there is none, or it is pruned."""
+        return Generation.from_json(self._store.read(record_path(number)).data)
+
+    def back(self) -> Iterator[Generation]:
+        """The generations, newest first, as far back as the records reach."""
+        generation = self.current()
+        while generation is not None:
+            yield generation
+            try:
+                generation = self.record(generation.parent) if generation.parent else None
+            except NotFound:
+                return

@@ -1,0 +1,49 @@
+"""What a host needs beside the metadata: the ``.repo`` file and the public key."""
+
+import contextlib
+from collections.abc import Mapping
+
+from repod.doors import Expect, Store, Version
+from repod.errors import Conflict, NotFound
+from repod.package import StorePath, store_path
+
+# zypper asks for the key beside the index (repomd.xml.key).
+ZYPPER_KEY = StorePath("repodata/repomd.xml.key")
+
+
+def key_name(name: str) -> StorePath:
+    """Where the public key of a repository lies."""
+    return store_path(f"RPM-GPG-KEY-{name}")
+
+
+def repo_file(name: str, url: str) -> str:
+    """The ``.repo`` file of a repository at ``url``: both signatures are checked, a broken repository is an error."""
+    return (
+        f"[{name}]\n"
+        f"name={name}\n"
+        f"baseurl={url}\n"
+        "enabled=1\n"
+        "gpgcheck=1\n"
+        "repo_gpgcheck=1\n"
+        f"gpgkey={url}{key_name(name)}\n"
+        "metadata_expire=5m\n"
+        "skip_if_unavailable=0\n"
+    )
+
+
+def write_host_files(store: Store, name: str, url: str, public_key: bytes) -> None:
+    """Put the files for hosts into the store, where they are not so already."""
+    files: Mapping[StorePath, bytes] = {
+        key_name(name): public_key,
+        ZYPPER_KEY: public_key,
+        store_path(f"{name}.repo"): repo_file(name, url).encode(),
+    }
+    for path, data in files.items():
+        version: Version | Expect = Expect.ABSENT
+        with contextlib.suppress(NotFound):
+            blob = store.read(path)
+            if blob.data == data:
+                continue
+            version = blob.version
+        with contextlib.suppress(Conflict):  # another daemon with the same settings was faster
+            store.write(path, data, version)

@@ -1,0 +1,282 @@
+"""Arrivals become stored, signed packages, or are refused with every reason.
+
+Nothing here makes a package visible: that is ``publish``. An arrival stays in its inbox
+until its generation is live, so that a stop at any step loses nothing; coming back to it,
+the same build is found in the store and taken as it is.
+"""
+
+import contextlib
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from repod.acceptance import Rules, conflict, judge, too_large
+from repod.doors import Arrival, Inbox, Repodata, Rpms, Signer, Store, Unreadable
+from repod.errors import Conflict, NotFound, RepodError, Unavailable
+from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath, store_path
+
+Observe = Callable[[str, float], None]
+"""Told the name of a stage and the seconds it took."""
+
+ANOTHER_FIRST = "another came first"
+"""Problem of an arrival that can be judged when the one before it is published."""
+
+# A file that looks damaged may be one that is still being written.
+_MAYBE_UNFINISHED = {"not-rpm", "truncated", "digest", "reader", "unverifiable"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one arrival.
+
+    ``result``: ``accepted`` (stored, to be published as ``entry``), ``duplicate`` (this very
+    build is published), ``rejected`` (see ``faults``), ``waiting`` (not now: it changed, or
+    may still be written), ``failed`` (repod could not do it now: see ``problem``).
+    """
+
+    arrival: Arrival
+    result: str
+    checksum: str = ""
+    nevra: Nevra | None = None
+    entry: Entry | None = None
+    faults: Sequence[Fault] = ()
+    problem: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the arrival needs no other try."""
+        return self.result in {"accepted", "duplicate", "rejected"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """An arrival with its private copy and what was read from it."""
+
+    arrival: Arrival
+    copy: Path
+    checksum: Sha256
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How one repository takes packages in.
+
+    ``trusted`` are armored certificates that ``rules.signed_by`` names; ``settle`` is how
+    many seconds a file that looks damaged must be unchanged before it is refused.
+    """
+
+    rules: Rules
+    replace: bool
+    trusted: bytes
+    changelogs: int
+    settle: float
+
+
+class Intake:
+    """Takes packages in for one repository."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        inbox: Inbox,
+        rpms: Rpms,
+        signer: Signer,
+        repodata: Repodata,
+        policy: Policy,
+        workspace: Path,
+        parallel: int,
+        observe: Observe,
+    ) -> None:
+        """``workspace``: a private folder for copies; ``parallel``: how many at a time."""
+        self._store = store
+        self._inbox = inbox
+        self._rpms = rpms
+        self._signer = signer
+        self._repodata = repodata
+        self._policy = policy
+        self._workspace = workspace
+        self._observe = observe
+        self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="intake")
+
+    @property
+    def replaces(self) -> bool:
+        """Whether another build may take the place of a published one."""
+        return self._policy.replace
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def take_in(self, arrivals: Iterable[Arrival]) -> list[Outcome]:
+        """Take copies, read, judge, sign and store; the inbox is left as it is."""
+        # A killed worker may leave a file of its own beside the copy: the whole folder goes at the end.
+        with tempfile.TemporaryDirectory(dir=self._workspace, ignore_cleanup_errors=True) as work:
+            examined = list(self._threads.map(partial(self._examine, Path(work)), arrivals))
+            outcomes = [item for item in examined if isinstance(item, Outcome)]
+            judged = list(self._judge([item for item in examined if isinstance(item, _Taken)]))
+            outcomes += [item for item in judged if isinstance(item, Outcome)]
+            outcomes += self._threads.map(self._seal, [item for item in judged if not isinstance(item, Outcome)])
+        return outcomes
+
+    @contextlib.contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._observe(name, time.perf_counter() - start)
+
+    def _examine(self, work: Path, arrival: Arrival) -> Outcome | _Taken:
+        fault = arrival.fault or too_large(arrival.size, self._policy.rules)
+        if fault:
+            return Outcome(arrival=arrival, result="rejected", faults=[fault])
+        copy = work / f"{secrets.token_hex(16)}.rpm"
+        try:
+            with self._stage("copy"):
+                checksum = self._inbox.take(arrival, copy)
+            with self._stage("read"):
+                facts = self._rpms.examine(copy, self._signer.public_key + b"\n" + self._policy.trusted)
+        except (Conflict, NotFound):
+            return Outcome(arrival=arrival, result="waiting", problem="it changed while it was read")
+        except Unreadable as error:
+            copy.unlink(missing_ok=True)
+            return self._refused(arrival, checksum, error.faults)
+        except (RepodError, OSError) as error:
+            copy.unlink(missing_ok=True)
+            return Outcome(arrival=arrival, result="failed", problem=str(error))
+        return _Taken(arrival=arrival, copy=copy, checksum=checksum, facts=facts)
+
+    def _refused(self, arrival: Arrival, checksum: str, faults: Sequence[Fault], nevra: Nevra | None = None) -> Outcome:
+        young = arrival.age < self._policy.settle
+        if young and any(fault.code in _MAYBE_UNFINISHED for fault in faults):
+            return Outcome(arrival=arrival, result="waiting", problem=faults[0].text)
+        return Outcome(arrival=arrival, result="rejected", checksum=checksum, nevra=nevra, faults=faults)
+
+    def _judge(self, taken: Sequence[_Taken]) -> Iterator[Outcome | tuple[_Taken, StorePath]]:
+        """Decide on each; what is accepted comes with the path it is to be stored under."""
+        sound: list[_Taken] = []
+        for item in taken:
+            faults = judge(item.facts, self._policy.rules)
+            if faults:
+                yield self._refused(item.arrival, item.checksum, faults, item.facts.nevra)
+            else:
+                sound.append(item)
+        listed = self._repodata.find(item.facts.nevra for item in sound)
+        accepted: dict[Nevra, _Taken] = {}
+        for item in sound:
+            nevra = item.facts.nevra
+            twin = accepted.get(nevra)
+            if twin is not None:
+                # The one that came first is not published yet; then this one can be judged.
+                yield Outcome(arrival=item.arrival, result="waiting", nevra=nevra, problem=ANOTHER_FIRST)
+            elif nevra in listed:
+                verdict = self._against(item, listed[nevra])
+                if not isinstance(verdict, Outcome):
+                    accepted[nevra] = item
+                yield verdict
+            else:
+                accepted[nevra] = item
+                yield item, nevra.location
+
+    def _against(self, item: _Taken, published: Package) -> Outcome | tuple[_Taken, StorePath]:
+        """The verdict on an arrival whose NEVRA is taken."""
+        nevra = item.facts.nevra
+        try:
+            same = item.checksum == published.pkgid or self._stored_build(published.href) == item.facts.build
+        except (RepodError, OSError) as error:
+            return Outcome(arrival=item.arrival, result="failed", nevra=nevra, problem=str(error))
+        if same:
+            return Outcome(arrival=item.arrival, result="duplicate", checksum=item.checksum, nevra=nevra)
+        if self._policy.replace:
+            return item, _apart(item.facts)
+        return Outcome(
+            arrival=item.arrival,
+            result="rejected",
+            checksum=item.checksum,
+            nevra=nevra,
+            faults=[conflict(item.facts, item.checksum, published)],
+        )
+
+    def _seal(self, judged: tuple[_Taken, StorePath]) -> Outcome:
+        item, path = judged
+        try:
+            entry = self._stored(item, path)
+        except Unreadable as error:
+            if any(fault.code == "signing" for fault in error.faults):
+                # Our own signature does not hold: not the package's fault, so it stays.
+                return Outcome(arrival=item.arrival, result="failed", nevra=item.facts.nevra, problem=str(error))
+            return self._refused(item.arrival, item.checksum, error.faults, item.facts.nevra)
+        except (RepodError, OSError) as error:
+            return Outcome(arrival=item.arrival, result="failed", nevra=item.facts.nevra, problem=str(error))
+        return Outcome(
+            arrival=item.arrival,
+            result="accepted",
+            checksum=item.checksum,
+            nevra=item.facts.nevra,
+            entry=entry,
+        )
+
+    def _stored(self, item: _Taken, path: StorePath) -> Entry:
+        """Sign the private copy, store it, and describe the stored bytes."""
+        ours = self._signer.fingerprint in item.facts.signers
+        with self._stage("sign"):
+            signature = None if ours else self._signer.sign(item.facts.signable)
+        with self._stage("seal"):
+            entry = self._entry(item.copy, signature, path)
+        try:
+            with self._stage("store"):
+                self._store.add(path, [item.copy], entry.package.pkgid)
+        except Conflict:
+            return self._left_over(item, path)
+        return entry
+
+    def _entry(self, copy: Path, signature: bytes | None, path: StorePath) -> Entry:
+        return self._rpms.seal(copy, signature, self._signer.public_key, path, self._policy.changelogs)
+
+    def _left_over(self, item: _Taken, path: StorePath) -> Entry:
+        """The path holds other bytes that no generation lists: an earlier try was stopped.
+
+        The same build signed by us at another second is taken as it lies there; anything
+        else stays untouched, and the package goes to a path of its own.
+        """
+        with self._fetched(path) as copy, contextlib.suppress(Unreadable):
+            facts = self._rpms.examine(copy, self._signer.public_key)
+            if facts.build == item.facts.build and self._signer.fingerprint in facts.signers:
+                return self._entry(copy, None, path)
+        apart = _apart(item.facts)
+        if apart == path:
+            msg = f"{path} is taken by other bytes of the same build; remove it from the store by hand"
+            raise Unavailable(msg)
+        entry = self._entry(item.copy, None, apart)
+        try:
+            self._store.add(apart, [item.copy], entry.package.pkgid)
+        except Conflict:
+            return self._left_over(item, apart)
+        return entry
+
+    def _stored_build(self, path: StorePath) -> tuple[Sha256, Sha256]:
+        with self._fetched(path) as copy:
+            return self._rpms.examine(copy, b"").build
+
+    @contextlib.contextmanager
+    def _fetched(self, path: StorePath) -> Iterator[Path]:
+        """A private copy of a stored package."""
+        copy = self._workspace / f"{secrets.token_hex(16)}.rpm"
+        try:
+            with copy.open("xb") as file:
+                for piece in self._store.stream(path):
+                    file.write(piece)
+            yield copy
+        finally:
+            copy.unlink(missing_ok=True)
+
+
+def _apart(facts: Facts) -> StorePath:
+    """A path of its own for a build whose usual path is taken."""
+    folder, _, name = facts.nevra.location.rpartition("/")
+    return store_path(f"{folder}/{facts.header_sha256[:16]}/{name}")

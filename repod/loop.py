@@ -1,0 +1,183 @@
+"""One repository's loop in the daemon: turn after turn, each told to log and metrics."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from repod.doors import Inbox
+from repod.errors import RepodError
+from repod.generation import Generation
+from repod.intake import Outcome
+from repod.metrics import Metrics
+from repod.publish import Publisher
+from repod.turn import Report, Turns
+
+_BACKOFF = (1.0, 2.0, 5.0, 15.0, 30.0)
+
+
+class Log(Protocol):
+    """As much of structlog's logger as the loop uses."""
+
+    def info(self, event: str, **fields: Any) -> Any:
+        """Something that should be known happened."""
+
+    def warning(self, event: str, **fields: Any) -> Any:
+        """Something is not as it should be; repod goes on."""
+
+    def error(self, event: str, **fields: Any) -> Any:
+        """Something could not be done."""
+
+
+class Loop:
+    """Runs the turns of one repository until it is stopped."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        inbox: Inbox,
+        turns: Turns,
+        publisher: Publisher,
+        prepare: Callable[[], None],
+        watching: Callable[[], bool],
+        interval: float,
+        metrics: Metrics,
+        log: Log,
+    ) -> None:
+        """``prepare`` writes what hosts need; ``interval``: seconds between two scans at the most."""
+        self.name = name
+        self._inbox = inbox
+        self._turns = turns
+        self._publisher = publisher
+        self._prepare = prepare
+        self._watching = watching
+        self._interval = interval
+        self._metrics = metrics
+        self._log = log
+        self._stop = threading.Event()
+        self._told: dict[str, str] = {}
+        self.fault = "not opened yet"
+        self.alive_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=f"repository {name}", daemon=True)
+        metrics.repository(name)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the loop to end after the step it is at."""
+        self._stop.set()
+        self._inbox.close()
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the end; False where it did not come in time."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    @property
+    def running(self) -> bool:
+        """Whether the loop's thread lives."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        failures = 0
+        opened = False
+        while not self._stop.is_set():
+            self.alive_at = time.monotonic()
+            try:
+                if not opened:
+                    self.open()
+                    opened = True
+                report = self.once()
+                failures, self.fault = 0, ""
+            except Exception as error:  # noqa: BLE001 - the loop outlives whatever a turn meets
+                self._failed(error)
+                self._stop.wait(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
+                failures += 1
+                continue
+            if not report.more and not self._stop.is_set():
+                self._inbox.wait(self._interval)
+
+    def open(self) -> Generation:
+        """Finish what a stopped writer had begun; a new repository gets its first, empty generation."""
+        generation = self._publisher.open("repod")
+        self._prepare()
+        self._note(generation)
+        self._log.info("opened", repository=self.name, generation=generation.number, packages=generation.packages)
+        return generation
+
+    def once(self) -> Report:
+        """One turn, told to log and metrics."""
+        report = self._turns.turn("inbox")
+        waiting = [arrival for arrival in report.seen if arrival.name not in _done(report.outcomes)]
+        self._metrics.inbox_depth.labels(self.name).set(len(waiting))
+        self._metrics.inbox_oldest.labels(self.name).set(max((arrival.age for arrival in waiting), default=0))
+        self._metrics.watcher_up.labels(self.name).set(self._watching())
+        places = iter(report.places)
+        for outcome in report.outcomes:
+            self._tell(outcome, next(places, "") if outcome.result == "rejected" else "", report.generation)
+        for problem in report.problems:
+            self._log.error("not cleared", repository=self.name, problem=problem)
+        if report.generation:
+            self._published(report, report.generation)
+        if report.outcomes:
+            self._metrics.stage("turn", report.seconds)
+        self._told = {name: text for name, text in self._told.items() if name in {a.name for a in report.seen}}
+        return report
+
+    def _published(self, report: Report, generation: Generation) -> None:
+        self._metrics.publish_seconds.labels(self.name).observe(report.published_seconds)
+        self._metrics.stage("publish", report.published_seconds)
+        self._note(generation)
+        self._log.info(
+            "published",
+            repository=self.name,
+            generation=generation.number,
+            packages=generation.packages,
+            added=len(generation.added),
+            removed=len(generation.removed),
+            seconds=round(report.published_seconds, 3),
+        )
+
+    def _note(self, generation: Generation) -> None:
+        self._metrics.generation.labels(self.name).set(generation.number)
+        self._metrics.packages.labels(self.name).set(generation.packages)
+        self._metrics.last_publish.labels(self.name).set(generation.time)
+
+    def _tell(self, outcome: Outcome, place: str, generation: Generation | None) -> None:
+        fields: dict[str, Any] = {"repository": self.name, "file": outcome.arrival.name}
+        if outcome.nevra:
+            fields["package"] = str(outcome.nevra)
+        if outcome.result == "accepted":
+            self._metrics.arrivals.labels(self.name, "published").inc()
+            number = generation.number if generation else None
+            self._log.info("package published", generation=number, sha256=outcome.checksum, **fields)
+        elif outcome.result == "duplicate":
+            self._metrics.arrivals.labels(self.name, "duplicate").inc()
+            self._log.info("package is published already", sha256=outcome.checksum, **fields)
+        elif outcome.result == "rejected":
+            self._metrics.arrivals.labels(self.name, "rejected").inc()
+            self._metrics.rejected.labels(self.name, outcome.faults[0].code).inc()
+            faults = [fault.text for fault in outcome.faults]
+            self._log.warning("package rejected", faults=faults, sha256=outcome.checksum, moved_to=place, **fields)
+        elif self._told.get(outcome.arrival.name) != outcome.problem:
+            self._told[outcome.arrival.name] = outcome.problem
+            if outcome.result == "failed":
+                self._metrics.error(self.name)
+                self._log.error("package not taken in, tried again later", problem=outcome.problem, **fields)
+            else:
+                self._log.info("package waits", why=outcome.problem, **fields)
+
+    def _failed(self, error: Exception) -> None:
+        self._metrics.error(self.name, error)
+        text = str(error) if isinstance(error, RepodError) else f"{type(error).__name__}: {error}"
+        if text != self.fault:
+            expected = isinstance(error, RepodError)
+            self._log.error("turn failed, tried again", repository=self.name, problem=text, exc_info=not expected)
+        self.fault = text
+
+
+def _done(outcomes: Iterable[Outcome]) -> set[str]:
+    return {o.arrival.name for o in outcomes if o.result in {"accepted", "duplicate", "rejected"}}

@@ -1,0 +1,109 @@
+"""One turn of a repository: take in what its inbox holds, publish it, clear it away."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from repod.doors import Arrival, Clock, Inbox
+from repod.errors import RepodError
+from repod.generation import Generation
+from repod.intake import ANOTHER_FIRST, Intake, Observe, Outcome
+from repod.publish import Publisher
+
+BATCH = 500
+"""Arrivals per generation at the most: a burst becomes visible in a few steps, not at its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one turn did.
+
+    ``generation`` is the one published, or None. ``places`` are where rejected arrivals now
+    lie, in the order of the rejected outcomes. ``more`` says that a turn at once would get on.
+    """
+
+    seen: Sequence[Arrival]
+    outcomes: Sequence[Outcome]
+    generation: Generation | None
+    places: Sequence[str]
+    problems: Sequence[str]
+    more: bool
+    seconds: float
+    published_seconds: float
+
+
+class Turns:
+    """The turns of one repository."""
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        intake: Intake,
+        publisher: Publisher,
+        clock: Clock,
+        observe: Observe,
+        usable: Callable[[], None],
+    ) -> None:
+        """``usable`` raises where the key may not sign now."""
+        self._inbox = inbox
+        self._intake = intake
+        self._publisher = publisher
+        self._clock = clock
+        self._observe = observe
+        self._usable = usable
+        self._held = set[str]()
+
+    def turn(self, actor: str) -> Report:
+        """Do one turn. Raises where nothing could be done; the arrivals are still there then."""
+        start = time.perf_counter()
+        seen = self._inbox.scan()
+        # Those that could not be taken in last time stand back, so that they never keep out the others.
+        ready = sorted((a for a in seen if not a.waiting), key=lambda arrival: arrival.name in self._held)
+        outcomes: Sequence[Outcome] = ()
+        generation, published = None, 0.0
+        if ready:
+            self._usable()
+            self._publisher.refresh()
+            outcomes = self._intake.take_in(ready[:BATCH])
+            before = time.perf_counter()
+            generation = self._publish(outcomes, actor)
+            published = time.perf_counter() - before
+        self._held = {outcome.arrival.name for outcome in outcomes if not outcome.settled}
+        places, problems = self._clear(outcomes)
+        left = len(ready) > BATCH or any(outcome.problem == ANOTHER_FIRST for outcome in outcomes)
+        return Report(
+            seen=seen,
+            outcomes=outcomes,
+            generation=generation,
+            places=places,
+            problems=problems,
+            more=left and any(outcome.settled for outcome in outcomes),
+            seconds=time.perf_counter() - start,
+            published_seconds=published,
+        )
+
+    def _publish(self, outcomes: Sequence[Outcome], actor: str) -> Generation | None:
+        entries = [outcome.entry for outcome in outcomes if outcome.entry]
+        if not entries:
+            if any(outcome.result == "duplicate" for outcome in outcomes):
+                # Its generation may be committed by a turn that failed before clients could see it.
+                self._publisher.sync_live()
+            return None
+        why = f"{len(entries)} arrived" if len(entries) > 1 else f"{entries[0].package.nevra} arrived"
+        return self._publisher.publish(entries, [], actor=actor, why=why, replace=self._intake.replaces)
+
+    def _clear(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[str]]:
+        """Remove what is live and move what is refused; a problem with one does not stop the others."""
+        places: list[str] = []
+        problems: list[str] = []
+        for outcome in outcomes:
+            try:
+                if outcome.result in {"accepted", "duplicate"}:
+                    self._inbox.remove(outcome.arrival)
+                elif outcome.result == "rejected":
+                    now = self._clock()
+                    places.append(self._inbox.reject(outcome.arrival, outcome.faults, outcome.checksum, now))
+            except RepodError as error:
+                problems.append(f"{outcome.arrival.name}: {error}")
+        return places, problems

@@ -1,0 +1,71 @@
+"""The HTTP listener: repositories for hosts, metrics for Prometheus, health for systemd and load balancers."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+
+from repod.package import store_path
+
+# Names that contain their own checksum, and packages: never other bytes under the same name.
+_IMMUTABLE = re.compile(r"(.*/)?repodata/[0-9a-f]{64}-[^/]+|Packages/.+")
+_FOREVER = "public, max-age=31536000, immutable"
+_ALWAYS_ASK = "no-cache"
+_TYPES: Mapping[str, str] = {
+    ".rpm": "application/x-rpm",
+    ".gz": "application/gzip",
+    ".zst": "application/zstd",
+    ".xml": "application/xml",
+    ".asc": "application/pgp-signature",
+    ".key": "application/pgp-keys",
+    ".repo": "text/plain",
+}
+
+
+def make_app(
+    *, roots: Callable[[], Mapping[str, Path]], page: Callable[[], bytes], health: Callable[[], Mapping[str, str]]
+) -> FastAPI:
+    """The application: ``roots`` gives each repository's directory, ``page`` the metrics, ``health`` faults."""
+    app = FastAPI(title="repod", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/healthz")
+    def healthz() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz")
+    def readyz() -> JSONResponse:
+        faults = health()
+        return JSONResponse({"ready": not faults, "faults": dict(faults)}, status_code=503 if faults else 200)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.api_route("/repos/{name}/{path:path}", methods=["GET", "HEAD"])
+    def repos(name: str, path: str, request: Request) -> Response:
+        root = roots().get(name)
+        if root is None:
+            raise HTTPException(404, f"there is no repository {name!r} here")
+        if not path:
+            return PlainTextResponse(f"yum repository {name}\nconfiguration for hosts: {request.url}{name}.repo\n")
+        return _file(root, path)
+
+    return app
+
+
+def _file(root: Path, path: str) -> FileResponse:
+    try:
+        proven = store_path(path)
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from error
+    target = root / proven
+    hidden = any(part.startswith(".") for part in proven.split("/"))
+    if hidden or target.is_symlink() or not target.is_file():
+        raise HTTPException(404, f"{path} is not here")
+    return FileResponse(
+        target,
+        media_type=_TYPES.get(target.suffix, "application/octet-stream"),
+        headers={"Cache-Control": _FOREVER if _IMMUTABLE.fullmatch(proven) else _ALWAYS_ASK},
+    )

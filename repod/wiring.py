@@ -1,0 +1,234 @@
+"""Joins settings, adapters and use cases: the only place that knows them all."""
+
+import os
+import random
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from repod.acceptance import Rules
+from repod.config import Repository, Settings, rejected_dir
+from repod.errors import Misconfigured
+from repod.hostfiles import write_host_files
+from repod.inbox.directory import DirectoryInbox
+from repod.intake import Intake, Observe, Policy
+from repod.loop import Log, Loop
+from repod.metrics import Metrics
+from repod.publish import Publisher
+from repod.repodata.engine import SegmentedRepodata
+from repod.rpmfile.pool import RpmWorkers
+from repod.signing import OpenSigner, open_signer
+from repod.signing.openpgp import armor
+from repod.store.local import LocalStore
+from repod.turn import Turns
+
+
+def public_url(settings: Settings, repository: Repository) -> str:
+    """Where hosts find a repository; always with a slash at its end."""
+    if repository.url:
+        return repository.url.rstrip("/") + "/"
+    host = settings.http.host
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - a question, not a bind
+        host = socket.getfqdn()
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{settings.http.port}/repos/{repository.name}/"
+
+
+def open_store(repository: Repository) -> LocalStore:
+    """The store of a repository; ``Misconfigured`` where its directory cannot be used."""
+    return LocalStore(Path(repository.store))
+
+
+def open_repodata(settings: Settings, repository: Repository, store: LocalStore) -> SegmentedRepodata:
+    """The documents of a repository, with their cache in the state directory."""
+    return SegmentedRepodata(store, Path(settings.state_dir) / "cache" / repository.name)
+
+
+def trusted_keys(repository: Repository) -> bytes:
+    """The certificates that arrivals of a repository may be signed with, armored."""
+    rules = repository.acceptance
+    if not rules.keys:
+        if rules.signed_by:
+            msg = f"repository {repository.name}: signed_by needs [repository.acceptance] keys, a file with those keys"
+            raise Misconfigured(msg)
+        return b""
+    try:
+        return Path(rules.keys).read_bytes()
+    except OSError as error:
+        msg = f"repository {repository.name}: [repository.acceptance] keys {rules.keys} cannot be read ({error})"
+        raise Misconfigured(msg) from error
+
+
+def pause(attempt: int) -> None:
+    """Sleep up to 10 ms at first, up to 2 s after many attempts, at random."""
+    time.sleep(random.uniform(0, min(2.0, 0.01 * 1.5**attempt)))  # noqa: S311 - spreads writers, guards nothing
+
+
+@contextmanager
+def workspace(state_dir: Path) -> Iterator[Path]:
+    """A private folder for copies; what stopped processes left behind is removed first."""
+    work = state_dir / "work"
+    try:
+        work.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left_over in work.glob("*-*"):
+            if not Path("/proc", left_over.name.partition("-")[0]).exists():
+                shutil.rmtree(left_over, ignore_errors=True)
+        folder = tempfile.TemporaryDirectory(dir=work, prefix=f"{os.getpid()}-", ignore_cleanup_errors=True)
+    except OSError as error:
+        msg = f"state_dir {state_dir} cannot be used ({error}); create it and make it writable for repod"
+        raise Misconfigured(msg) from error
+    with folder as name:
+        yield Path(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wired:
+    """One repository with its parts."""
+
+    settings: Repository
+    url: str
+    store: LocalStore
+    publisher: Publisher
+    inbox: DirectoryInbox
+    turns: Turns
+
+    def write_host_files(self, public_key: bytes) -> None:
+        """Put the ``.repo`` file and the public key into the store."""
+        write_host_files(self.store, self.settings.name, self.url, public_key)
+
+
+class System:
+    """Everything that the settings describe, opened. Use it as a context or close it."""
+
+    def __init__(self, settings: Settings, *, log: Log, observe: Observe, environ: Mapping[str, str]) -> None:
+        """Raises ``Misconfigured`` with what is wrong; nothing stays open then."""
+        self.settings = settings
+        self._log = log
+        self._observe = observe
+        with ExitStack() as stack:
+            self._stack = stack
+            self.workspace = stack.enter_context(workspace(Path(settings.state_dir)))
+            self.signer: OpenSigner = open_signer(
+                settings.signing, time.time(), environ, processes=settings.workers.count or os.cpu_count() or 1
+            )
+            stack.callback(self.signer.close)
+            workers = settings.workers
+            self.rpms = RpmWorkers(count=workers.count, timeout=workers.timeout, memory=workers.memory)
+            stack.callback(self.rpms.close)
+            self.repositories = {r.name: self._wire(r) for r in settings.repository}
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Let go of everything, the last opened first."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        """The system itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def _wire(self, repository: Repository) -> Wired:
+        store = open_store(repository)
+        repodata = open_repodata(self.settings, repository, store)
+        self._stack.callback(repodata.close)
+        publisher = Publisher(
+            store=store, repodata=repodata, signer=self.signer, armor=armor, clock=time.time, pause=pause
+        )
+        watch = self.settings.inbox
+        inbox = DirectoryInbox(
+            Path(repository.inbox),
+            rejected=rejected_dir(repository.inbox),
+            watch=watch.watch,
+            scan_interval=watch.scan_interval,
+            settle=watch.settle,
+            incomplete_after=watch.incomplete_after,
+            clock=time.time,
+            log=self._log,
+        )
+        self._stack.callback(inbox.close)
+        intake = Intake(
+            store=store,
+            inbox=inbox,
+            rpms=self.rpms,
+            signer=self.signer,
+            repodata=repodata,
+            policy=self._policy(repository),
+            workspace=self.workspace,
+            parallel=2 * self.rpms.count,
+            observe=self._observe,
+        )
+        self._stack.callback(intake.close)
+        turns = Turns(
+            inbox=inbox,
+            intake=intake,
+            publisher=publisher,
+            clock=time.time,
+            observe=self._observe,
+            usable=lambda: self.signer.refuse_expired(time.time()),
+        )
+        return Wired(
+            settings=repository,
+            url=public_url(self.settings, repository),
+            store=store,
+            publisher=publisher,
+            inbox=inbox,
+            turns=turns,
+        )
+
+    def _policy(self, repository: Repository) -> Policy:
+        rules = repository.acceptance
+        return Policy(
+            rules=Rules(
+                arches=repository.arches,
+                names=rules.names,
+                signed_by=rules.signed_by,
+                max_size=rules.max_size,
+                file_digest=rules.file_digest,
+                payload_digest=rules.payload_digest,
+            ),
+            replace=repository.duplicates == "replace",
+            trusted=trusted_keys(repository),
+            changelogs=repository.changelogs,
+            settle=self.settings.inbox.settle,
+        )
+
+
+class Looped:
+    """A system with a loop per repository: what the daemon runs."""
+
+    def __init__(self, system: System, metrics: Metrics, log: Log) -> None:
+        """``system`` is closed with it."""
+        self._system = system
+        self.roots: Mapping[str, Path] = {
+            name: Path(wired.settings.store) for name, wired in system.repositories.items()
+        }
+        self.loops: Sequence[Loop] = [
+            Loop(
+                name=name,
+                inbox=wired.inbox,
+                turns=wired.turns,
+                publisher=wired.publisher,
+                prepare=partial(wired.write_host_files, system.signer.public_key),
+                watching=partial(getattr, wired.inbox, "up"),
+                interval=system.settings.inbox.scan_interval,
+                metrics=metrics,
+                log=log,
+            )
+            for name, wired in system.repositories.items()
+        ]
+        expires = system.signer.expires
+        metrics.key_expiry.labels(system.signer.fingerprint).set(float("inf") if expires is None else expires)
+
+    def close(self) -> None:
+        """Close the system."""
+        self._system.close()
