@@ -1,0 +1,47 @@
+"""Benchmarks: ``python -m tests.bench add [--sizes 1000,10000]``, ``burst``, ``latency``.
+
+Each prints a Markdown table, with ratios against the peers of the same run, and the machine.
+"""
+
+import argparse
+import platform
+from pathlib import Path
+
+from tests.bench import add, burst, latency
+
+
+def machine() -> str:
+    """One line that names the machine."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    cores = Path("/proc/cpuinfo").read_text().count("processor\t")
+    return f"{model}, {cores} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    adding = kinds.add_parser("add", help="one package added to a repository of N")
+    adding.add_argument("--sizes", default="1000,10000,50000")
+    adding.add_argument("--rounds", type=int, default=7)
+    bursting = kinds.add_parser("burst", help="N packages dropped at once, against rpmsign and createrepo_c")
+    bursting.add_argument("--packages", type=int, default=1000)
+    waiting = kinds.add_parser("latency", help="from drop to visible in a fresh repomd.xml")
+    waiting.add_argument("--drops", type=int, default=100)
+    arguments = parser.parse_args()
+    print(f"machine: {machine()}\n")
+    if arguments.kind == "add":
+        add.run([int(size) for size in arguments.sizes.split(",")], arguments.rounds)
+    elif arguments.kind == "burst":
+        burst.run(arguments.packages)
+    else:
+        latency.run(arguments.drops)
+
+
+main()

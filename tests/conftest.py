@@ -1,0 +1,53 @@
+"""What all tests share: a signing key, and the rule that a test leaves no process behind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import processes
+from tests.lab.keys import Key, make_key
+from tests.lab.wait import until
+
+_MARK = processes.mark()
+_declared: set[int] = set()
+
+
+@pytest.fixture(scope="session")
+def key() -> Key:
+    """The signing key of most tests: RSA, as every client knows it, and short, so that it is made fast."""
+    return make_key("rsa2048")
+
+
+@pytest.fixture(scope="session")
+def key_file(key: Key, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The armored secret part of ``key``, readable by its owner only."""
+    path = tmp_path_factory.mktemp("key") / "signing-key.asc"
+    path.touch(0o600)
+    path.write_bytes(key.secret)
+    return path
+
+
+@pytest.fixture(scope="session")
+def long_lived() -> set[int]:
+    """Process ids that session fixtures add to: they and their children may outlive a test."""
+    return _declared
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a process running; what wider fixtures started before it may stay."""
+    before = processes.descendants(_MARK)
+    yield
+
+    def left() -> set[int]:
+        kept = _declared | {child for pid in _declared for child in processes.children(pid)}
+        new = processes.descendants(_MARK) - before - kept
+        return {pid for pid in new if not processes.is_python_helper(pid)}
+
+    try:
+        until(lambda: not left(), 5, "the processes of the test to end")
+    except AssertionError:
+        commands = [" ".join(processes.command(pid)) for pid in left()]
+        processes.end(left, 5, "the processes that the test left behind")
+        pytest.fail("the test left processes behind: " + "; ".join(commands))

@@ -1,0 +1,427 @@
+"""What every ``Store`` promises, sentence by sentence, asked of every adapter."""
+
+import hashlib
+import itertools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from repod.doors import Expect, Extent, Part, Store, Version
+from repod.errors import Conflict, Corrupt, NotFound
+from repod.package import Sha256, StorePath
+from repod.store.local import LocalStore
+from repod.store.memory import MemoryStore
+from tests.lab import racers
+from tests.lab.faulty import FaultyStore
+
+NOW = 1_700_000_000.0
+MIB = 1 << 20
+PATH = StorePath("repodata/repomd.xml")
+
+NAMES = [
+    "Packages/l/libstdc++-1.0~rc1-1.gita^b.x86_64.rpm",
+    "Packages/a/a b.rpm",
+    "Packages/é/ü-日本語.rpm",
+    "p/100%25#?&'\"<>;$(x)`y`*[z].rpm",
+    "p/-rf",
+    "p/new\nline",
+    ".hidden",
+    ".repod/head.json",
+    ".repod/tmpfile",
+    ".repod/locked/object",
+    "a" * 200,
+]
+
+
+def _local(folder: Path) -> Store:
+    root = folder / "store"
+    root.mkdir()
+    return LocalStore(root)
+
+
+STORES: dict[str, Callable[[Path], Store]] = {
+    "local": _local,
+    "memory": lambda _: MemoryStore(lambda: NOW),
+    "wrapped": lambda _: FaultyStore(MemoryStore(lambda: NOW)),
+}
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return STORES[request.param](tmp_path)
+
+
+def checksum(data: bytes) -> Sha256:
+    return Sha256(hashlib.sha256(data).hexdigest())
+
+
+def add(store: Store, path: str, *parts: Part, data: bytes) -> None:
+    store.add(StorePath(path), parts, checksum(data))
+
+
+def paths(store: Store, prefix: str = "") -> list[str]:
+    return sorted(stored.path for stored in store.list(prefix))
+
+
+def content(store: Store, path: str) -> bytes:
+    return store.read(StorePath(path)).data
+
+
+# ---------------------------------------------------------------- read and stream
+
+
+def test_read_gives_the_bytes_and_the_version_that_write_returned(store: Store) -> None:
+    version = store.write(PATH, b"one", Expect.ANY)
+    blob = store.read(PATH)
+    assert (blob.data, blob.version) == (b"one", version)
+
+
+def test_an_empty_object_is_an_object(store: Store) -> None:
+    store.write(PATH, b"", Expect.ABSENT)
+    assert content(store, PATH) == b""
+    assert list(store.stream(PATH)) == []
+    assert paths(store) == [PATH]
+
+
+@pytest.mark.parametrize("path", ["nothing", "no/such/folder/x", "there/below", "x" * 300])
+def test_what_does_not_exist_is_not_found_and_named(store: Store, path: str) -> None:
+    store.write(StorePath("there"), b"an object, so no folder", Expect.ANY)
+    with pytest.raises(NotFound, match=path):
+        store.read(StorePath(path))
+    with pytest.raises(NotFound, match=path):
+        next(iter(store.stream(StorePath(path))))
+
+
+def test_a_folder_is_no_object(store: Store) -> None:
+    store.write(StorePath("folder/object"), b"x", Expect.ANY)
+    with pytest.raises(NotFound, match="folder"):
+        store.read(StorePath("folder"))
+    with pytest.raises(NotFound, match="folder"):
+        list(store.stream(StorePath("folder")))
+
+
+@pytest.mark.parametrize(
+    ("offset", "length"),
+    [(0, None), (0, 0), (5, None), (5, 7), (MIB - 1, 2), (3 * MIB + 10, None), (3 * MIB + 16, 100), (9 * MIB, 4)],
+)
+def test_stream_gives_the_wanted_range_and_no_more_than_there_is(store: Store, offset: int, length: int | None) -> None:
+    data = bytes(range(256)) * 4096 * 3 + b"the end of it..."
+    store.write(PATH, data, Expect.ANY)
+    end = None if length is None else offset + length
+    assert b"".join(store.stream(PATH, offset, length)) == data[offset:end]
+
+
+def test_stream_holds_at_most_a_mebibyte_at_once_and_no_empty_piece(store: Store) -> None:
+    store.write(PATH, b"x" * (2 * MIB + 1), Expect.ANY)
+    assert [len(piece) for piece in store.stream(PATH)] == [MIB, MIB, 1]
+
+
+def test_a_stream_goes_on_in_the_object_it_began_with(store: Store) -> None:
+    store.write(PATH, b"a" * (2 * MIB), Expect.ANY)
+    pieces = iter(store.stream(PATH))
+    first = next(pieces)
+    store.write(PATH, b"b" * (2 * MIB), Expect.ANY)
+    store.remove(PATH)
+    assert first + b"".join(pieces) == b"a" * (2 * MIB)
+
+
+# ---------------------------------------------------------------- write
+
+
+def test_write_expecting_absence_creates_and_then_conflicts(store: Store) -> None:
+    store.write(PATH, b"one", Expect.ABSENT)
+    with pytest.raises(Conflict, match=PATH):
+        store.write(PATH, b"two", Expect.ABSENT)
+    assert content(store, PATH) == b"one"
+
+
+def test_write_expecting_absence_conflicts_even_with_the_same_bytes(store: Store) -> None:
+    store.write(PATH, b"one", Expect.ABSENT)
+    with pytest.raises(Conflict):
+        store.write(PATH, b"one", Expect.ABSENT)
+
+
+def test_write_expecting_anything_creates_and_replaces(store: Store) -> None:
+    first = store.write(PATH, b"one", Expect.ANY)
+    second = store.write(PATH, b"two", Expect.ANY)
+    assert first != second
+    assert content(store, PATH) == b"two"
+
+
+def test_write_replaces_the_expected_version_only(store: Store) -> None:
+    old = store.write(PATH, b"one", Expect.ANY)
+    new = store.write(PATH, b"two", old)
+    with pytest.raises(Conflict, match=PATH):
+        store.write(PATH, b"three", old)
+    assert store.read(PATH).version == new
+    store.write(PATH, b"three", new)
+    assert content(store, PATH) == b"three"
+
+
+def test_write_expecting_a_version_never_creates(store: Store) -> None:
+    version = store.write(PATH, b"one", Expect.ANY)
+    store.remove(PATH)
+    with pytest.raises(Conflict, match=PATH):
+        store.write(PATH, b"two", version)
+    with pytest.raises(NotFound):
+        store.read(PATH)
+
+
+def test_a_version_of_another_object_is_not_the_expected_one(store: Store) -> None:
+    store.write(PATH, b"one", Expect.ANY)
+    other = store.write(StorePath("other"), b"other", Expect.ANY)
+    with pytest.raises(Conflict):
+        store.write(PATH, b"two", other)
+    with pytest.raises(Conflict):
+        store.write(PATH, b"two", Version("no version at all"))
+
+
+# ---------------------------------------------------------------- add
+
+
+def test_add_joins_bytes_ranges_of_objects_and_local_files_in_order(store: Store, tmp_path: Path) -> None:
+    source, local = bytes(range(256)) * 8192, b"local" * 500_000
+    file = tmp_path / "local.bin"
+    file.write_bytes(local)
+    store.write(StorePath("source"), source, Expect.ANY)
+    store.write(StorePath("other"), b"0123456789", Expect.ANY)
+    parts: list[Part] = [
+        b"head",
+        b"",
+        Extent(path=StorePath("source"), offset=3, length=1_500_000),
+        Extent(path=StorePath("source"), offset=1_500_003, length=7),
+        Extent(path=StorePath("source"), offset=1_500_003, length=7),
+        file,
+        file,
+        Extent(path=StorePath("other"), offset=5, length=5),
+        Extent(path=StorePath("other"), offset=0, length=0),
+        b"tail",
+        file,
+    ]
+    run = source[1_500_003:1_500_010]
+    data = b"head" + source[3:1_500_003] + run + run + local + local + b"56789" + b"tail" + local
+    add(store, "joined", *parts, data=data)
+    assert content(store, "joined") == data
+
+
+def test_add_of_thousands_of_parts_keeps_every_byte(store: Store) -> None:
+    source = b"".join(b"%08d" % number for number in range(50_000))
+    store.write(StorePath("source"), source, Expect.ANY)
+    cuts = range(0, len(source), 199)
+    parts: list[Part] = []
+    for start in cuts:
+        length = min(199, len(source) - start)
+        whole = Extent(path=StorePath("source"), offset=start, length=length)
+        parts.append(source[start : start + length] if start % 3 == 0 else whole)
+    add(store, "copy", *parts, data=source)
+    assert content(store, "copy") == source
+
+
+def test_add_without_parts_makes_an_empty_object(store: Store) -> None:
+    add(store, "empty", data=b"")
+    assert content(store, "empty") == b""
+
+
+def test_bytes_with_another_checksum_are_corrupt_and_nothing_is_visible(store: Store) -> None:
+    with pytest.raises(Corrupt, match="Packages/x"):
+        store.add(StorePath("Packages/x"), [b"bytes"], checksum(b"other bytes"))
+    assert paths(store) == []
+    with pytest.raises(NotFound):
+        store.read(StorePath("Packages/x"))
+
+
+def test_an_object_is_never_taken_for_right_by_its_checksum_where_the_parts_are_wrong(store: Store) -> None:
+    add(store, "x", b"right", data=b"right")
+    with pytest.raises(Corrupt):
+        store.add(StorePath("x"), [b"wrong"], checksum(b"right"))
+    assert content(store, "x") == b"right"
+
+
+def test_add_of_the_same_bytes_again_is_success(store: Store) -> None:
+    add(store, "x", b"same", data=b"same")
+    add(store, "x", b"sa", b"me", data=b"same")
+    assert content(store, "x") == b"same"
+
+
+def test_add_of_other_bytes_is_a_conflict_that_names_both_and_changes_nothing(store: Store) -> None:
+    add(store, "x", b"old", data=b"old")
+    with pytest.raises(Conflict) as caught:
+        add(store, "x", b"new", data=b"new")
+    assert checksum(b"old") in str(caught.value)
+    assert checksum(b"new") in str(caught.value)
+    assert content(store, "x") == b"old"
+
+
+def test_add_from_an_object_that_is_not_there_is_not_found_and_names_the_source(store: Store) -> None:
+    gone = Extent(path=StorePath("repodata/gone.xml.gz"), offset=0, length=3)
+    with pytest.raises(NotFound, match=r"repodata/gone\.xml\.gz"):
+        add(store, "x", b"a", gone, data=b"abcd")
+    assert paths(store) == []
+
+
+def test_add_from_a_local_file_that_is_not_there_is_not_found_and_names_it(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"gone\.rpm"):
+        add(store, "x", tmp_path / "gone.rpm", data=b"")
+    assert paths(store) == []
+
+
+def test_add_from_beyond_the_end_of_an_object_is_corrupt(store: Store) -> None:
+    add(store, "short", b"12345", data=b"12345")
+    with pytest.raises(Corrupt):
+        add(store, "x", Extent(path=StorePath("short"), offset=3, length=9), data=b"45")
+    assert paths(store) == ["short"]
+
+
+# ---------------------------------------------------------------- list
+
+
+def test_list_shows_all_objects_with_size_and_time(store: Store) -> None:
+    add(store, "Packages/h/hello.rpm", b"12345", data=b"12345")
+    store.write(PATH, b"123", Expect.ANY)
+    listing = {stored.path: stored for stored in store.list("")}
+    assert {path: stored.size for path, stored in listing.items()} == {"Packages/h/hello.rpm": 5, PATH: 3}
+    assert all(stored.modified >= NOW for stored in listing.values())
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        ("", ["Packages/h/hello.rpm", "Packages/h/help.rpm", "Packages/x.rpm", "Packages2/y.rpm", "top"]),
+        ("Packages/", ["Packages/h/hello.rpm", "Packages/h/help.rpm", "Packages/x.rpm"]),
+        ("Packages", ["Packages/h/hello.rpm", "Packages/h/help.rpm", "Packages/x.rpm", "Packages2/y.rpm"]),
+        ("Packages/h/hel", ["Packages/h/hello.rpm", "Packages/h/help.rpm"]),
+        ("Packages/h/hello.rpm", ["Packages/h/hello.rpm"]),
+        ("Packages/h/hello.rpm/", []),
+        ("to", ["top"]),
+        ("nothing/", []),
+        ("../", []),
+        ("/", []),
+    ],
+)
+def test_list_shows_what_starts_with_the_prefix(store: Store, prefix: str, expected: list[str]) -> None:
+    for path in ("Packages/h/hello.rpm", "Packages/h/help.rpm", "Packages/x.rpm", "Packages2/y.rpm", "top"):
+        store.write(StorePath(path), b"x", Expect.ABSENT)
+    assert paths(store, prefix) == expected
+
+
+def test_an_empty_store_lists_nothing(store: Store) -> None:
+    assert paths(store) == []
+
+
+def test_objects_may_be_removed_while_they_are_listed(store: Store) -> None:
+    for number in range(300):
+        store.write(StorePath(f"p/{number % 7}/{number}"), b"x", Expect.ABSENT)
+    for stored in store.list("p/"):
+        store.remove(stored.path)
+    assert paths(store) == []
+
+
+# ---------------------------------------------------------------- remove
+
+
+def test_remove_removes_and_again_is_success(store: Store) -> None:
+    store.write(PATH, b"x", Expect.ANY)
+    store.remove(PATH)
+    store.remove(PATH)
+    store.remove(StorePath("never/there"))
+    with pytest.raises(NotFound):
+        store.read(PATH)
+    store.write(PATH, b"y", Expect.ABSENT)
+
+
+@pytest.mark.parametrize("path", ["folder", "folder/object/below"])
+def test_remove_of_what_is_no_object_leaves_the_objects(store: Store, path: str) -> None:
+    store.write(StorePath("folder/object"), b"x", Expect.ANY)
+    store.remove(StorePath(path))
+    assert paths(store) == ["folder/object"]
+
+
+# ---------------------------------------------------------------- paths
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_raw(store: Store, name: str) -> None:
+    path = StorePath(name)
+    add(store, path, b"bytes", data=b"bytes")
+    assert content(store, path) == b"bytes"
+    assert paths(store) == [name]
+    assert paths(store, name) == [name]
+    store.remove(path)
+    store.write(path, b"written", Expect.ABSENT)
+    assert b"".join(store.stream(path)) == b"written"
+
+
+@pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "./a", "a\0b", "a\\b"])
+def test_a_path_that_was_never_proven_is_refused_by_every_method(store: Store, path: str) -> None:
+    unproven = StorePath(path)
+    calls: list[Callable[[], object]] = [
+        lambda: store.read(unproven),
+        lambda: list(store.stream(unproven)),
+        lambda: store.write(unproven, b"x", Expect.ANY),
+        lambda: store.add(unproven, [b"x"], checksum(b"x")),
+        lambda: store.remove(unproven),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="not a path inside a store"):
+            call()
+    assert paths(store) == []
+
+
+# ---------------------------------------------------------------- races
+
+
+def test_of_eight_threads_that_replace_the_same_version_exactly_one_wins_each_round(store: Store) -> None:
+    store.write(racers.COUNTER, b"0", Expect.ABSENT)
+    won = racers.threads(store, racers.increment, writers=8, rounds=50)
+    assert [sum(each) for each in zip(*won, strict=True)] == [1] * 50
+    assert content(store, racers.COUNTER) == b"50"
+
+
+def test_of_eight_threads_that_create_the_same_object_exactly_one_wins_each_round(store: Store) -> None:
+    won = racers.threads(store, racers.create, writers=8, rounds=50)
+    for number, each in enumerate(zip(*won, strict=True)):
+        assert sum(each) == 1
+        assert content(store, f"new/{number}/object") == b"%d" % each.index(True)
+
+
+def test_adds_of_the_same_bytes_at_the_same_time_all_succeed(store: Store) -> None:
+    data = b"x" * 100_000
+
+    def race(rounds: int, _: int, store: Store, barrier: racers.Barrier) -> list[bool]:
+        for number in range(rounds):
+            barrier.wait(racers.SECONDS)
+            add(store, f"p/{number}", data, data=data)
+        return []
+
+    racers.threads(store, race, writers=8, rounds=10)
+    assert paths(store) == [f"p/{number}" for number in range(10)]
+
+
+def test_a_reader_always_sees_a_whole_object(store: Store) -> None:
+    size = MIB + 300_000
+    store.write(PATH, bytes([0]) * size, Expect.ANY)
+    done = threading.Event()
+    seen: list[set[bytes]] = []
+
+    def replace() -> None:
+        try:
+            for number in range(60):
+                store.write(PATH, bytes([number]) * size, Expect.ANY)
+        finally:
+            done.set()
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        for turn in itertools.count():
+            data = content(store, PATH) if turn % 2 else b"".join(store.stream(PATH))
+            assert len(data) == size
+            seen.append({data[:1], data[-1:]})
+            assert data == data[:1] * size
+            if done.is_set():
+                break
+    finally:
+        writer.join()
+    assert content(store, PATH) == bytes([59]) * size

@@ -1,0 +1,289 @@
+"""An independent, strict reader of repositories: lxml, the standard library, gpgv and rpmkeys.
+
+It shares no code with repod and repairs nothing: whatever is not exactly right is a fault.
+"""
+
+import base64
+import hashlib
+import lzma
+import re
+import subprocess
+import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lxml import etree
+
+from tests.lab.clients import rpmkeys_check
+from tests.lab.listing import REPO, Listed, read_filelists, read_other, read_primary
+from tests.lab.rpms import tool
+
+_NUMBER = re.compile(r"[0-9]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DOCUMENTS = ("primary", "filelists", "other")
+_ARMOR = re.compile(rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\r?\n(.*?)-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL)
+
+
+@dataclass(slots=True)
+class Report:
+    """What a repository holds (by NEVRA), and everything that is wrong with it."""
+
+    faults: list[str] = field(default_factory=list)
+    packages: dict[str, Listed] = field(default_factory=dict)
+    revision: str = ""
+    documents: dict[str, bytes] = field(default_factory=dict)
+
+
+class _Place:
+    """Where the files lie: a directory, or an http URL whose files are copied to ``work``."""
+
+    def __init__(self, base: Path | str, work: Path) -> None:
+        self._base = str(base).rstrip("/")
+        self._work = work
+        self._http = self._base.startswith(("http://", "https://"))
+
+    def file(self, href: str) -> Path | None:
+        """The file that ``href`` (raw) names, or None where there is none."""
+        if not self._http:
+            path = Path(self._base, href)
+            return path if path.is_file() and not path.is_symlink() else None
+        copy = self._work / hashlib.sha256(href.encode()).hexdigest()
+        # Encoded once, as dnf does it: the server must decode once.
+        url = f"{self._base}/{urllib.parse.quote(href, safe='/~')}"
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                copy.write_bytes(answer.read())
+        except (urllib.error.URLError, OSError):
+            return None
+        return copy
+
+
+def check(repo: Path | str, key: bytes | None = None) -> Report:
+    """Read the repository at a directory or http URL and list every fault.
+
+    With ``key`` (an armored certificate) the index and every package must be signed by it.
+    """
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="checker-") as work:
+        place = _Place(repo, Path(work))
+        index = place.file("repodata/repomd.xml")
+        if index is None:
+            report.faults.append("repodata/repomd.xml is not there")
+            return report
+        report.faults += _check_records(place, index.read_bytes(), report)
+        if key is not None:
+            report.faults += _check_signature(place, index, key, Path(work))
+        report.faults += _check_documents(report)
+        report.faults += _check_packages(place, report.packages.values(), key)
+    return report
+
+
+def assert_sound(repo: Path | str, key: bytes | None = None) -> dict[str, Listed]:
+    """The packages of a repository by NEVRA; ``AssertionError`` with all faults if there are any."""
+    report = check(repo, key)
+    assert not report.faults, f"{repo} is not sound:\n" + "\n".join(report.faults)
+    return report.packages
+
+
+def _parse(data: bytes) -> etree._Element:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=False, dtd_validation=False)
+    return etree.fromstring(data, parser)
+
+
+def _check_href(href: str, what: str) -> Iterator[str]:
+    parts = href.split("/")
+    if any(part in {"", ".", ".."} for part in parts) or "://" in href or "\\" in href:
+        yield f"{what}: href {href!r} is not a plain relative path"
+    if re.search(r"%[0-9A-Fa-f]{2}", href):
+        yield f"{what}: href {href!r} is percent-encoded; it must be raw"
+
+
+def _check_records(place: _Place, repomd: bytes, report: Report) -> Iterator[str]:
+    try:
+        root = _parse(repomd)
+    except etree.XMLSyntaxError as error:
+        yield f"repomd.xml is not XML: {error}"
+        return
+    if root.tag != f"{REPO}repomd":
+        yield f"repomd.xml has the root {root.tag}"
+    report.revision = root.findtext(f"{REPO}revision") or ""
+    if not _NUMBER.fullmatch(report.revision):
+        yield f"repomd.xml: revision {report.revision!r} is not a number"
+    for record in root.findall(f"{REPO}data"):
+        kind = record.get("type", "")
+        if kind in report.documents:
+            yield f"repomd.xml names {kind} twice"
+        report.documents[kind] = b""
+        yield from _check_record(place, record, kind, report)
+    for kind in _DOCUMENTS:
+        if kind not in report.documents:
+            yield f"repomd.xml does not name {kind}"
+
+
+def _check_record(place: _Place, record: etree._Element, kind: str, report: Report) -> Iterator[str]:
+    location = record.find(f"{REPO}location")
+    href = location.get("href", "") if location is not None else ""
+    yield from _check_href(href, kind)
+    said = {}
+    for name in ("checksum", "open-checksum"):
+        element = record.find(f"{REPO}{name}")
+        said[name] = (element.text or "") if element is not None else ""
+        if element is None or element.get("type") != "sha256" or not _SHA256.fullmatch(said[name]):
+            yield f"{kind}: {name} is not a sha256"
+    for name in ("size", "open-size", "timestamp"):
+        said[name] = record.findtext(f"{REPO}{name}") or ""
+        if not _NUMBER.fullmatch(said[name]):
+            yield f"{kind}: {name} {said[name]!r} is not a whole number"
+    file = place.file(href)
+    if file is None:
+        yield f"{kind}: {href} is not there"
+        return
+    data = file.read_bytes()
+    if not Path(href).name.startswith(said["checksum"]):
+        yield f"{kind}: {href} is not named by its checksum"
+    yield from _compare(kind, said["checksum"], said["size"], data)
+    try:
+        report.documents[kind] = decompress(href, data)
+    except ValueError as error:
+        yield f"{kind}: {href} does not decompress: {error}"
+        return
+    yield from _compare(f"{kind} (open)", said["open-checksum"], said["open-size"], report.documents[kind])
+
+
+def _compare(what: str, checksum: str, size: str, data: bytes) -> Iterator[str]:
+    if size != str(len(data)):
+        yield f"{what}: repomd.xml says {size} bytes, there are {len(data)}"
+    found = hashlib.sha256(data).hexdigest()
+    if checksum != found:
+        yield f"{what}: repomd.xml says sha256 {checksum}, it is {found}"
+
+
+def decompress(name: str, data: bytes) -> bytes:
+    """All members, streams or frames of a document; ``ValueError`` at anything that is left over."""
+    if name.endswith(".gz"):
+        return _members(data, lambda: zlib.decompressobj(31))
+    if name.endswith(".xz"):
+        return _members(data, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ))
+    if name.endswith(".zst"):
+        done = subprocess.run([tool("zstd"), "-dcq"], input=data, capture_output=True, check=False)
+        if done.returncode:
+            raise ValueError(done.stderr.decode(errors="replace"))
+        return done.stdout
+    if name.endswith((".xml", ".yaml", ".yml")):
+        return data
+    msg = "its name does not say how it is compressed"
+    raise ValueError(msg)
+
+
+def _members(data: bytes, begin: Callable[[], "zlib._Decompress | lzma.LZMADecompressor"]) -> bytes:
+    plain = []
+    while True:
+        member = begin()
+        try:
+            plain.append(member.decompress(data))
+        except (zlib.error, lzma.LZMAError) as error:
+            raise ValueError(str(error)) from error
+        if not member.eof:
+            msg = "the last member is cut short"
+            raise ValueError(msg)
+        data = member.unused_data
+        if not data:
+            return b"".join(plain)
+
+
+def _check_documents(report: Report) -> Iterator[str]:
+    readers = {"primary": read_primary, "filelists": read_filelists, "other": read_other}
+    listed: dict[str, list[Listed]] = {}
+    for kind, reader in readers.items():
+        try:
+            root = _parse(report.documents.get(kind, b""))
+        except etree.XMLSyntaxError as error:
+            yield f"{kind} is not XML: {error}"
+            continue
+        said, found = root.get("packages"), [reader(element) for element in root]
+        listed[kind] = found
+        if said != str(len(found)):
+            yield f"{kind} says packages={said!r} and holds {len(found)}"
+        yield from (f"{kind}: {fault}" for package in found for fault in package.faults)
+    primary = listed.get("primary", [])
+    yield from _duplicates("NEVRA", (package.nevra for package in primary))
+    yield from _duplicates("pkgid", (package.pkgid for package in primary))
+    yield from _duplicates("href", (package.href for package in primary))
+    report.packages = {package.nevra: package for package in primary}
+    for kind in ("filelists", "other"):
+        if kind in listed:
+            yield from _join(primary, listed[kind], kind)
+
+
+def _duplicates(what: str, values: Iterable[str]) -> Iterator[str]:
+    for value, count in Counter(values).items():
+        if count > 1:
+            yield f"{what} {value} is listed {count} times"
+
+
+def _join(primary: list[Listed], found: list[Listed], kind: str) -> Iterator[str]:
+    by_pkgid = {package.pkgid: package for package in found}
+    order = [package.pkgid for package in primary]
+    if sorted(order) != sorted(package.pkgid for package in found):
+        yield f"{kind} and primary do not hold the same pkgids"
+    elif order != [package.pkgid for package in found]:
+        yield f"{kind} and primary do not hold their packages in the same order"
+    for package in primary:
+        other = by_pkgid.get(package.pkgid)
+        if other is None:
+            continue
+        if other.nevra != package.nevra:
+            yield f"{kind} calls {package.pkgid} {other.nevra}, primary {package.nevra}"
+        if kind == "other":
+            package.changelogs = other.changelogs
+            continue
+        package.files = other.files
+        for row in set(package.primary_files) - set(other.files):
+            yield f"{package.nevra}: primary lists {row}, filelists does not"
+
+
+def _check_packages(place: _Place, packages: Iterable[Listed], key: bytes | None) -> Iterator[str]:
+    files = {}
+    for package in packages:
+        yield from _check_href(package.href, package.nevra)
+        file = place.file(package.href)
+        if file is None:
+            yield f"{package.nevra}: {package.href} is not there"
+            continue
+        files[file] = package
+        with file.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != package.pkgid:
+            yield f"{package.nevra}: primary says sha256 {package.pkgid}, {package.href} has {found}"
+        if file.stat().st_size != package.size_package:
+            yield f"{package.nevra}: primary says {package.size_package} bytes, there are {file.stat().st_size}"
+    if files and key is not None:
+        for file, verdict in rpmkeys_check(key, *files).items():
+            if not verdict.ok:
+                yield f"{files[file].nevra}: rpmkeys says {verdict.text}"
+
+
+def _check_signature(place: _Place, index: Path, key: bytes, work: Path) -> Iterator[str]:
+    signature = place.file("repodata/repomd.xml.asc")
+    if signature is None:
+        yield "repodata/repomd.xml.asc is not there"
+        return
+    if not signature.read_bytes().startswith(b"-----BEGIN PGP SIGNATURE-----"):
+        yield "repomd.xml.asc is not an armored signature"
+    ring = work / "trusted.gpg"
+    ring.write_bytes(b"".join(_dearmored(block) for block in _ARMOR.findall(key)))
+    words = [tool("gpgv"), "--homedir", str(work), "--keyring", str(ring), str(signature), str(index)]
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        yield f"repomd.xml.asc is no good signature of repomd.xml: {done.stderr.strip()}"
+
+
+def _dearmored(block: bytes) -> bytes:
+    lines = block.replace(b"\r", b"").split(b"\n\n", 1)[-1].splitlines()
+    return base64.b64decode(b"".join(line for line in lines if not line.startswith(b"=")))

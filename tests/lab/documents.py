@@ -1,0 +1,79 @@
+"""Drives ``SegmentedRepodata`` the way a publisher does, without records, pointer or signature."""
+
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+from repod.doors import Store
+from repod.generation import Generation
+from repod.package import Entry, Nevra, Package
+from repod.repodata.cache import GARBAGE
+from repod.repodata.engine import SegmentedRepodata
+
+
+class Documents:
+    """The documents of one repository, generation after generation. Close it, or use it as a context."""
+
+    def __init__(self, store: Store, folder: Path, garbage: int = GARBAGE) -> None:
+        """``folder``: the cache's."""
+        self.store = store
+        self.generation: Generation | None = None
+        self.repodata = SegmentedRepodata(store, folder, garbage)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.repodata.close()
+
+    def load(self, generation: Generation | None) -> Self:
+        """Stand on ``generation``."""
+        self.repodata.load(generation)
+        self.generation = generation
+        return self
+
+    def commit(self, entries: Sequence[Entry] = (), removed: Sequence[Nevra] = ()) -> Generation:
+        """Store the next documents and stand on them."""
+        number = self.generation.number + 1 if self.generation else 1
+        draft = self.repodata.draft(entries, removed, number, 1000 + number)
+        for piece in draft.pieces:
+            self.store.add(piece.document.href, piece.parts, piece.document.checksum)
+        self.generation = Generation(
+            number=number,
+            parent=number - 1,
+            time=1000 + number,
+            actor="test",
+            why="",
+            packages=draft.packages,
+            added=tuple(draft.added),
+            removed=tuple(draft.removed),
+            documents=tuple(piece.document for piece in draft.pieces),
+            repomd=draft.repomd.decode(),
+            signature="",
+        )
+        self.repodata.adopt(draft, self.generation)
+        return self.generation
+
+    def plain(self) -> dict[str, bytes]:
+        """The plain text of each document, from the store."""
+        return {kind: gzip.decompress(data) for kind, data in self.packed().items()}
+
+    def packed(self) -> dict[str, bytes]:
+        """Each document as it is stored."""
+        assert self.generation is not None
+        return {document.type: self.store.read(document.href).data for document in self.generation.documents}
+
+    def listed(self) -> list[Package]:
+        """All packages in their order."""
+        return list(self.repodata.packages())
+
+
+def members(data: bytes) -> Iterator[bytes]:
+    """The texts of the members of a gzip file, by the standard library alone."""
+    while data:
+        one = zlib.decompressobj(31)
+        yield one.decompress(data)
+        assert one.eof
+        data = one.unused_data
