@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from repod.config import Settings
-from repod.errors import Misconfigured, RepodError
+from repod.errors import Misconfigured, RepodError, Unavailable
 from repod.loop import Log, Loop
 from repod.metrics import Metrics
 from repod.notify import notify, watchdog_seconds
@@ -139,21 +139,29 @@ class Daemon:
             self._log.warning("a new [http] listen takes a restart", listen=fresh.http.listen)
         before = {loop.name for loop in self._loops}
         if not self._halt(_RELOAD_SECONDS):
-            msg = f"a turn did not end within {_RELOAD_SECONDS:g} s of a reload; restart repod"
-            raise Misconfigured(msg)
+            msg = f"a turn did not end within {_RELOAD_SECONDS:g} s of a reload; repod ends, to be started again"
+            raise Unavailable(msg)
         self._service = None
         try:
             self._service = self._build(self._on(fresh))
             self._settings = fresh
         except RepodError as error:
             self._log.error("reload failed, the settings stay as they were", problem=str(error))
-            self._service = self._build(self._on(self._settings))
+            self._service = self._again()
         for name in before - {loop.name for loop in self._loops}:
             self._metrics.forget(name)
         for loop in self._loops:
             loop.start()
         self._log.info("reloaded", repositories=sorted(self._roots()))
         notify(self._environ, "READY=1")
+
+    def _again(self) -> Service:
+        """What ran before, built anew; where that fails, a fresh process is the better try."""
+        try:
+            return self._build(self._on(self._settings))
+        except RepodError as error:
+            msg = f"the old settings do not work any more either ({error}); repod ends, to be started again"
+            raise Unavailable(msg) from error
 
     def _halt(self, seconds: float) -> bool:
         """Stop the loops; False where one did not end in time (nothing is closed then)."""

@@ -11,7 +11,7 @@ Sha256 = NewType("Sha256", str)
 """64 lower-case hexadecimal digits."""
 
 StorePath = NewType("StorePath", str)
-"""A proven relative path inside a store: no empty, ``.`` or ``..`` part, no NUL, no back-slash."""
+"""A proven relative path inside a store: UTF-8, no empty, ``.`` or ``..`` part, no NUL, no back-slash."""
 
 Order = tuple[str, str, str, str, int]
 """Sort key of packages in metadata; equal for equal NEVRAs only."""
@@ -35,7 +35,8 @@ def sha256(text: str) -> Sha256:
 
 def store_path(text: str) -> StorePath:
     """``text`` as a proven store path; ``ValueError`` if it could leave the store."""
-    if any(part in {"", ".", ".."} for part in text.split("/")) or "\0" in text or "\\" in text:
+    climbs = any(part in {"", ".", ".."} for part in text.split("/"))
+    if climbs or "\0" in text or "\\" in text or any("\ud800" <= char <= "\udfff" for char in text):
         msg = f"not a path inside a store: {text!r}"
         raise ValueError(msg)
     return StorePath(text)

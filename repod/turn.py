@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from repod.doors import Arrival, Clock, Inbox
 from repod.errors import RepodError
 from repod.generation import Generation
-from repod.intake import ANOTHER_FIRST, Intake, Observe, Outcome
+from repod.intake import ANOTHER_FIRST, Intake, Outcome
 from repod.publish import Publisher
 
 BATCH = 500
@@ -42,7 +42,6 @@ class Turns:
         intake: Intake,
         publisher: Publisher,
         clock: Clock,
-        observe: Observe,
         usable: Callable[[], None],
     ) -> None:
         """``usable`` raises where the key may not sign now."""
@@ -50,7 +49,6 @@ class Turns:
         self._intake = intake
         self._publisher = publisher
         self._clock = clock
-        self._observe = observe
         self._usable = usable
         self._held = set[str]()
 

@@ -144,17 +144,7 @@ class System:
         publisher = Publisher(
             store=store, repodata=repodata, signer=self.signer, armor=armor, clock=time.time, pause=pause
         )
-        watch = self.settings.inbox
-        inbox = DirectoryInbox(
-            Path(repository.inbox),
-            rejected=rejected_dir(repository.inbox),
-            watch=watch.watch,
-            scan_interval=watch.scan_interval,
-            settle=watch.settle,
-            incomplete_after=watch.incomplete_after,
-            clock=time.time,
-            log=self._log,
-        )
+        inbox = self._inbox(repository)
         self._stack.callback(inbox.close)
         intake = Intake(
             store=store,
@@ -173,7 +163,6 @@ class System:
             intake=intake,
             publisher=publisher,
             clock=time.time,
-            observe=self._observe,
             usable=lambda: self.signer.refuse_expired(time.time()),
         )
         return Wired(
@@ -183,6 +172,19 @@ class System:
             publisher=publisher,
             inbox=inbox,
             turns=turns,
+        )
+
+    def _inbox(self, repository: Repository) -> DirectoryInbox:
+        watch = self.settings.inbox
+        return DirectoryInbox(
+            Path(repository.inbox),
+            rejected=rejected_dir(repository.inbox),
+            watch=watch.watch,
+            scan_interval=watch.scan_interval,
+            settle=watch.settle,
+            incomplete_after=watch.incomplete_after,
+            clock=time.time,
+            log=self._log,
         )
 
     def _policy(self, repository: Repository) -> Policy:

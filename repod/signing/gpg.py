@@ -10,12 +10,13 @@ import shutil
 import socket
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from urllib.parse import unquote
 
 from repod.config import Signing
-from repod.errors import Misconfigured, Unavailable
+from repod.errors import Misconfigured, RepodError, Unavailable
 from repod.signing.openpgp import read_certificate
 from repod.signing.process import Finished, run
 from repod.signing.secret import read_passphrase
@@ -60,7 +61,10 @@ class GpgSource:
             self._keygrips = self._secret_keys()
             exported = self._gpg("--export", self._wanted).output
             self.certificate = read_certificate(f"[signing] key: gpg:{self._wanted}", exported)
-        except Unavailable as error:
+        except RepodError as error:
+            self.close()
+            if isinstance(error, Misconfigured):
+                raise
             msg = f"[signing] gnupghome: {self._home} cannot be used: {error}"
             raise Misconfigured(msg) from error
         self.held: frozenset[str] | None = frozenset(self._keygrips)
@@ -99,7 +103,8 @@ class GpgSource:
         """See ``Source.close``."""
         with self._lock:
             if not self._closed and self._agent_is_ours and _answers(self._socket):
-                self._run("gpgconf", "--homedir", self._home, "--kill", "gpg-agent")
+                with suppress(Unavailable):  # an agent that hangs must not stop what is closing
+                    self._run("gpgconf", "--homedir", self._home, "--kill", "gpg-agent")
             self._closed = True
 
     def _gpg(self, *words: str, data: bytes = b"", unlock: bool = False) -> Finished:

@@ -151,15 +151,14 @@ def certificates(data: bytes) -> Sequence[Sequence[Component]]:
             tag, fingerprint = int(packet.tag), (packet.fingerprint or "").upper()
             if tag in PRIMARY:
                 found.append([])
-            elif not found:
-                msg = "does not start with a primary key"
-                raise ValueError(msg)
+            if not found:
+                break
             _attach(found[-1], tag, packet.body, bytes(packet), fingerprint)
     except (RuntimeError, ValueError) as error:
         msg = f"is no OpenPGP key ({reason(error)})"
         raise ValueError(msg) from error
     if not found:
-        msg = "is no OpenPGP key (it is empty)"
+        msg = "is no OpenPGP key: it does not start with one"
         raise ValueError(msg)
     return found
 

@@ -59,8 +59,9 @@ def enter(folder: int, name: str, mode: int | None) -> int:
     with suppress(FileExistsError):
         os.mkdir(name, mode, dir_fd=folder)
         # mkdir took the umask off; a set-group-id bit is the operator's and stays.
-        made = os.stat(name, dir_fd=folder).st_mode
-        os.chmod(name, stat.S_IMODE(made) & ~0o777 | mode, dir_fd=folder)
+        made = stat.S_IMODE(os.stat(name, dir_fd=folder).st_mode)
+        if made & 0o777 != mode:  # systemd's RestrictSUIDSGID refuses a chmod that keeps the bit
+            os.chmod(name, made & ~0o777 | mode, dir_fd=folder)
         os.fsync(folder)
     return enter(folder, name, None)
 

@@ -131,11 +131,13 @@ class Place:
         return self.loop.once()
 
     def drain(self) -> list[Outcome]:
-        """Turns until the inbox is empty; what became of each arrival."""
+        """Turns until the inbox is empty; what became of each arrival. None may fail."""
         ends: list[Outcome] = []
 
         def empty() -> bool:
-            ends.extend(outcome for outcome in self.turn().outcomes if outcome.result in _DONE)
+            outcomes = self.turn().outcomes
+            assert "failed" not in {outcome.result for outcome in outcomes}, outcomes
+            ends.extend(outcome for outcome in outcomes if outcome.result in _DONE)
             return not self.waiting()
 
         until(empty, _WAIT, "the inbox to be empty")
@@ -177,8 +179,9 @@ class Place:
         return int(json.loads((self.store / ".repod/head.json").read_bytes())["generation"])
 
     def metric(self, name: str, **labels: str) -> float:
-        """A sample's value."""
-        value = self.metrics.registry.get_sample_value(name, {"repository": "test"} | labels)
+        """A sample's value; that of the repository, except for a stage."""
+        labels = labels if "stage" in labels else {"repository": "test"} | labels
+        value = self.metrics.registry.get_sample_value(name, labels)
         assert value is not None, f"there is no {name} with {labels}"
         return value
 

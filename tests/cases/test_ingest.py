@@ -81,7 +81,7 @@ def test_c004_lost_events_lose_no_package(make_place: MakePlace, built: Path, mo
 
 def test_c005_without_any_event_a_package_is_published_within_two_scans(make_place: MakePlace, built: Path) -> None:
     """Polling alone publishes; on a network mount in event mode, start-up logs one warning."""
-    interval = 1.0
+    interval = 2.0
     place = make_place({"inbox": {"watch": "poll", "scan_interval": interval}})
     with place.running():
         until(lambda: place.metric("repod_watcher_up"), 10, "the first scan")

@@ -13,7 +13,7 @@ from repod.store.memory import MemoryStore
 from tests.lab import validity
 from tests.lab.entries import Made
 from tests.lab.fakes import Clock, MacSigner, armor
-from tests.lab.faulty import FaultyStore, Plan
+from tests.lab.faulty import FaultyStore, Plan, nothing
 
 
 class Site:
@@ -31,6 +31,11 @@ class Site:
     def store(self, plan: Plan | None = None) -> FaultyStore:
         """A view of the store: watched, then ``plan``."""
         return FaultyStore(self.inner, validity.watching(self.inner, plan))
+
+    def plan(self, store: FaultyStore, plan: Plan = nothing) -> None:
+        """From now on, with steps counted anew, ``plan`` holds."""
+        store.steps.clear()
+        store.plan = validity.watching(self.inner, plan)
 
     def repodata(self, store: FaultyStore, cache: str = "") -> SegmentedRepodata:
         """The engine of a process of its own; ``cache`` names one that was used before."""

@@ -1,7 +1,9 @@
 """The small parts of an inbox: names, mounts, patience, renaming without replacing."""
 
 import errno
+import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from repod.inbox.names import fitted, left_alone, shown
 from repod.inbox.readiness import Patience, has_writer
 from repod.inbox.told import Told
 from tests.lab.inboxes import Lines, unprivileged
+
+Move = Callable[[int, str, int, str], None]
 
 MOUNTS = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 40 22 0:35 / /srv/my\040inbox rw,relatime shared:1 - nfs4 server:/export rw,vers=4.2
@@ -149,7 +153,7 @@ def test_a_file_of_another_user_does_not_tell_of_its_writers() -> None:
 
 
 @pytest.mark.parametrize("move", [move_new, move_new_without_kernel])
-def test_renaming_never_replaces(tmp_path: Path, move: type[None]) -> None:
+def test_renaming_never_replaces(tmp_path: Path, move: Move) -> None:
     (tmp_path / "a").write_text("a")
     (tmp_path / "b").write_text("b")
     (tmp_path / "folder").mkdir()
@@ -167,7 +171,7 @@ def test_renaming_never_replaces(tmp_path: Path, move: type[None]) -> None:
 
 
 @pytest.mark.parametrize("move", [move_new, move_new_without_kernel])
-def test_a_link_is_renamed_and_not_followed(tmp_path: Path, move: type[None]) -> None:
+def test_a_link_is_renamed_and_not_followed(tmp_path: Path, move: Move) -> None:
     (tmp_path / "a").symlink_to("nowhere")
     with opened(tmp_path) as folder:
         move(folder, "a", folder, "b")
@@ -184,8 +188,6 @@ def test_a_folder_behind_a_link_is_not_opened(tmp_path: Path) -> None:
 
 
 def test_a_lock_on_a_folder_keeps_out_whoever_asks_for_it(tmp_path: Path) -> None:
-    import fcntl
-
     with opened(tmp_path) as one, opened(tmp_path) as two:
         with locked(one), pytest.raises(BlockingIOError):
             fcntl.flock(two, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -194,8 +196,8 @@ def test_a_lock_on_a_folder_keeps_out_whoever_asks_for_it(tmp_path: Path) -> Non
 
 
 def test_only_errors_of_a_missing_entry_count_as_vanished() -> None:
-    assert vanished(OSError(errno.ENOENT, "")) and vanished(OSError(errno.ELOOP, ""))
-    assert not vanished(OSError(errno.EACCES, "")) and not vanished(OSError(errno.EIO, ""))
+    answers = {number: vanished(OSError(number, "")) for number in (errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EIO)}
+    assert answers == {errno.ENOENT: True, errno.ELOOP: True, errno.EACCES: False, errno.EIO: False}
 
 
 def test_a_name_is_told_once_while_it_is_there_and_again_when_it_comes_back() -> None:

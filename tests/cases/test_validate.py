@@ -1,0 +1,189 @@
+"""Cases about whether a package is a good one."""
+
+import os
+import resource
+from pathlib import Path
+
+import pytest
+import rpm_rs
+from lxml import etree
+
+from repod.package import StorePath
+from repod.rpmfile.pool import RpmWorkers
+from tests.cases.place import MakePlace, Place
+from tests.lab import damage, headers, rpms
+from tests.lab.checker import check
+from tests.lab.clients import Dnf, Zypper
+from tests.lab.daemon import Repod
+from tests.lab.headers import edit, text
+from tests.lab.inboxes import files_below
+from tests.lab.keys import Key, make_key
+from tests.lab.wait import until
+
+
+def test_c021_a_package_with_a_cut_payload_is_refused_and_never_signed(place: Place, built: Path) -> None:
+    """With its header whole and 5 kB of payload it is refused as truncated, after the wait for the rest."""
+    good = rpms.quick(built, files={"/data": os.urandom(40_000)})
+    cut = damage.truncate_at(good, built / "cut.rpm", damage.payload_offset(good) + 5000)
+    data = cut.read_bytes()
+    ((code, said),) = place.refuse(cut)
+    assert code == "truncated"
+    assert str(good.stat().st_size) in said
+    assert (place.rejected / "cut.rpm").read_bytes() == data
+    assert place.sound() == {}
+    assert place.metric("repod_stage_seconds_count", stage="sign") == 0
+
+
+def test_c023_what_is_no_package_is_refused_with_a_readable_reason(place: Place, built: Path) -> None:
+    """Nothing, a lone lead, a web page, a picture, a gzip file: five refusals, and the next package is published."""
+    good = rpms.quick(built)
+    junk = damage.JUNK | {"lead": good.read_bytes()[:96]}
+    for name, data in junk.items():
+        (built / f"{name}.rpm").write_bytes(data)
+        place.put(built / f"{name}.rpm")
+    assert [end.result for end in place.drain()] == ["rejected"] * 5
+    said = {name: place.reason(f"{name}.rpm")["faults"][0] for name in junk}
+    assert {fault["code"] for fault in said.values()} == {"not-rpm", "truncated"}
+    assert "an empty file" in said["empty"]["text"]
+    assert "<!DOCTYPE" in said["html"]["text"]
+    assert place.metric("repod_arrivals_total", result="rejected") == 5
+    place.publish(good)
+    assert list(place.sound()) == ["hello-1.0-1.noarch"]
+
+
+def test_c024_a_control_character_in_a_changelog_costs_its_own_package_only(
+    tmp_path: Path, key_file: Path, key: Key, built: Path
+) -> None:
+    """It is refused naming the field; all documents are XML; dnf and zypper load the repository."""
+    entry = headers.entry(headers.STRINGS, [b"- colour \x1b[1m here"])
+    bad = edit(
+        rpms.quick(built, "bad", changelog=rpms.changelog(1)),
+        built / "bad.rpm",
+        lambda rpm: rpm.header.entries.update({headers.CHANGELOGTEXT: entry}),
+    )
+    with Repod(tmp_path, key_file) as repod:
+        for package in (bad, rpms.quick(built, "good")):
+            package.rename(repod.inbox() / package.name)
+        until(lambda: repod.find_events("package rejected"), 20, "the bad one to be refused")
+        until(lambda: repod.find_events("package published"), 20, "the good one to be published")
+        (said,) = repod.find_events("package rejected")[0]["faults"]
+        assert said.startswith("changelogtext holds the character U+001B")
+        report = check(repod.store(), key.public)
+        assert (report.faults, list(report.packages)) == ([], ["good-1.0-1.noarch"])
+        for kind, document in report.documents.items():
+            assert etree.fromstring(document) is not None, kind
+        with Dnf(tmp_path / "dnf", repod.repo_file()) as host:
+            assert host.available() == ["good-1.0-1.noarch"]
+        with Zypper(tmp_path / "zypper", repod.repo_file()) as host:
+            assert host.install("good").rc == 0
+            assert host.installed() == ["good-1.0-1.noarch"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind", "field"),
+    [
+        (headers.SUMMARY, headers.I18N, "summary"),
+        (headers.DESCRIPTION, headers.I18N, "description"),
+        (headers.CHANGELOGTEXT, headers.STRINGS, "changelogtext"),
+    ],
+)
+def test_c026_latin_1_text_is_refused_naming_the_field(
+    tag: int, kind: int, field: str, place: Place, built: Path
+) -> None:
+    """repod converts nothing: text that is not UTF-8 is refused, and the documents stay UTF-8."""
+    plain = rpms.quick(built, "plain", changelog=rpms.changelog(1))
+    old = edit(plain, built / "old.rpm", text(tag, "- Überraschung für Zoë".encode("latin-1"), kind))
+    place.put(old, rpms.quick(built, "good"))
+    place.drain()
+    (fault,) = place.reason("old.rpm")["faults"]
+    assert fault["code"] == "text"
+    assert fault["text"].startswith(f"{field} is not UTF-8")
+    assert place.log.of("package rejected")[0]["package"] == "plain-1.0-1.noarch"
+    assert list(place.sound()) == ["good-1.0-1.noarch"]
+
+
+def test_c028_a_source_package_is_one_whatever_its_arch_tag_says(make_place: MakePlace, built: Path) -> None:
+    """Its header names the machine that built it; it is refused, unless the repository takes arch ``src``."""
+    binary, sources = make_place(), make_place(arches=["x86_64", "src"])
+    source = edit(rpms.quick(built, "foo", arch="x86_64"), built / "foo.src.rpm", headers.source_package)
+    binary.copy(source)
+    sources.copy(source)
+    binary.drain()
+    assert [fault["code"] for fault in binary.reason(source.name)["faults"]] == ["source"]
+    assert binary.sound() == {}
+    assert [end.result for end in sources.drain()] == ["accepted"]
+    assert list(sources.sound()) == ["foo-1.0-1.src"]
+
+
+def test_c030_a_package_of_another_arch_changes_nothing(place: Place, built: Path) -> None:
+    """In a repository for x86_64 and noarch an aarch64 package is refused; its documents stay byte for byte."""
+    place.publish(rpms.quick(built, arch="x86_64"))
+    before = files_below(place.store)
+    ((code, said),) = place.refuse(rpms.quick(built, arch="aarch64"))
+    assert code == "arch"
+    assert "aarch64" in said
+    assert "x86_64, noarch" in said
+    assert files_below(place.store) == before
+
+
+def test_c031_a_hyphen_in_a_version_is_refused_and_names_come_from_the_header(place: Place, built: Path) -> None:
+    """``1.2.3~a-b`` is no version; what the file is called does not matter for what is published."""
+    bad = edit(rpms.quick(built, "abc"), built / "abc-1.2.3~a-b-1.noarch.rpm", text(headers.VERSION, "1.2.3~a-b"))
+    ((code, said),) = place.refuse(bad)
+    assert code == "version"
+    assert "1.2.3~a-b" in said
+    assert place.sound() == {}
+    place.publish(rpms.quick(built, "abc", "1.2.3~a", "b", as_name="xyz-9-9.src.rpm"))
+    (listed,) = place.sound().values()
+    assert (listed.name, listed.version, listed.release) == ("abc", "1.2.3~a", "b")
+    assert listed.href == "Packages/a/abc-1.2.3~a-b.noarch.rpm"
+
+
+def test_c033_md5_file_digests_are_refused_where_the_policy_says_so(make_place: MakePlace, built: Path) -> None:
+    """With ``file_digest = "sha256"`` a package without FILEDIGESTALGO is refused before signing; by default not."""
+    strict, lenient = make_place(acceptance={"file_digest": "sha256"}), make_place()
+    files = {"/etc/lab.conf": b"x"}
+    weak = edit(rpms.quick(built, "weak", files=files), built / "weak.rpm", headers.md5_file_digests(files))
+    lenient.copy(weak)
+    ((code, said),) = strict.refuse(weak)
+    assert code == "file-digest"
+    assert "md5" in said
+    assert strict.metric("repod_stage_seconds_count", stage="sign") == 0
+    strict.publish(rpms.quick(built, "strong", files=files))
+    assert list(strict.sound()) == ["strong-1.0-1.noarch"]
+    assert [end.result for end in lenient.drain()] == ["accepted"]
+
+
+def test_c034_a_package_with_md5_alone_is_not_verifiable(make_place: MakePlace, built: Path) -> None:
+    """It is refused as unverifiable and counted so; ``payload_digest = "any"`` lets it in."""
+    old = edit(rpms.quick(built, "old"), built / "old.rpm", headers.md5_only)
+    lenient = make_place(acceptance={"payload_digest": "any"})
+    lenient.copy(old)
+    strict = make_place()
+    faults = strict.refuse(old)
+    assert {code for code, _ in faults} == {"unverifiable"}
+    assert strict.metric("repod_rejected_total", reason="unverifiable") == 1
+    assert strict.sound() == {}
+    assert [end.result for end in lenient.drain()] == ["accepted"]
+    assert list(lenient.sound()) == ["old-1.0-1.noarch"]
+
+
+def test_c037_an_unsigned_package_is_refused_where_a_signature_is_wanted(
+    make_place: MakePlace, key: Key, built: Path, tmp_path: Path
+) -> None:
+    """Unsigned, or signed by a stranger: refused. Signed by one of ``signed_by``: published, and signed by us."""
+    ci, stranger = make_key(), make_key("ed25519")
+    (tmp_path / "ci.asc").write_bytes(ci.public)
+    place = make_place(acceptance={"signed_by": [ci.fingerprint], "keys": str(tmp_path / "ci.asc")})
+    assert [code for code, _ in place.refuse(rpms.quick(built, "bare"))] == ["unsigned"]
+    foreign = rpms.quick(built, "foreign")
+    rpm_rs.Package.resign_in_place(str(foreign), rpm_rs.Signer(stranger.secret))
+    ((code, said),) = place.refuse(foreign)
+    assert code == "signer"
+    assert ci.fingerprint in said
+    wanted = rpms.quick(built, "wanted")
+    rpm_rs.Package.resign_in_place(str(wanted), rpm_rs.Signer(ci.secret))
+    place.publish(wanted)
+    assert list(place.sound()) == ["wanted-1.0-1.noarch"]
+
+
