@@ -297,6 +297,6 @@ def _check(directory: Path) -> None:
         found = "something else" if os.path.lexists(directory) else "nothing"
         msg = f"inbox {directory}: expected a directory, found {found}; create it with: mkdir -p {directory}"
         raise Misconfigured(msg)
-    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         msg = f"inbox {directory}: repod may not read and change it; give its user all rights on the directory"
         raise Misconfigured(msg)

@@ -40,7 +40,7 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirMovedEvent,
 ]
-_RETRY = (0.0, 1.0, 5.0, 15.0, 60.0)
+_RETRY = (1.0, 5.0, 15.0, 60.0)
 _PROVEN = 60.0  # an observer that lived so long did not die of what the one before it died of
 _LIMITS = {
     errno.ENOSPC: "the limit fs.inotify.max_user_watches is reached; raise it with sysctl",
@@ -109,7 +109,7 @@ class Watcher:
         self._observer: BaseObserver | None = None
         self._watched: Identity | None = None
         self._tries = 0
-        self._started = -math.inf
+        self._started = self._retry = -math.inf
         self._told: int | None = None
 
     @property
@@ -136,7 +136,7 @@ class Watcher:
             if self._observer is not None:
                 _end(self._observer)
                 self._observer = None
-            if now - self._started >= _RETRY[min(self._tries, len(_RETRY) - 1)]:
+            if now >= self._retry:
                 self._start(identity, now)
 
     def listen(self) -> None:
@@ -154,7 +154,7 @@ class Watcher:
         False after ``seconds``, or sooner where no events come. True also where the events
         stopped coming: the next scan sees what they did not tell.
         """
-        end = self._monotonic() + (seconds if self.mode == "events" else min(seconds, self._interval))
+        end = self._end_of(seconds)
         while not self._closed:
             now = self._monotonic()
             if self._hint.is_set() or now >= due or self._died():
@@ -173,6 +173,14 @@ class Watcher:
                 _end(self._observer)
                 self._observer = None
 
+    def _end_of(self, seconds: float) -> float:
+        now = self._monotonic()
+        if self.mode == "events":
+            return now + seconds
+        end = now + min(seconds, self._interval)
+        # The next scan starts the watcher again, so it should not come later than that may be.
+        return end if self._poll else max(now, min(end, self._retry))
+
     def _died(self) -> bool:
         observer = self._observer
         return observer is not None and not _alive(observer)
@@ -185,12 +193,13 @@ class Watcher:
         if identity != self._watched:
             # A watch follows the directory, not its name: after a mount or a new one it is deaf.
             self._tries = 0
-            self._started = -math.inf
+            self._retry = -math.inf
             return False
         return True
 
     def _start(self, identity: Identity, now: float) -> None:
         self._started = now
+        self._retry = now + _RETRY[min(self._tries, len(_RETRY) - 1)]
         self._tries += 1
         observer = None
         _hush()

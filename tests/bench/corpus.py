@@ -1,14 +1,15 @@
-"""Packages to measure with: real RPM files, with text as varied as a distribution's.
+"""Packages to measure with: real RPM files, with text as varied as a distribution's, and as long.
 
 Names, versions, summaries, descriptions and dependencies come from the package lists that
-apt keeps on a Debian machine; file lists and changelogs are made from them. Equal seeds
-give equal packages.
+apt keeps on a Debian machine; file lists (90 files on average) and changelogs (10 entries)
+are made from their words. Equal seeds give equal packages.
 """
 
 import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import rpm_rs
@@ -55,20 +56,26 @@ def make(folder: Path, count: int, seed: int = 1) -> list[Path]:
     """``count`` RPM files in ``folder``; those that are there already are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     known = stanzas()
-    draw = random.Random(seed)
-    paths = []
-    for index in range(count):
-        stanza = known[index % len(known)]
-        name = stanza["Package"].replace(":", "-")
-        version = stanza["Version"].rpartition("-")[0].partition(":")[2] or stanza["Version"].partition("-")[0]
-        version = "".join(c if c.isalnum() or c in "._+~" else "." for c in version) or "1"
-        release = str(1 + index // len(known))
-        path = folder / f"{name}-{version}-{release}.noarch.rpm"
-        seeded = random.Random(draw.random())
-        if not path.exists():
-            write(path, stanza, name, version, release, seeded)
-        paths.append(path)
-    return paths
+    jobs = [_job(folder, known[index % len(known)], 1 + index // len(known), seed + index) for index in range(count)]
+    with ProcessPoolExecutor() as pool:
+        return list(pool.map(_write_missing, jobs, chunksize=200))
+
+
+Job = tuple[Path, dict[str, str], str, str, str, int]
+
+
+def _job(folder: Path, stanza: dict[str, str], release: int, seed: int) -> Job:
+    name = stanza["Package"].replace(":", "-")
+    upstream = stanza["Version"].rpartition("-")[0].partition(":")[2] or stanza["Version"].partition("-")[0]
+    version = "".join(c if c.isalnum() or c in "._+~" else "." for c in upstream) or "1"
+    return folder / f"{name}-{version}-{release}.noarch.rpm", stanza, name, version, str(release), seed
+
+
+def _write_missing(job: Job) -> Path:
+    path, stanza, name, version, release, seed = job
+    if not path.exists():
+        write(path, stanza, name, version, release, random.Random(seed))
+    return path
 
 
 def write(path: Path, stanza: dict[str, str], name: str, version: str, release: str, draw: random.Random) -> None:
@@ -84,17 +91,30 @@ def write(path: Path, stanza: dict[str, str], name: str, version: str, release: 
     for dependency in stanza.get("Depends", "").split(", ")[:30]:
         if dependency:
             builder.requires(dependency.partition(" ")[0].partition(":")[0])
-    words = stanza.get("Description-md5", name) + stanza.get("SHA256", name)
-    for number in range(draw.choice([2, 5, 8, 12, 20, 40, 80])):
-        part = words[number % 60 : number % 60 + draw.randint(3, 9)]
-        builder.with_ghost(rpm_rs.FileOptions.ghost(f"/usr/share/{name}/{draw.choice(_DIRS)}/{part}-{number}"))
-    for number in range(draw.randint(1, 6)):
-        text = f"- {version}: change {words[number : number + 20]}"
-        builder.add_changelog_entry(stanza.get("Maintainer", "x <x@x>"), text, 1700000000 - number * 90000)
+    words = [*stanza.get("Description", name).replace("/", " ").split(), name, "README", "main"]
+    for number in range(min(600, int(draw.lognormvariate(3.9, 1.1)))):  # 50 files in the middle, 90 on average
+        leaf = f"{draw.choice(words)}-{draw.choice(words)}{number}{draw.choice(_ENDS)}"
+        path_on_host = f"/usr/{draw.choice(_DIRS).format(name=name)}/{leaf}"
+        builder.with_symlink(rpm_rs.FileOptions.symlink(path_on_host, "target"))
+    for number in range(10):
+        text = "\n".join(f"- {' '.join(draw.choices(words, k=9))} (#{draw.randrange(99999)})" for _ in range(2))
+        author = f"{stanza.get('Maintainer', 'x <x@x>')} - {version}-{number}"
+        builder.add_changelog_entry(author, text, 1700000000 - number * 9000000)
     builder.build().write_file(str(path))
 
 
-_DIRS = ("doc", "locale/de/LC_MESSAGES", "icons/hicolor/48x48/apps", "modules", "templates/default", "lib")
+_DIRS = (
+    "share/{name}",
+    "share/{name}/templates/default",
+    "share/doc/{name}",
+    "share/locale/de/LC_MESSAGES",
+    "share/icons/hicolor/48x48/apps",
+    "lib/python3.11/site-packages/{name}",
+    "lib/python3.11/site-packages/{name}/__pycache__",
+    "include/{name}/detail",
+    "bin",
+)
+_ENDS = ("", ".py", ".png", ".h", ".so.1", ".html", ".mo", ".txt")
 
 
 if __name__ == "__main__":

@@ -155,17 +155,17 @@ def test_c033_md5_file_digests_are_refused_where_the_policy_says_so(make_place: 
 
 
 def test_c034_a_package_with_md5_alone_is_not_verifiable(make_place: MakePlace, built: Path) -> None:
-    """It is refused as unverifiable and counted so; ``payload_digest = "any"`` lets it in."""
+    """It is refused as unverifiable and counted so; never plain OK, whatever the policy on digests that arrive."""
     old = edit(rpms.quick(built, "old"), built / "old.rpm", headers.md5_only)
-    lenient = make_place(acceptance={"payload_digest": "any"})
-    lenient.copy(old)
-    strict = make_place()
-    faults = strict.refuse(old)
-    assert {code for code, _ in faults} == {"unverifiable"}
-    assert strict.metric("repod_rejected_total", reason="unverifiable") == 1
-    assert strict.sound() == {}
-    assert [end.result for end in lenient.drain()] == ["accepted"]
-    assert list(lenient.sound()) == ["old-1.0-1.noarch"]
+    for policy in ("sha256", "any"):
+        place = make_place(acceptance={"payload_digest": policy})
+        place.copy(old)
+        assert [end.result for end in place.drain()] == ["rejected"]
+        faults = place.reason(old.name)["faults"]
+        assert {fault["code"] for fault in faults} == {"unverifiable"}
+        assert "at most MD5" in " ".join(fault["text"] for fault in faults)
+        assert place.metric("repod_rejected_total", reason="unverifiable") == 1
+        assert place.sound() == {}
 
 
 def test_c037_an_unsigned_package_is_refused_where_a_signature_is_wanted(

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pysequoia
@@ -74,6 +75,21 @@ def agent_pid(home: Path) -> int:
     asked = ["gpg-connect-agent", "--homedir", str(home), "GETINFO pid", "/bye"]
     answer = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout
     return int(answer.split()[1])
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process that hangs for a while."""
+
+    def stops() -> bool:
+        os.kill(pid, signal.SIGSTOP)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    try:
+        until(stops, 10, "a process to stop")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def contents(home: Path) -> dict[str, str]:
@@ -224,23 +240,24 @@ def test_the_agent_ends_with_the_signer_unless_it_ran_before(home: Path) -> None
 def test_an_agent_that_hangs_costs_the_time_limit_and_no_more(home: Path) -> None:
     of = Signing(key=f"gpg:{generate(home)}", gnupghome=str(home), timeout=1)
     with opened(of) as signer:
-        pid = agent_pid(home)
-        os.kill(pid, signal.SIGSTOP)
-        try:
+        with stopped(agent_pid(home)):
             started = time.monotonic()
             with pytest.raises(Unavailable, match="gpg took more than 1 s and was killed"):
                 signer.sign(DATA)
             assert time.monotonic() - started < 8
-        finally:
-            os.kill(pid, signal.SIGCONT)
         assert signer.sign(DATA)
 
 
 def test_a_hung_agent_at_the_start_is_refused_in_time(home: Path) -> None:
     of = Signing(key=f"gpg:{generate(home)}", gnupghome=str(home), timeout=1)
-    pid = agent_pid(home)
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with stopped(agent_pid(home)):
         assert "took more than 1 s" in refused(of)
-    finally:
-        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_start_that_fails_leaves_no_agent(home: Path) -> None:
+    of = Signing(key=f"gpg:{generate(home, 'rsa1024')}", gnupghome=str(home))
+    for wrong in (of, of.model_copy(update={"key": "gpg:" + "0" * 40})):
+        end_agent(home)
+        until(lambda: not agent(home), 10, "the agent to end")
+        refused(wrong)
+        until(lambda: not agent(home), 10, "the agent to end")

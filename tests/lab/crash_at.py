@@ -1,18 +1,18 @@
 """Runs `repod` and kills it, as the kernel would, just before its N-th change of a file.
 
-    python crash_at.py COUNTS -- once -c FILE      run to the end, write how many changes there were to COUNTS
-    python crash_at.py N -- once -c FILE           SIGKILL to itself just before the N-th change
+    python crash_at.py N -- once -c FILE    SIGKILL to itself just before the N-th change
+    python crash_at.py -- once -c FILE      run to the end; the last line of output says how many changes there were
 
-The interpreter's own audit events tell of every change, so that the program under test
-has no hooks for its tests. What worker processes do is not counted: they change private
-copies only. Writing into an open file is no event; the next change after it is.
+The interpreter's own audit events (PEP 578) tell of every change, so that the program under
+test has no hooks for its tests. Writing into a file that is open is no event of its own: what
+was written so far is there at the next one. Worker processes are not counted, for they see
+private copies only.
 """
 
 import os
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 _CHANGES = {"os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
@@ -24,46 +24,43 @@ class Changes:
 
     def __init__(self, fatal: int) -> None:
         """``fatal``: the number of the change that is never made; 0: none."""
-        self.made = 0
+        self.begun = 0
         self._fatal = fatal
         self._lock = threading.Lock()
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Take note of an audit event (PEP 578)."""
-        if event in _CHANGES or (event == "open" and _for_writing(*arguments)):
-            print(self.made+1, event, arguments, file=sys.stderr)
-            with self._lock:
-                self.made += 1
-                if self.made == self._fatal:
-                    os.kill(os.getpid(), signal.SIGKILL)
+        """Take note of an audit event."""
+        if event not in _CHANGES and not (event == "open" and _for_writing(*arguments)):
+            return
+        with self._lock:
+            self.begun += 1
+            if self.begun == self._fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _for_writing(path: object, _mode: object, flags: int) -> bool:
     # A number is a file that is open already; devices hold nothing.
-    return isinstance(path, str | bytes | os.PathLike) and bool(flags & _WRITING) and not _is_device(os.fspath(path))
+    if not isinstance(path, str | bytes | os.PathLike) or not flags & _WRITING:
+        return False
+    return not os.fsdecode(path).startswith(("/dev/", "/proc/"))
 
 
-def _is_device(path: str | bytes) -> bool:
-    return os.fsdecode(path).startswith(("/dev/", "/proc/"))
-
-
-def main() -> None:
+def main(first: str, *words: str) -> None:
     """See above."""
-    first, dashes, *words = sys.argv[1:]
-    if dashes != "--":
-        sys.exit("expected: crash_at.py N|COUNTS -- COMMAND ...")
-    # Compiled files are no work of repod's, and there only the first time.
+    fatal = 0
+    if first != "--":
+        fatal, words = int(first), words[1:]
+    # Compiled files are no work of repod's.
     sys.dont_write_bytecode = True
-    from repod.cli import main as repod
+    from repod.cli import main as repod  # noqa: PLC0415 - what importing changes is not counted
 
-    changes = Changes(int(first) if first.isdigit() else 0)
+    changes = Changes(fatal)
     sys.addaudithook(changes)
     try:
         repod(words, prog_name="repod")
     finally:
-        if not first.isdigit():
-            Path(first).write_text(str(changes.made))
+        print(changes.begun)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -22,11 +22,13 @@ _MAGIC = b"FAKE RPM "
 
 @dataclass(slots=True)
 class Clock:
-    """A clock that the test moves."""
+    """A clock that the test moves; it goes on by ``tick`` seconds with every look at it."""
 
     now: float = 1_000_000.0
+    tick: float = 0.0
 
     def __call__(self) -> float:
+        self.now += self.tick
         return self.now
 
 

@@ -278,30 +278,18 @@ class LateStore(FaultyStore):
 
 
 @pytest.mark.parametrize("path", [record_path(3), HEAD, REPOMD, SIGNATURE])
-@pytest.mark.parametrize("tick", [0, 1], ids=["in one second", "as the clock goes on"])
-def test_a_write_that_lands_long_after_it_timed_out_does_no_harm(path: StorePath, tick: int) -> None:
-    for delay in range(1, 25):
+def test_a_write_that_lands_long_after_it_timed_out_does_no_harm(path: StorePath) -> None:
+    for delay in (1, 2, 3, 4, 5, 6, 7, 9, 12, 16, 20):
         with based() as site:
+            site.clock.tick = 1
             store = LateStore(site.inner, path, delay)
             mine = site.opened(store)
-            site.signer.sign, sign = _ticking(site, tick), site.signer.sign
-            assert sign
             site.publish(mine, OURS)
             theirs = site.opened()
             site.publish(theirs, THEIRS)
             site.publish(mine, THIRD)
             assert site.listed == seen(*BASE, OURS, THEIRS, THIRD), delay
             site.assert_settled()
-
-
-def _ticking(site: Site, tick: int) -> Callable[[bytes], bytes]:
-    sign = site.signer.sign
-
-    def later(data: bytes) -> bytes:
-        site.clock.now += tick
-        return sign(data)
-
-    return later
 
 
 @pytest.mark.parametrize("path", [HEAD, REPOMD])

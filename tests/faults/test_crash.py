@@ -1,0 +1,156 @@
+"""`kill -9` just before every single change of a file that taking in and publishing make.
+
+The repository has three packages; two more lie in the inbox, one of which is to be refused.
+After each kill the repository must be the old one or the new one, whole; and a plain
+`repod once` must finish, with nothing lost, doubled or left lying about.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.lab import crash_at, processes
+from tests.lab.checker import assert_sound, check
+from tests.lab.clients import Dnf
+from tests.lab.daemon import Repod
+from tests.lab.damage import flip_bit
+from tests.lab.keys import Key
+from tests.lab.rpms import nfpm, quick
+from tests.lab.wait import until
+
+# The points are dealt to so many tests, which can run beside each other.
+_LANES = 8
+_OLD = ["old-1.0-1.noarch", "old-1.1-1.noarch", "other-1.0-1.noarch"]
+_NEW = ["new-1.0.0-1.noarch", *_OLD]
+_SETTINGS = {"inbox": {"settle": 0}, "state_dir": "state"}
+_GENERATIONS = [1, 2, 3]
+
+
+class Prepared(NamedTuple):
+    """A repository to be copied for each point, and how many points there are."""
+
+    base: Path
+    points: int
+
+
+def _crash(repod: Repod, *number: str) -> subprocess.CompletedProcess[str]:
+    """`repod once` under ``crash_at``; its helpers are gone too at the end."""
+    words = [sys.executable, crash_at.__file__, *number, "--", "once", "-c", str(repod.config)]
+    root = str(Path(crash_at.__file__).parents[2])
+    process = subprocess.Popen(
+        words,
+        env=os.environ | {"PYTHONPATH": root},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    out, err = process.communicate(timeout=60)
+    until(lambda: not processes.session(process.pid), 10, "the workers of a killed repod to end")
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def _copy(prepared: Prepared, base: Path, key_file: Path) -> Repod:
+    shutil.copytree(prepared.base, base)
+    return Repod(base, key_file, settings=_SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, key_file: Path) -> Prepared:
+    work = tmp_path_factory.mktemp("crash")
+    base = work / "base"
+    base.mkdir()
+    repod = Repod(base, key_file, settings=_SETTINGS)
+    quick(repod.inbox(), "old", "1.0")
+    quick(repod.inbox(), "old", "1.1")
+    quick(repod.inbox(), "other")
+    done = repod.once()
+    assert done.rc == 0, done
+    nfpm(repod.inbox(), "new", "1.0.0")
+    flip_bit(quick(work, "bad"), repod.inbox() / "bad.rpm", -1)
+    counted = _crash(_copy(Prepared(base, 0), work / "count", key_file))
+    assert counted.returncode == 3, counted
+    return Prepared(base, int(counted.stdout.split()[-1]))
+
+
+def _records(store: Path) -> dict[int, dict[str, Any]]:
+    folder = store / ".repod/generations"
+    return {int(path.stem): json.loads(path.read_bytes()) for path in folder.glob("*.json")}
+
+
+def _dnf_reads(store: Path, root: Path) -> Sequence[str]:
+    """What dnf lists, with the index's signature checked."""
+    repo = (
+        f"[test]\nname=test\nbaseurl=file://{store}\nenabled=1\ngpgcheck=1\nrepo_gpgcheck=1\n"
+        f"gpgkey=file://{store}/RPM-GPG-KEY-test\n"
+    )
+    with Dnf(root, repo) as host:
+        return host.available()
+
+
+def _is_between_index_and_signature(store: Path) -> bool:
+    """Whether the kill fell between the two renames of the live view, which no file system does as one.
+
+    Then the index is whole and new and its signature is whole and old, until the next start.
+    """
+    records = _records(store)
+    live = [(store / "repodata" / name).read_text() for name in ("repomd.xml", "repomd.xml.asc")]
+    return 3 in records and live == [records[3]["repomd"], records[2]["signature"]]
+
+
+def _assert_old_or_new(store: Path, key: Key, root: Path) -> None:
+    report = check(store, key.public)
+    if _is_between_index_and_signature(store):
+        (fault,) = report.faults
+        assert fault.startswith("repomd.xml.asc is no good signature")
+    else:
+        assert report.faults == []
+        assert _dnf_reads(store, root) == sorted(report.packages)
+    assert sorted(report.packages) in (_OLD, _NEW)
+
+
+def _assert_finished(repod: Repod, key: Key) -> None:
+    store = repod.store()
+    assert sorted(assert_sound(store, key.public)) == _NEW
+    records = _records(store)
+    assert sorted(records) == _GENERATIONS
+    assert json.loads((store / ".repod/head.json").read_bytes())["generation"] == _GENERATIONS[-1]
+    added = [package["nevra"]["name"] for record in records.values() for package in record["added"]]
+    assert sorted(added) == ["new", "old", "old", "other"]
+    assert len([*store.glob("Packages/**/*.rpm")]) == len(_NEW)
+    reason = json.loads((repod.rejected() / "bad.rpm.reason.json").read_bytes())
+    assert [fault["code"] for fault in reason["faults"]] == ["digest"]
+    assert sorted(os.listdir(repod.rejected())) == ["bad.rpm", "bad.rpm.reason.json"]
+    for empty in (repod.inbox(), store / ".repod/tmp", repod.base / "state/work"):
+        assert os.listdir(empty) == []
+    assert [path for path in repod.base.rglob("*.new")] == []
+
+
+@pytest.mark.parametrize("lane", range(_LANES))
+def test_a_kill_before_any_change_leaves_the_old_or_the_new_repository_and_the_next_run_finishes(
+    lane: int, prepared: Prepared, key: Key, key_file: Path, tmp_path: Path
+) -> None:
+    """C087, C091."""
+    points = range(1 + lane, prepared.points + 1, _LANES)
+    assert len(points) >= 5
+    for point in points:
+        repod = _copy(prepared, tmp_path / f"{point}", key_file)
+        killed = _crash(repod, str(point))
+        if killed.returncode != -signal.SIGKILL:
+            # Threads do not make the same number of changes every time.
+            assert point > prepared.points - 5, killed
+        _assert_old_or_new(repod.store(), key, tmp_path / f"host{point}")
+        done = repod.once()
+        assert done.rc in {0, 3}, (point, done)
+        _assert_finished(repod, key)
+
+

@@ -1,0 +1,97 @@
+"""One daemon's work on a site: an inbox in memory, intake and turns, with packages that are lines of text."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from repod.acceptance import Rules
+from repod.intake import Intake, Policy
+from repod.publish import Publisher
+from repod.turn import Report, Turns
+from tests.lab.fakes import FakeRpms, MacSigner, armor
+from tests.lab.faulty import FaultyStore
+from repod.inbox.memory import MemoryInbox
+from tests.lab.site import Site
+
+
+class Desk:
+    """A daemon that was started. ``store`` is its own view of the site's store."""
+
+    def __init__(self, site: Site, work: Path, *, replace: bool = False, settle: float = 0, trusted: str = "") -> None:
+        self.site = site
+        self.work = work
+        self.rpms = FakeRpms()
+        self.signer = MacSigner()
+        self.inbox = MemoryInbox(clock=site.clock)
+        self.store: FaultyStore = site.store()
+        self.stages: list[str] = []
+        signed_by = [MacSigner(trusted).fingerprint] if trusted else []
+        repodata = site.repodata(self.store)
+        work.mkdir(exist_ok=True)
+        self.intake = Intake(
+            store=self.store,
+            inbox=self.inbox,
+            rpms=self.rpms,
+            signer=self.signer,
+            repodata=repodata,
+            policy=Policy(
+                rules=Rules(arches=["noarch"], signed_by=signed_by, max_size=10_000),
+                replace=replace,
+                trusted=MacSigner(trusted).public_key if trusted else b"",
+                changelogs=10,
+                settle=settle,
+            ),
+            workspace=work,
+            parallel=3,
+            observe=lambda stage, _: self.stages.append(stage),
+        )
+        self.publisher = Publisher(
+            store=self.store,
+            repodata=repodata,
+            signer=self.signer,
+            armor=armor,
+            clock=site.clock,
+            pause=site.pauses.append,
+        )
+        self.turns = Turns(
+            inbox=self.inbox,
+            intake=self.intake,
+            publisher=self.publisher,
+            clock=site.clock,
+            observe=lambda *_: None,
+            usable=lambda: None,
+        )
+        self.publisher.open("desk")
+
+    def put(self, **files: bytes) -> None:
+        """Files arrive, one second after the other; ``a_b`` is the name ``a/b.rpm``."""
+        for name, data in files.items():
+            self.site.clock.now += 1
+            self.inbox.put(name.replace("_", "/") + ".rpm", data)
+
+    def turn(self) -> Report:
+        """One turn; afterwards no private copy may be left."""
+        try:
+            return self.turns.turn("inbox")
+        finally:
+            assert list(self.work.iterdir()) == []
+
+    @property
+    def left(self) -> set[str]:
+        """What still lies in the inbox."""
+        return set(self.inbox.files)
+
+
+@contextmanager
+def desk(site: Site, work: Path, *, replace: bool = False, settle: float = 0, trusted: str = "") -> Iterator[Desk]:
+    """A desk, closed in the end."""
+    one = Desk(site, work, replace=replace, settle=settle, trusted=trusted)
+    try:
+        yield one
+    finally:
+        one.intake.close()
+
+
+def results(report: Report) -> dict[str, str]:
+    """What became of each arrival."""
+    return {outcome.arrival.name: outcome.result for outcome in report.outcomes}
