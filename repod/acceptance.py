@@ -1,10 +1,22 @@
 """Whether a package may enter a repository: its facts and the rules give every fault at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from repod.package import ARCH, NAME, VERSION, Facts, Fault, Package, Sha256
+
+REFUSED_PAYLOADS: Mapping[str, Mapping[str, str]] = {
+    "el7": {"zstd": "rpm 4.11 cannot unpack it"},
+    "amzn2": {"zstd": "rpm 4.11 cannot unpack it"},
+}
+"""Per profile, the payload compressors that its hosts cannot read, and why."""
+
+REFUSED_KEYS: Mapping[str, Mapping[str, str]] = {
+    "el7": {"ed25519": "rpm 4.11 cannot verify it"},
+    "amzn2": {"ed25519": "rpm 4.11 cannot verify it"},
+}
+"""Per profile, the key algorithms that its hosts cannot verify, and why."""
 
 _STRONG = {"", "sha256", "sha384", "sha512"}
 _NAME_MAX = 255  # bytes of a file's name on every Linux file system
@@ -22,6 +34,7 @@ class Rules:
     names: Sequence[str] = ("*",)
     signed_by: Sequence[str] = ()
     max_size: int = 2 << 30
+    profile: str = "el9"
     file_digest: str = "any"
     payload_digest: str = "sha256"
 
@@ -73,6 +86,12 @@ def _policy(facts: Facts, rules: Rules) -> Iterator[Fault]:
         yield Fault(
             code="name", text=f"name {nevra.name[:200]}; expected one of {names} ([repository.acceptance] names)"
         )
+    unpackable = REFUSED_PAYLOADS.get(rules.profile, {}).get(facts.payload_compressor)
+    if unpackable:
+        text = (
+            f"its payload is {facts.payload_compressor}, and profile {rules.profile} says {unpackable}; use gzip or xz"
+        )
+        yield Fault(code="profile", text=text)
     large = too_large(facts.size, rules)
     if large:
         yield large

@@ -9,10 +9,9 @@ from repod.config import Repository, Settings, rejected_dir
 from repod.errors import Misconfigured, RepodError
 from repod.history import History
 from repod.signing import open_signer
-from repod.wiring import open_store, trusted_keys
+from repod.wiring import open_store, refuse_key, trusted_keys
 
 _SKEW = 300.0  # seconds that this clock may be behind the last generation's
-_SOON = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +61,12 @@ def _key(settings: Settings, now: float, environ: Mapping[str, str]) -> Iterator
         yield _fault("signing", str(error))
         return
     signer.close()
-    if signer.expires is not None and signer.expires - now < _SOON:
-        days = int((signer.expires - now) / 86400)
-        text = f"key {signer.fingerprint} expires in {days} days; extend it, or hosts will refuse new packages"
+    for repository in settings.repository:
+        try:
+            refuse_key(repository, signer.report.algorithm)
+        except Misconfigured as error:
+            yield _fault("signing", str(error))
+    for text in signer.report.warnings:
         yield Problem(severity="warning", where="signing", text=text)
 
 
@@ -78,6 +80,10 @@ def _repository(repository: Repository, now: float) -> Iterator[Problem]:
     place = rejected if rejected.exists() else rejected.parent
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         yield _fault(f"{name}: rejected", f"{place} cannot be written, where rejected packages go ({rejected})")
+    asked = {"keep", "keep_days"} & repository.retention.model_fields_set
+    if asked:
+        text = f"{' and '.join(sorted(asked))}: this version prunes old generations, not old packages"
+        yield Problem(severity="warning", where=f"{name}: retention", text=text)
     try:
         trusted_keys(repository)
         generation = History(open_store(repository)).current()

@@ -1,12 +1,13 @@
-"""``repod``: the command line."""
+"""``repod``: the command line. A command's module is imported when the command is asked for."""
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import click
 
 from repod import __version__
-from repod.commands import first, look, run
 from repod.errors import RepodError
 
 _EXIT_CODES = """\b
@@ -18,9 +19,34 @@ Exit codes:
   4  conflict, or something is unavailable: try again later
 """
 
+_COMMANDS: Mapping[str, str] = {
+    "demo": "serve",
+    "init": "first",
+    "run": "serve",
+    "once": "work",
+    "check": "work",
+    "prune": "work",
+    "status": "look",
+    "packages": "look",
+    "history": "look",
+    "verify": "look",
+}
+"""Each command's name and its module in ``repod.commands``."""
+
 
 class _Group(click.Group):
     """Commands whose errors are a line each and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The commands in the order in which one needs them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, or None."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"repod.commands.{_COMMANDS[cmd_name]}"), cmd_name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error that repod raises on purpose is told without a traceback."""
@@ -36,17 +62,3 @@ class _Group(click.Group):
 @click.version_option(__version__, message="repod %(version)s")
 def main() -> None:
     """A daemon that owns yum/dnf repositories: drop an RPM, get a signed, installable package."""
-
-
-for _command in (
-    first.demo,
-    first.init,
-    run.run,
-    run.once,
-    run.check,
-    look.status,
-    look.packages,
-    look.history,
-    look.verify,
-):
-    main.add_command(_command)

@@ -170,6 +170,15 @@ class Acceptance(_Section):
     payload_digest: Literal["any", "sha256"] = "sha256"
 
 
+class Retention(_Section):
+    """``[repository.retention]``: what is kept. ``keep`` and ``keep_days`` are read, not carried out yet."""
+
+    keep: Annotated[int, Field(ge=1)] = 5
+    keep_days: Annotated[int, Field(ge=0)] = 0
+    generations: Annotated[int, Field(ge=1)] = 50
+    grace: Seconds = 3 * 86400.0
+
+
 class Repository(_Section):
     """``[[repository]]``: one repository, its inbox and its policy."""
 
@@ -177,9 +186,11 @@ class Repository(_Section):
     inbox: Place
     store: Place
     url: str = ""
+    profile: Literal["el7", "el8", "el9", "el10", "fedora", "amzn2", "sles15"] = "el9"
     arches: Annotated[Sequence[str], Field(min_length=1)] = ("x86_64", "noarch")
     duplicates: Literal["reject", "replace"] = "reject"
     changelogs: Annotated[int, Field(ge=0)] = 10
+    retention: Retention = Retention()
     acceptance: Acceptance = Acceptance()
 
 

@@ -220,8 +220,13 @@ class Repodata(Protocol):
     def packages(self, name: str | None = None) -> Iterator[Package]:
         """All packages of the loaded generation, or those of one name, in document order."""
 
-    def draft(self, entries: Sequence[Entry], removed: Sequence[Nevra], number: int, time: int) -> Draft:
-        """The documents of the loaded generation plus the change, proven readable."""
+    def draft(
+        self, entries: Sequence[Entry], removed: Sequence[Nevra], number: int, time: int, *, whole: bool = False
+    ) -> Draft:
+        """The documents of the loaded generation plus the change, proven readable.
+
+        ``whole``: made without any stored document, because one that should be there is not.
+        """
 
     def adopt(self, draft: Draft, generation: Generation) -> None:
         """The draft was committed as ``generation``: stand on it."""

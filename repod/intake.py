@@ -6,6 +6,7 @@ the same build is found in the store and taken as it is.
 """
 
 import contextlib
+import hashlib
 import secrets
 import tempfile
 import time
@@ -14,14 +15,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event
+from typing import TypeVar
 
 from repod.acceptance import Rules, conflict, judge, too_large
 from repod.doors import Arrival, Inbox, Repodata, Rpms, Signer, Store, Unreadable
-from repod.errors import Conflict, NotFound, RepodError, Unavailable
+from repod.errors import Conflict, Corrupt, NotFound, RepodError, Unavailable
 from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath, store_path
 
 Observe = Callable[[str, float], None]
 """Told the name of a stage and the seconds it took."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 ANOTHER_FIRST = "another came first"
 """Problem of an arrival that can be judged when the one before it is published."""
@@ -104,11 +110,16 @@ class Intake:
         self._workspace = workspace
         self._observe = observe
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="intake")
+        self._stopping = Event()
 
     @property
     def replaces(self) -> bool:
         """Whether another build may take the place of a published one."""
         return self._policy.replace
+
+    def stop(self) -> None:
+        """Begin nothing more: a ``take_in`` under way answers soon, without the arrivals that are left."""
+        self._stopping.set()
 
     def close(self) -> None:
         """Wait for what is under way."""
@@ -118,12 +129,17 @@ class Intake:
         """Take copies, read, judge, sign and store; the inbox is left as it is."""
         # A killed worker may leave a file of its own beside the copy: the whole folder goes at the end.
         with tempfile.TemporaryDirectory(dir=self._workspace, ignore_cleanup_errors=True) as work:
-            examined = list(self._threads.map(partial(self._examine, Path(work)), arrivals))
+            examined = self._map(partial(self._examine, Path(work)), arrivals)
             outcomes = [item for item in examined if isinstance(item, Outcome)]
             judged = list(self._judge([item for item in examined if isinstance(item, _Taken)]))
             outcomes += [item for item in judged if isinstance(item, Outcome)]
-            outcomes += self._threads.map(self._seal, [item for item in judged if not isinstance(item, Outcome)])
+            outcomes += self._map(self._seal, [item for item in judged if not isinstance(item, Outcome)])
         return outcomes
+
+    def _map(self, step: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+        """``step`` for each item, several at a time; for none any more after ``stop``."""
+        results = self._threads.map(lambda item: None if self._stopping.is_set() else step(item), items)
+        return [result for result in results if result is not None]
 
     @contextlib.contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -187,7 +203,7 @@ class Intake:
         """The verdict on an arrival whose NEVRA is taken."""
         nevra = item.facts.nevra
         try:
-            same = item.checksum == published.pkgid or self._stored_build(published.href) == item.facts.build
+            same = item.checksum == published.pkgid or self._stored_build(published) == item.facts.build
         except (RepodError, OSError) as error:
             return Outcome(arrival=item.arrival, result="failed", nevra=nevra, problem=str(error))
         if same:
@@ -259,8 +275,17 @@ class Intake:
             return self._left_over(item, apart)
         return entry
 
-    def _stored_build(self, path: StorePath) -> tuple[Sha256, Sha256]:
-        with self._fetched(path) as copy:
+    def _stored_build(self, published: Package) -> tuple[Sha256, Sha256]:
+        """The build that is published; ``Corrupt`` where the store holds other bytes in its place."""
+        with self._fetched(published.href) as copy:
+            with copy.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != published.pkgid:
+                msg = (
+                    f"{published.href} was altered in the store: expected sha256 {published.pkgid}, found {found}; "
+                    "restore it from a copy (repod verify lists all such files)"
+                )
+                raise Corrupt(msg)
             return self._rpms.examine(copy, b"").build
 
     @contextlib.contextmanager

@@ -1,8 +1,9 @@
 """One repository's loop in the daemon: turn after turn, each told to log and metrics."""
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from repod.doors import Inbox
@@ -10,9 +11,11 @@ from repod.errors import RepodError
 from repod.generation import Generation
 from repod.intake import Outcome
 from repod.metrics import Metrics
+from repod.prune import Removal
 from repod.publish import Publisher
 from repod.turn import Report, Turns
 
+_PRUNE_SECONDS = 600.0
 _BACKOFF = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
@@ -41,6 +44,7 @@ class Loop:
         publisher: Publisher,
         prepare: Callable[[], None],
         watching: Callable[[], bool],
+        prune: Callable[[], Sequence[Removal]],
         interval: float,
         metrics: Metrics,
         log: Log,
@@ -52,6 +56,8 @@ class Loop:
         self._publisher = publisher
         self._prepare = prepare
         self._watching = watching
+        self._prune = prune
+        self._pruned_at = -math.inf
         self._interval = interval
         self._metrics = metrics
         self._log = log
@@ -69,6 +75,7 @@ class Loop:
     def stop(self) -> None:
         """Ask the loop to end after the step it is at."""
         self._stop.set()
+        self._turns.stop()
         self._inbox.close()
 
     def join(self, seconds: float) -> bool:
@@ -91,6 +98,7 @@ class Loop:
                     self.open()
                     opened = True
                 report = self.once()
+                self.prune()
                 failures, self.fault = 0, ""
             except Exception as error:  # noqa: BLE001 - the loop outlives whatever a turn meets
                 self._failed(error)
@@ -126,6 +134,16 @@ class Loop:
             self._metrics.stage("turn", report.seconds)
         self._told = {name: text for name, text in self._told.items() if name in {a.name for a in report.seen}}
         return report
+
+    def prune(self) -> None:
+        """Remove what may go, where the last time was long enough ago."""
+        if time.monotonic() - self._pruned_at < _PRUNE_SECONDS:
+            return
+        self._pruned_at = time.monotonic()
+        removals = self._prune()
+        if removals:
+            size = sum(removal.size for removal in removals)
+            self._log.info("pruned", repository=self.name, objects=len(removals), bytes=size)
 
     def _published(self, report: Report, generation: Generation) -> None:
         self._metrics.publish_seconds.labels(self.name).observe(report.published_seconds)

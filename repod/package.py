@@ -128,6 +128,7 @@ REASONS: Sequence[str] = (
     "path",
     "conflict",
     "file-digest",
+    "profile",
     "symlink",
     "reader",
     "signing",

@@ -53,14 +53,19 @@ class Publisher:
         armor: Armor,
         clock: Clock,
         pause: Callable[[int], None],
+        warn: Callable[[str], object] = lambda _text: None,
     ) -> None:
-        """``pause`` sleeps a little, longer for a higher number of the attempt, with jitter."""
+        """``pause`` sleeps a little, longer for a higher number of the attempt, with jitter.
+
+        ``warn`` is told of what was found damaged and made anew.
+        """
         self._store = store
         self._repodata = repodata
         self._signer = signer
         self._armor = armor
         self._clock = clock
         self._pause = pause
+        self._warn = warn
 
     def current(self) -> State:
         """What the pointer says, after finishing what a stopped writer had begun.
@@ -229,9 +234,13 @@ class Publisher:
         """A draft whose documents are stored, and the signature of its index."""
         try:
             return self._store_documents(self._repodata.draft(entries, removed, number, time))
-        except Corrupt:
+        except NotFound as error:
+            self._warn(f"a document of the current generation is gone: {error}; it is made anew from the cache")
+            return self._store_documents(self._repodata.draft(entries, removed, number, time, whole=True))
+        except Corrupt as error:
             # The cache is not what the store holds. Once from the store's own documents;
             # if they are the ones that are wrong, the second error says so.
+            self._warn(f"cache and store do not agree: {error}; the cache is made anew from the store")
             self._repodata.forget()
             self._repodata.load(parent)
             return self._store_documents(self._repodata.draft(entries, removed, number, time))

@@ -52,6 +52,10 @@ class Turns:
         self._usable = usable
         self._held = set[str]()
 
+    def stop(self) -> None:
+        """Make a turn under way end soon; what it has not begun stays in the inbox."""
+        self._intake.stop()
+
     def turn(self, actor: str) -> Report:
         """Do one turn. Raises where nothing could be done; the arrivals are still there then."""
         start = time.perf_counter()

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from repod.acceptance import Rules
+from repod.acceptance import REFUSED_KEYS, Rules
 from repod.config import Repository, Settings, rejected_dir
 from repod.errors import Misconfigured
 from repod.hostfiles import write_host_files
@@ -21,6 +21,7 @@ from repod.inbox.directory import DirectoryInbox
 from repod.intake import Intake, Observe, Policy
 from repod.loop import Log, Loop
 from repod.metrics import Metrics
+from repod.prune import Pruner, Removal
 from repod.publish import Publisher
 from repod.repodata.engine import SegmentedRepodata
 from repod.rpmfile.pool import RpmWorkers
@@ -46,6 +47,11 @@ def open_store(repository: Repository) -> LocalStore:
     return LocalStore(Path(repository.store))
 
 
+def open_pruner(repository: Repository, store: LocalStore) -> Pruner:
+    """What prunes a repository."""
+    return Pruner(store, keep=repository.retention.generations, grace=repository.retention.grace)
+
+
 def open_repodata(settings: Settings, repository: Repository, store: LocalStore) -> SegmentedRepodata:
     """The documents of a repository, with their cache in the state directory."""
     return SegmentedRepodata(store, Path(settings.state_dir) / "cache" / repository.name)
@@ -64,6 +70,14 @@ def trusted_keys(repository: Repository) -> bytes:
     except OSError as error:
         msg = f"repository {repository.name}: [repository.acceptance] keys {rules.keys} cannot be read ({error})"
         raise Misconfigured(msg) from error
+
+
+def refuse_key(repository: Repository, algorithm: str) -> None:
+    """Raise ``Misconfigured`` where the hosts of a repository cannot verify keys of this algorithm."""
+    why = REFUSED_KEYS.get(repository.profile, {}).get(algorithm)
+    if why:
+        msg = f"repository {repository.name}: profile {repository.profile}: the signing key is {algorithm}, and {why}"
+        raise Misconfigured(f"{msg}; use an RSA key")
 
 
 def pause(attempt: int) -> None:
@@ -98,6 +112,11 @@ class Wired:
     publisher: Publisher
     inbox: DirectoryInbox
     turns: Turns
+    pruner: Pruner
+
+    def prune(self) -> Sequence[Removal]:
+        """Remove what the retention settings let go."""
+        return self.pruner.prune(time.time())
 
     def write_host_files(self, public_key: bytes) -> None:
         """Put the ``.repo`` file and the public key into the store."""
@@ -138,25 +157,22 @@ class System:
         self.close()
 
     def _wire(self, repository: Repository) -> Wired:
+        refuse_key(repository, self.signer.report.algorithm)
         store = open_store(repository)
         repodata = open_repodata(self.settings, repository, store)
         self._stack.callback(repodata.close)
         publisher = Publisher(
-            store=store, repodata=repodata, signer=self.signer, armor=armor, clock=time.time, pause=pause
+            store=store,
+            repodata=repodata,
+            signer=self.signer,
+            armor=armor,
+            clock=time.time,
+            pause=pause,
+            warn=lambda text: self._log.warning("repodata mended", repository=repository.name, problem=text),
         )
         inbox = self._inbox(repository)
         self._stack.callback(inbox.close)
-        intake = Intake(
-            store=store,
-            inbox=inbox,
-            rpms=self.rpms,
-            signer=self.signer,
-            repodata=repodata,
-            policy=self._policy(repository),
-            workspace=self.workspace,
-            parallel=2 * self.rpms.count,
-            observe=self._observe,
-        )
+        intake = self._intake(repository, store, inbox, repodata)
         self._stack.callback(intake.close)
         turns = Turns(
             inbox=inbox,
@@ -172,6 +188,22 @@ class System:
             publisher=publisher,
             inbox=inbox,
             turns=turns,
+            pruner=open_pruner(repository, store),
+        )
+
+    def _intake(
+        self, repository: Repository, store: LocalStore, inbox: DirectoryInbox, repodata: SegmentedRepodata
+    ) -> Intake:
+        return Intake(
+            store=store,
+            inbox=inbox,
+            rpms=self.rpms,
+            signer=self.signer,
+            repodata=repodata,
+            policy=self._policy(repository),
+            workspace=self.workspace,
+            parallel=2 * self.rpms.count,
+            observe=self._observe,
         )
 
     def _inbox(self, repository: Repository) -> DirectoryInbox:
@@ -195,6 +227,7 @@ class System:
                 names=rules.names,
                 signed_by=rules.signed_by,
                 max_size=rules.max_size,
+                profile=repository.profile,
                 file_digest=rules.file_digest,
                 payload_digest=rules.payload_digest,
             ),
@@ -222,15 +255,24 @@ class Looped:
                 publisher=wired.publisher,
                 prepare=partial(wired.write_host_files, system.signer.public_key),
                 watching=partial(getattr, wired.inbox, "up"),
+                prune=wired.prune,
                 interval=system.settings.inbox.scan_interval,
                 metrics=metrics,
                 log=log,
             )
             for name, wired in system.repositories.items()
         ]
-        expires = system.signer.expires
-        metrics.key_expiry.labels(system.signer.fingerprint).set(float("inf") if expires is None else expires)
+        _introduce(system.signer, metrics, log)
 
     def close(self) -> None:
         """Close the system."""
         self._system.close()
+
+
+def _introduce(signer: OpenSigner, metrics: Metrics, log: Log) -> None:
+    """Say which key signs, until when, and what hosts may dislike about it."""
+    metrics.key_expiry.clear()  # before a reload it may have been another key
+    metrics.key_expiry.labels(signer.fingerprint).set(float("inf") if signer.expires is None else signer.expires)
+    log.info("signing key", fingerprint=signer.fingerprint, signing_key=signer.signing_key)
+    for warning in signer.report.warnings:
+        log.warning("signing key", fingerprint=signer.fingerprint, problem=warning)

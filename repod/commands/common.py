@@ -1,8 +1,6 @@
-"""What the commands share: options, times, and the daemon run with everything joined."""
+"""What the commands share: options, times, and everything joined."""
 
-import functools
 import os
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from repod import __version__
-from repod.config import Settings, load
-from repod.daemon import Daemon
-from repod.log import open_log
+from repod.config import Settings
 from repod.metrics import Metrics
 from repod.wiring import Looped, System
 
@@ -52,23 +47,3 @@ def stamp(seconds: float) -> str:
 def looped(settings: Settings, log: Any, metrics: Metrics) -> Looped:
     """Everything that the settings describe, opened."""
     return Looped(System(settings, log=log, observe=metrics.stage, environ=os.environ), metrics, log)
-
-
-def run_daemon(config: Path, settings: Settings, ready: Callable[[str], None]) -> None:
-    """Run the daemon to its end; ``ready`` is told its URL."""
-    log = open_log(settings.log.format, settings.log.level)
-    metrics = Metrics(__version__)
-    daemon = Daemon(
-        settings=settings,
-        read=functools.partial(load, config),
-        build=functools.partial(looped, log=log, metrics=metrics),
-        metrics=metrics,
-        log=log,
-        environ=os.environ,
-        ready=ready,
-    )
-    if not daemon.run():
-        # A turn is still at work in a thread; what it leaves is taken up at the next start.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repod.doors import Draft, Extent, Part, Piece, Store
-from repod.errors import Corrupt, Misconfigured, Unavailable
+from repod.errors import Corrupt, Misconfigured, NotFound, Unavailable
 from repod.generation import Document, Generation
 from repod.package import Entry, Nevra, Package, StorePath, sha256
 from repod.repodata import codec, segments, text
@@ -127,13 +127,15 @@ class SegmentedRepodata:
             self.forget()
             return self._text(0, self._standing().segments[place])
 
-    def draft(self, entries: Sequence[Entry], removed: Sequence[Nevra], number: int, time: int) -> Draft:
+    def draft(
+        self, entries: Sequence[Entry], removed: Sequence[Nevra], number: int, time: int, *, whole: bool = False
+    ) -> Draft:
         """See ``Repodata.draft``."""
         old = self._standing().segments
         plan, gone = self._plan(entries, removed)
         parts = [part for item in plan for part in (old[item] if isinstance(item, slice) else [item.segment])]
         count = sum(segment.packages for segment in parts)
-        make = self._maker(plan, parts, count, time)
+        make = self._maker(plan, parts, count, time, whole=whole)
         made = list(self._threads.map(make, range(len(text.KINDS))))
         pieces = [piece for piece, _, _ in made]
         draft = Draft(
@@ -200,7 +202,7 @@ class SegmentedRepodata:
         return _Fresh(segment=segment, members=members)
 
     def _maker(
-        self, plan: _Plan, parts: Sequence[Segment], count: int, time: int
+        self, plan: _Plan, parts: Sequence[Segment], count: int, time: int, *, whole: bool
     ) -> Callable[[int], tuple[Piece, int, int]]:
         def make(kind: int) -> tuple[Piece, int, int]:
             name = text.KINDS[kind]
@@ -221,7 +223,7 @@ class SegmentedRepodata:
                 open_size=len(head) + sum(s.texts[kind].length for s in parts) + len(tail),
                 timestamp=time,
             )
-            middle = self._parts(kind, plan)
+            middle = (self._member(kind, part) for part in parts) if whole else self._parts(kind, plan)
             piece = Piece(document=document, parts=[packed_head, *middle, packed_tail])
             return piece, len(packed_head), len(packed_tail)
 
@@ -242,6 +244,14 @@ class SegmentedRepodata:
             if length and self._generation:
                 yield Extent(path=self._generation.documents[kind].href, offset=at, length=length)
             at, reached = at + length, item.stop
+
+    def _member(self, kind: int, segment: Segment) -> bytes:
+        """A segment's packed bytes from the cache, proven to hold its text."""
+        member = self._cache.packs[kind].read(segment.packs[kind])
+        if codec.crc(codec.unpack(member)) != segment.crcs[kind]:
+            msg = f"cached {text.KINDS[kind]} of {segment.first[0]} does not hold its text"
+            raise Corrupt(msg)
+        return member
 
     def _text(self, kind: int, segment: Segment) -> bytes:
         data = bytearray()
@@ -275,6 +285,8 @@ class SegmentedRepodata:
             for row in rows:
                 parts.append(self._kept(tails))
                 tails = row
+        except NotFound as error:
+            raise NotFound(f"generation {generation.number}: {error}; restore it from a copy of the store") from error
         except (StopIteration, ValueError) as error:
             msg = f"generation {generation.number}: its documents are not cut alike ({error}); restore them from a copy"
             raise Corrupt(msg) from error

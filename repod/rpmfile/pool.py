@@ -1,26 +1,18 @@
-"""The worker processes: each task in its own limits, a lost process costs one task."""
+"""RPM files read in processes of their own: what a file does there costs that file."""
 
-import ctypes
-import multiprocessing
 import os
 import resource
-import signal
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from typing import Any, TypeVar
-
-from pebble import ProcessExpired, ProcessPool
 
 from repod.doors import Unreadable
 from repod.errors import Unavailable
 from repod.package import Entry, Facts, Fault, StorePath
+from repod.processes import Lost, Overtime, Processes
 from repod.rpmfile import worker
 
 _Result = TypeVar("_Result")
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NO_NEW_PRIVS = 38
 _TASKS_PER_PROCESS = 2000  # what a native library may leak ends with its process
 
 
@@ -32,18 +24,17 @@ class RpmWorkers:
     """
 
     def __init__(self, *, count: int, timeout: float, memory: int) -> None:
-        """Start the processes; they warm up while the caller goes on."""
+        """``count`` 0 means one per processor."""
         self.count = count or os.cpu_count() or 1
         self._timeout = timeout
-        self._pool = ProcessPool(
-            max_workers=self.count,
-            max_tasks=_TASKS_PER_PROCESS,
-            initializer=_confine,
-            initargs=[memory],
-            context=multiprocessing.get_context("spawn"),
+        self._processes = Processes(
+            what="worker",
+            count=self.count,
+            timeout=timeout,
+            begin=_limit,
+            arguments=[memory],
+            tasks_each=_TASKS_PER_PROCESS,
         )
-        for _ in range(self.count):
-            self._pool.schedule(os.getpid)
 
     def examine(self, path: Path, trusted: bytes) -> Facts:
         """See ``Rpms.examine``."""
@@ -55,8 +46,7 @@ class RpmWorkers:
 
     def close(self) -> None:
         """End the processes, whatever they are at."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        self._processes.close()
 
     def _run(self, task: Callable[..., _Result], *arguments: Any) -> _Result:
         kind, value = self._answer(task, *arguments)
@@ -68,33 +58,18 @@ class RpmWorkers:
         return result
 
     def _answer(self, task: Callable[..., Any], *arguments: Any) -> worker.Answer:
+        """What the task answers. A lost process is given one more try: it may not have been the file's fault."""
         try:
-            future: Future[worker.Answer] = self._pool.schedule(
-                worker.answer, args=(task, *arguments), timeout=self._timeout
-            )
-        except RuntimeError as error:
-            msg = "the worker processes are stopped: repod is shutting down"
-            raise Unavailable(msg) from error
-        try:
-            return future.result()
-        except FutureTimeoutError:
+            return self._processes.run(worker.answer, task, *arguments, attempts=2)
+        except Overtime:
             text = f"reading it took more than {self._timeout:g} s; raise [workers] timeout if it is sound"
-        except ProcessExpired as error:
-            text = f"it crashed the process that read it (exit {error.exitcode}); see [workers] memory"
-        except CancelledError as error:
-            msg = "the worker processes are stopped: repod is shutting down"
-            raise Unavailable(msg) from error
+        except Lost as error:
+            text = f"it crashed the process that read it (exit {error.exitcode}), twice; see [workers] memory"
         return ("unreadable", (Fault(code="reader", text=text),))
 
 
-def _confine(memory: int) -> None:
-    """Limit this process: no core, bounded memory, no new privileges, gone with its parent."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def _limit(memory: int) -> None:
+    """Bound this process's memory; native libraries write about files that we refuse anyway."""
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    # A terminal's Ctrl-C goes to the whole group; the parent decides when workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with Path(os.devnull).open("w") as null:  # native libraries write about files we refuse anyway
+    with Path(os.devnull).open("w") as null:
         os.dup2(null.fileno(), 2)

@@ -17,7 +17,7 @@ from lxml import etree
 from repod.doors import Unreadable
 from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, Signature, StorePath, sha256
 from repod.rpmfile.header import text_faults
-from repod.rpmhead import LEAD_MAGIC, head_size, promised_size
+from repod.rpmhead import LEAD_MAGIC, LEAD_SIZE, head_size, promised_size
 
 Answer = tuple[str, Any]
 """``("done", result)``, ``("unreadable", faults)`` or ``("unavailable", text)``."""
@@ -65,6 +65,7 @@ def examine(path: Path, trusted: bytes) -> Facts:
     header = bytes(metadata.header_bytes())
     payload, faults = _payload_faults(path, metadata, offsets)
     faults += _header_faults(metadata)
+    faults += _raw_faults(path, header, offsets)
     if not any(fault.code == "digest" for fault in faults):
         faults += _guard_text(header)
     return Facts(
@@ -75,7 +76,7 @@ def examine(path: Path, trusted: bytes) -> Facts:
         source_rpm=_tag(metadata, "SOURCERPM") or "",
         payload_compressor=_tag(metadata, "PAYLOADCOMPRESSOR") or "gzip",
         signatures=tuple(
-            Signature(key=info.fingerprint or info.key_id or "", hash_algorithm=info.hash_algorithm or "")
+            Signature(key=(info.fingerprint or info.key_id or "").upper(), hash_algorithm=info.hash_algorithm or "")
             for info in metadata.signatures()
         ),
         signers=tuple(_signers(metadata, trusted)),
@@ -149,6 +150,17 @@ def _header_faults(metadata: rpm_rs.PackageMetadata) -> list[Fault]:
             )
         )
     return faults
+
+
+def _raw_faults(path: Path, header: bytes, offsets: Any) -> list[Fault]:
+    """rpm-rs writes the header anew and digests that: what it skipped in the file, rpm refuses."""
+    with path.open("rb") as file:
+        for start, magic in ((LEAD_SIZE, header[:8]), (offsets.header, header)):
+            file.seek(start)
+            if file.read(len(magic)) != magic:
+                text = f"the header at byte {start} is not as it was built: it was altered; upload it again"
+                return [Fault(code="digest", text=text)]
+    return []
 
 
 def _payload_faults(path: Path, metadata: rpm_rs.PackageMetadata, offsets: Any) -> tuple[Sha256, list[Fault]]:
@@ -227,7 +239,7 @@ def seal(path: Path, signature: bytes | None, published: bytes, href: StorePath,
     trust and must verify the result in either case.
     """
     if signature is not None:
-        _apply(path, signature)
+        _apply(path, _proven(signature))
     facts = examine(path, published)
     if facts.faults or not facts.signers:
         text = "; ".join(fault.text for fault in facts.faults) or "its signature does not verify with our public key"
@@ -235,6 +247,16 @@ def seal(path: Path, signature: bytes | None, published: bytes, href: StorePath,
         bare = {fault.code for fault in facts.faults} == {"unverifiable"}
         raise Unreadable(Fault(code="unverifiable" if bare else "signing", text=f"not sound after signing: {text}"))
     return _describe(path, facts, href, changelogs)
+
+
+def _proven(signature: bytes) -> bytes:
+    """``signature``, if it is one: what the signer made must not be held against the package."""
+    try:
+        pysequoia.Sig.from_bytes(signature)
+    except Exception as error:  # its kind says nothing
+        text = f"the signer made no OpenPGP signature ({str(error)[:160]})"
+        raise Unreadable(Fault(code="signing", text=text)) from error
+    return signature
 
 
 def _apply(path: Path, signature: bytes) -> None:
@@ -253,7 +275,7 @@ def _rewrite(path: Path, signature: bytes) -> None:
     """Give the file a new, larger signature header; only the head is ever held in memory."""
     start = rpm_rs.PackageMetadata.open(str(path)).package_segment_offsets().payload
     larger = path.with_name(path.name + ".signed")
-    with path.open("rb") as old, larger.open("xb") as new:
+    with path.open("rb") as old, larger.open("wb") as new:  # a process that was killed may have left it
         head = rpm_rs.Package.from_bytes(old.read(start))
         head.clear_signatures()
         head.apply_signature(signature)
@@ -264,9 +286,13 @@ def _rewrite(path: Path, signature: bytes) -> None:
 
 
 def _describe(path: Path, facts: Facts, href: StorePath, changelogs: int) -> Entry:
-    package = createrepo_c.package_from_rpm(
-        str(path), checksum_type=createrepo_c.SHA256, location_href=href, changelog_limit=changelogs
-    )
+    try:
+        package = createrepo_c.package_from_rpm(
+            str(path), checksum_type=createrepo_c.SHA256, location_href=href, changelog_limit=changelogs
+        )
+    except OSError as error:  # its word for whatever librpm, and so every host, does not take
+        text = f"rpm cannot read it ({str(error).rpartition(': ')[2]}); upload it again or rebuild the package"
+        raise Unreadable(Fault(code="reader", text=text)) from error
     dumps = tuple(
         dump(package).strip().encode() + b"\n"
         for dump in (

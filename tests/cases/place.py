@@ -30,6 +30,15 @@ class Log(Lines):
     def error(self, event: str, **fields: Any) -> None:
         self.lines.append(("error", event, fields))
 
+    def warned(self, event: str) -> list[str]:
+        """The problems that warnings of that event named."""
+        return [fields["problem"] for level, said, fields in self.lines if (level, said) == ("warning", event)]
+
+    def told(self, event: str) -> dict[str, Any]:
+        """The fields of the one information of that event."""
+        (found,) = [fields for level, said, fields in self.lines if (level, said) == ("info", event)]
+        return found
+
     @property
     def errors(self) -> list[str]:
         """What the errors said."""
@@ -40,7 +49,11 @@ class Place:
     """A repository called ``test`` below ``base``. Open it by ``with``, or ``open`` and ``close`` it."""
 
     def __init__(
-        self, base: Path, key: Key, settings: Mapping[str, Any] | None = None, repository: Mapping[str, Any] | None = None
+        self,
+        base: Path,
+        key: Key,
+        settings: Mapping[str, Any] | None = None,
+        repository: Mapping[str, Any] | None = None,
     ) -> None:
         """``settings`` join or replace whole tables, ``repository`` the keys of its table."""
         self.base = base
@@ -59,7 +72,12 @@ class Place:
         secret.touch(0o600)
         secret.write_bytes(self.key.secret)
         watch = {"scan_interval": 0.2, "settle": 0.1, "incomplete_after": 0.3}
-        tables = {"state_dir": str(self.state), "signing": {"key": str(secret)}, "workers": {"count": 1}, "inbox": watch}
+        tables = {
+            "state_dir": str(self.state),
+            "signing": {"key": str(secret)},
+            "workers": {"count": 1},
+            "inbox": watch,
+        }
         tables |= settings
         tables["inbox"] = watch | tables["inbox"]
         tables["repository"] = [{"name": "test", "inbox": str(self.inbox), "store": str(self.store), **repository}]

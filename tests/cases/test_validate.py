@@ -1,7 +1,6 @@
 """Cases about whether a package is a good one."""
 
 import os
-import resource
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from lxml import etree
 from repod.package import StorePath
 from repod.rpmfile.pool import RpmWorkers
 from tests.cases.place import MakePlace, Place
-from tests.lab import damage, headers, rpms
+from tests.lab import damage, headers, processes, rpms
 from tests.lab.checker import check
 from tests.lab.clients import Dnf, Zypper
 from tests.lab.daemon import Repod
@@ -187,3 +186,30 @@ def test_c037_an_unsigned_package_is_refused_where_a_signature_is_wanted(
     assert list(place.sound()) == ["wanted-1.0-1.noarch"]
 
 
+def test_c038_sizes_over_4_gib_are_exact_and_hashed_in_pieces(key: Key, built: Path) -> None:
+    """LONGSIZE and LONGSIGSIZE over 4 GiB stand in metadata as they are; memory stays below 100 MB more."""
+    size, href = (4 << 30) + 12345, StorePath("Packages/big.rpm")
+    small = rpms.quick(built, "small")
+    big = edit(rpms.quick(built, "big"), built / "big.rpm", headers.oversize(size))
+    for package in (small, big):
+        rpm_rs.Package.resign_in_place(str(package), rpm_rs.Signer(key.secret))
+    workers = RpmWorkers(count=1, timeout=250, memory=8 << 30)
+    try:
+        workers.seal(small, None, key.public, href, 10)
+        before = _peak_of_workers()
+        entry = workers.seal(big, None, key.public, href, 10)
+        more = _peak_of_workers() - before
+    finally:
+        workers.close()
+    found = etree.fromstring(b'<m xmlns="m" xmlns:rpm="r">' + entry.primary + b"</m>").find(".//{m}size")
+    assert found is not None
+    assert (int(found.get("installed", "")), int(found.get("package", ""))) == (size, big.stat().st_size)
+    assert entry.package.size == big.stat().st_size > size
+    assert more < 100_000
+
+
+def _peak_of_workers() -> int:
+    """The most memory in KiB that a child of this process ever had."""
+    workers = [pid for pid in processes.children(os.getpid()) if not processes.is_python_helper(pid)]
+    states = [Path(f"/proc/{pid}/status").read_text() for pid in workers]
+    return max(int(line.split()[1]) for state in states for line in state.splitlines() if line.startswith("VmHWM"))

@@ -80,13 +80,9 @@ def test_no_shell_reads_the_words(public: str, tmp_path: Path) -> None:
     assert message.endswith("failed with exit status 1: $(id)")
 
 
-@pytest.mark.parametrize(
-    "flip",
-    ["s/^..../AAAA/", "6s/^..../AAAA/", "3s/./A/40", "$!{h;d};x;p;x"],
-    ids=["every line", "the middle", "one letter", "only the end"],
-)
-def test_a_signature_with_flipped_bytes_never_leaves(flip: str, breaks: Breaks, signs: str) -> None:
-    signer = breaks(f"{signs} --armor | sed '{flip}' | grep -v ^=")
+@pytest.mark.parametrize("lines", ["", "6"], ids=["every line", "one line"])
+def test_a_signature_with_overwritten_bytes_never_leaves(lines: str, breaks: Breaks, signs: str) -> None:
+    signer = breaks(f"{signs} --armor | sed '{lines}s/^..../AAAA/' | grep -v ^=")
     with pytest.raises(Unavailable):
         signer.sign(DATA)
 

@@ -1,5 +1,6 @@
 """What CI jobs, attackers and dying processes do to an inbox directory; and that nothing is lost by it."""
 
+import itertools
 import json
 import os
 import shutil
@@ -13,9 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from repod.doors import Arrival
 from repod.errors import Conflict, Misconfigured, NotFound, Unavailable
 from repod.inbox.directory import DirectoryInbox
 from repod.inbox.folders import opened
@@ -450,30 +453,46 @@ def test_wait_ends_as_soon_as_age_makes_a_file_ready(tmp_path: Path) -> None:
 
 # --- a process that dies in between -----------------------------------------------------
 
-_WATCHED = {"os.rename", "os.remove", "os.mkdir", "open", "ctypes.dlsym"}
+_STEPS = {"os.rename", "os.remove", "os.mkdir", "open"}
+_DEAD, _MOST_STEPS = 9, 60
 
 
-def _die_at(step: int, action: str, folder: Path) -> None:
-    """Remove or reject the one arrival, and die without a word before the ``step``-th call of the kernel."""
+def _prepare(folder: Path, rpm: bytes) -> None:
+    (folder / "inbox/team").mkdir(parents=True)
+    (folder / "inbox/team/x.rpm").write_bytes(rpm)
+
+
+def _die_at_every_step(action: str, base: Path, rpm: bytes) -> None:
+    """Do the action in one process per step, which dies before that step; the last one comes through.
+
+    Runs in a process of its own that has no other threads, so it may fork.
+    """
+    for step in range(1, _MOST_STEPS):
+        folder = base / str(step)
+        _prepare(folder, rpm)
+        child = os.fork()
+        if child == 0:
+            _die_at(step, action, folder)
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != _DEAD:
+            return
+
+
+def _die_at(step: int, action: str, folder: Path) -> NoReturn:
     inbox = open_directory(folder / "inbox", watch="poll")
     arrival = only(inbox)
     checksum = inbox.take(arrival, folder / "copy")
-    count = 0
+    steps = itertools.count(1)
 
-    def hook(event: str, words: tuple[object, ...]) -> None:
-        nonlocal count
-        if event in _WATCHED and not str(words[0]).endswith((".py", ".pyc")):
-            count += 1
-            if count == step:
-                os._exit(9)
+    def before_each_call(event: str, _: tuple[object, ...]) -> None:
+        if event in _STEPS and next(steps) == step:
+            os._exit(_DEAD)
 
-    sys.addaudithook(hook)
-    _act(inbox, action, checksum)
+    sys.addaudithook(before_each_call)
+    _act(inbox, action, arrival, checksum)
     os._exit(0)
 
 
-def _act(inbox: DirectoryInbox, action: str, checksum: Sha256) -> None:
-    arrival = only(inbox)
+def _act(inbox: DirectoryInbox, action: str, arrival: Arrival, checksum: Sha256) -> None:
     if action == "remove":
         inbox.remove(arrival)
     else:
@@ -482,34 +501,22 @@ def _act(inbox: DirectoryInbox, action: str, checksum: Sha256) -> None:
 
 @pytest.mark.parametrize("action", ["remove", "reject"])
 def test_a_death_at_any_step_loses_nothing_and_leaves_no_half_thing(tmp_path: Path, rpm: bytes, action: str) -> None:
-    deaths = 0
-    for step in range(1, 60):
-        folder = tmp_path / str(step)
-        (folder / "inbox/team").mkdir(parents=True)
-        (folder / "inbox/team/x.rpm").write_bytes(rpm)
-        process = get_context("spawn").Process(target=_die_at, args=(step, action, folder))
-        process.start()
-        process.join(60)
-        died = process.exitcode == 9
-        process.close()
-        deaths += died
+    process = get_context("spawn").Process(target=_die_at_every_step, args=(action, tmp_path, rpm))
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
+    *deaths, survivor = sorted((path for path in tmp_path.iterdir()), key=lambda path: int(path.name))
+    assert 3 <= len(deaths) < _MOST_STEPS - 2
+    assert files_below(survivor / "inbox") == {}
+    for folder in deaths:
         inbox = open_directory(folder / "inbox", watch="poll")
-        left = names(inbox.scan())
-        rejected = files_below(folder / "rejected")
-        if died:
-            assert left == ["team/x.rpm"] or rejected.get("x.rpm") == rpm or action == "remove"
-            assert "x.rpm" not in rejected or "x.rpm.reason.json" in rejected
-            if left:
-                _act(inbox, action, inbox.take(only(inbox), folder / "again"))
-        else:
-            assert left == []
+        left, rejected = names(inbox.scan()), files_below(folder / "rejected")
+        assert left == ["team/x.rpm"] or action == "remove" or rejected["x.rpm"] == rpm
+        assert "x.rpm" not in rejected or "x.rpm.reason.json" in rejected
+        for arrival in inbox.scan():
+            _act(inbox, action, arrival, inbox.take(arrival, folder / "again"))
         assert files_below(folder / "inbox") == {}
-        expected = {} if action == "remove" else {"x.rpm", "x.rpm.reason.json"}
-        assert set(files_below(folder / "rejected")) == set(expected)
-        if not died:
-            break
-    print(f"\n{action}: {deaths} deaths")
-    assert deaths >= 3
+        assert list(files_below(folder / "rejected")) == list(files_below(survivor / "rejected"))
 
 
 def test_what_a_stopped_process_had_hidden_comes_back_under_its_name(place: DirectoryPlace, rpm: bytes) -> None:

@@ -3,28 +3,40 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from repod.acceptance import Rules
+from repod.errors import Unavailable
+from repod.inbox.memory import MemoryInbox
 from repod.intake import Intake, Policy
 from repod.publish import Publisher
 from repod.turn import Report, Turns
 from tests.lab.fakes import FakeRpms, MacSigner, armor
 from tests.lab.faulty import FaultyStore
-from repod.inbox.memory import MemoryInbox
 from tests.lab.site import Site
 
 
 class Desk:
     """A daemon that was started. ``store`` is its own view of the site's store."""
 
-    def __init__(self, site: Site, work: Path, *, replace: bool = False, settle: float = 0, trusted: str = "") -> None:
+    def __init__(
+        self,
+        site: Site,
+        work: Path,
+        *,
+        replace: bool = False,
+        settle: float = 0,
+        trusted: str = "",
+        inbox: MemoryInbox | None = None,
+    ) -> None:
         self.site = site
         self.work = work
         self.rpms = FakeRpms()
         self.signer = MacSigner()
-        self.inbox = MemoryInbox(clock=site.clock)
+        self.inbox = inbox or MemoryInbox(clock=site.clock)
         self.store: FaultyStore = site.store()
         self.stages: list[str] = []
+        self.unusable = ""
         signed_by = [MacSigner(trusted).fingerprint] if trusted else []
         repodata = site.repodata(self.store)
         work.mkdir(exist_ok=True)
@@ -58,8 +70,7 @@ class Desk:
             intake=self.intake,
             publisher=self.publisher,
             clock=site.clock,
-            observe=lambda *_: None,
-            usable=lambda: None,
+            usable=self._usable,
         )
         self.publisher.open("desk")
 
@@ -76,6 +87,10 @@ class Desk:
         finally:
             assert list(self.work.iterdir()) == []
 
+    def _usable(self) -> None:
+        if self.unusable:
+            raise Unavailable(self.unusable)
+
     @property
     def left(self) -> set[str]:
         """What still lies in the inbox."""
@@ -83,9 +98,9 @@ class Desk:
 
 
 @contextmanager
-def desk(site: Site, work: Path, *, replace: bool = False, settle: float = 0, trusted: str = "") -> Iterator[Desk]:
-    """A desk, closed in the end."""
-    one = Desk(site, work, replace=replace, settle=settle, trusted=trusted)
+def desk(site: Site, work: Path, **settings: Any) -> Iterator[Desk]:
+    """A desk, closed in the end; ``settings`` as in ``Desk``."""
+    one = Desk(site, work, **settings)
     try:
         yield one
     finally:

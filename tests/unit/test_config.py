@@ -198,7 +198,7 @@ def test_all_faults_are_listed_at_once_each_with_its_key_what_was_expected_and_w
     [
         (_file(top="colour = 1"), "colour"),
         (_file(signing='keyy = "x"'), "signing.keyy"),
-        (_file(more="[repository.retention]\nkeep = 5"), "repository 'a'.retention"),
+        (_file(more="[repository.pruning]\nkeep = 5"), "repository 'a'.pruning"),
         (_file(more="[repository.acceptance]\nname = 5"), "repository 'a'.acceptance.name"),
     ],
 )

@@ -38,6 +38,7 @@ _LAYERS = (
         rows=(
             ("repod",),
             ("repod.errors",),
+            ("repod.processes",),
             ("repod.package",),
             ("repod.generation", "repod.rpmhead", "repod.config"),
             ("repod.doors",),
@@ -65,6 +66,7 @@ _LAYERS = (
             ("repod.publish",),
             ("repod.turn",),
             ("repod.history",),
+            ("repod.prune",),
             ("repod.audit",),
             ("repod.hostfiles",),
             ("repod.start",),

@@ -1,19 +1,15 @@
 """Intake and turns: every arrival ends published, or rejected with a reason, or is still in the inbox."""
 
 import hashlib
-import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from repod.doors import Unreadable
-from repod.errors import Conflict, NotFound, OutcomeUnknown, RepodError, Unavailable
-from repod.package import Fault, Nevra, sha256
 from tests.lab.desk import Desk, desk, results
-from tests.lab.fakes import FakeRpms, MacSigner, rpm
-from tests.lab.faulty import Crash, Step, at, raising
+from tests.lab.fakes import MacSigner, rpm
+from tests.lab.faulty import Step
 from tests.lab.site import Site
 from tests.lab.site import site as site_in
 
@@ -121,8 +117,9 @@ def test_where_replacing_is_allowed_the_new_build_gets_a_place_of_its_own(site: 
             assert json.loads(stored(site, place).removeprefix(b"FAKE RPM "))["header"]["content"] == content
         one.put(a=rpm(HELLO, "third"))
         assert results(one.turn()) == {"a.rpm": "duplicate"}
-    assert [path for path in site.dump() if path.startswith("Packages/")][0] == PLACE
-    assert len([path for path in site.dump() if path.startswith("Packages/")]) == 4
+    kept = [path for path in site.dump() if path.startswith("Packages/")]
+    assert PLACE in kept
+    assert len(kept) == 4
     site.assert_settled()
 
 

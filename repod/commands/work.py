@@ -1,4 +1,4 @@
-"""``repod run``, ``once`` and ``check``: the work itself."""
+"""``repod once``, ``prune`` and ``check``: the work of the daemon without it."""
 
 import contextlib
 import os
@@ -11,20 +11,14 @@ import click
 
 from repod import __version__
 from repod.check import check_all
-from repod.commands.common import json_option, looped, run_daemon, settings_option
+from repod.commands.common import json_option, looped, repository_argument, settings_option
 from repod.config import load
 from repod.errors import Misconfigured, Refused, RepodError, Unavailable
 from repod.log import open_log
 from repod.loop import Loop
 from repod.metrics import Metrics
 from repod.show import show
-
-
-@click.command()
-@settings_option
-def run(config: Path) -> None:
-    """Run the daemon."""
-    run_daemon(config, load(config), lambda _url: None)
+from repod.wiring import open_pruner, open_store
 
 
 @click.command()
@@ -60,10 +54,25 @@ def _drain(loop: Loop) -> dict[str, Any]:
                 row["published" if outcome.result == "accepted" else outcome.result] += 1
             row["waiting"] = sum(bool(arrival.waiting) for arrival in report.seen)
             row["generation"] = report.generation.number if report.generation else row["generation"]
+        loop.prune()
     except RepodError as error:
         click.echo(f"repod: {loop.name}: {error}", err=True)
         row["failed"] += 1
     return row
+
+
+@click.command()
+@settings_option
+@json_option
+@repository_argument
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+def prune(config: Path, name: str, *, dry_run: bool, as_json: bool) -> None:
+    """Remove generations of REPO that retention lets go, and their documents."""
+    repository = load(config).named(name)
+    pruner = open_pruner(repository, open_store(repository))
+    removals = pruner.plan(time.time()) if dry_run else pruner.prune(time.time())
+    rows = [{"path": removal.path, "bytes": removal.size, "why": removal.why} for removal in removals]
+    show(rows, as_json=as_json, empty="nothing to remove")
 
 
 @click.command()

@@ -1,0 +1,86 @@
+"""``repod run`` and ``demo``: the daemon."""
+
+import functools
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from repod import __version__
+from repod.commands.common import looped, settings_option
+from repod.commands.first import listen_option, make
+from repod.config import Settings, load
+from repod.daemon import Daemon
+from repod.hostfiles import key_name, repo_file
+from repod.log import open_log
+from repod.metrics import Metrics
+from repod.start import sample_package
+
+
+@click.command()
+@settings_option
+def run(config: Path) -> None:
+    """Run the daemon."""
+    _run_daemon(config, load(config), lambda _url: None)
+
+
+@click.command()
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="repod-demo",
+    show_default=True,
+    help="Where the demo lives: an ordinary repod folder, kept and used again.",
+)
+@listen_option
+def demo(folder: Path, listen: str) -> None:
+    """Set up and run a repository here: key, inbox, a sample package, URL, .repo file."""
+    path = folder / "repod.toml"
+    if not path.exists():
+        click.echo("creating a signing key (RSA-4096, by gpg) ...")
+        make(folder, "demo", listen)
+    settings = load(path)
+    repository = settings.repository[0]
+    sample_package(Path(repository.inbox), "repod-hello", "1.0", str(int(time.time())))
+    _run_daemon(path, settings, lambda url: click.echo(_farewell(settings, url)))
+
+
+def _run_daemon(config: Path, settings: Settings, ready: Callable[[str], None]) -> None:
+    """Run the daemon to its end; ``ready`` is told its URL."""
+    log = open_log(settings.log.format, settings.log.level)
+    metrics = Metrics(__version__)
+    daemon = Daemon(
+        settings=settings,
+        read=functools.partial(load, config),
+        build=functools.partial(looped, log=log, metrics=metrics),
+        metrics=metrics,
+        log=log,
+        environ=os.environ,
+        ready=ready,
+    )
+    if not daemon.run():
+        # A turn is still at work in a thread; what it leaves is taken up at the next start.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _farewell(settings: Settings, url: str) -> str:
+    repository = settings.repository[0]
+    base = f"{url}repos/{repository.name}/"
+    file = f"/etc/yum.repos.d/{repository.name}.repo"
+    return (
+        f"\nrepository  {base}\n"
+        f"inbox       {repository.inbox}  (cp your.rpm there, and it is published)\n"
+        f"metrics     {url}metrics\n"
+        f"key         {base}{key_name(repository.name)}\n\n"
+        f"# {file}\n{repo_file(repository.name, base)}\n"
+        f"Try it on this machine, as root (Ctrl-C here stops the demo):\n"
+        f"  curl -fsS --create-dirs -o {file} {base}{repository.name}.repo\n"
+        f"  dnf -y --installroot=/var/tmp/repod-try --disablerepo='*' --enablerepo={repository.name} "
+        f"install repod-hello\n"
+    )

@@ -1,0 +1,164 @@
+"""Processes that do one kind of task: limited in time, replaced when lost, gone with their parent.
+
+They are forked from a small server process that holds the libraries ready and nothing else,
+so that a new one is there in milliseconds and knows no secret that it was not given.
+"""
+
+import ctypes
+import multiprocessing
+import resource
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
+from threading import BoundedSemaphore, Lock
+from time import monotonic
+from typing import Any, TypeVar
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from repod.errors import Unavailable
+
+_Result = TypeVar("_Result")
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_NO_NEW_PRIVS = 38
+_START = 30.0  # seconds until a new process takes a task, on a busy machine
+_LOOK = 0.5  # seconds between two looks at whether the pool still works on a task
+_ATTEMPTS = 3
+
+_servers = multiprocessing.get_context("forkserver")
+_servers.set_forkserver_preload(["repod.rpmfile.worker", "repod.signing.workers"])
+
+
+class Lost(Exception):
+    """The task's process ended under it, each time that it was tried."""
+
+    def __init__(self, exitcode: int | None) -> None:
+        """``exitcode`` as ``Process.exitcode`` has it: negative is a signal."""
+        super().__init__(f"the process ended (exit {exitcode})")
+        self.exitcode = exitcode
+
+
+class Overtime(Exception):
+    """The task took longer than it may."""
+
+
+class Processes:
+    """``count`` processes for ``tasks``. Thread-safe: callers block until their own task is done."""
+
+    def __init__(
+        self,
+        *,
+        what: str,
+        count: int,
+        timeout: float,
+        begin: Callable[..., None],
+        arguments: Sequence[Any],
+        tasks_each: int = 0,
+    ) -> None:
+        """``begin(*arguments)`` runs first in each process; ``timeout`` is seconds per task.
+
+        A process is replaced after ``tasks_each`` tasks (0: never). ``what`` names the
+        processes in messages.
+        """
+        self._what = what
+        self._count = count
+        self._timeout = timeout
+        self._begin = (begin, *arguments)
+        self._tasks_each = tasks_each
+        # Callers wait here for a free process, so that it is known how long an answer can take.
+        self._free = BoundedSemaphore(count)
+        self._lock = Lock()
+        self._running: set[ProcessFuture[Any]] = set()
+        self._pool: ProcessPool | None = self._start()
+
+    def run(self, task: Callable[..., _Result], *arguments: Any, attempts: int = _ATTEMPTS) -> _Result:
+        """The result of ``task(*arguments)`` in one of the processes; what it raises is raised here.
+
+        Raises ``Overtime``, ``Lost`` where the process ended under the task ``attempts``
+        times, and ``Unavailable`` after ``close``.
+        """
+        lost = Lost(None)
+        with self._free:
+            for _ in range(attempts):
+                pool, future = self._schedule(task, arguments)
+                try:
+                    return self._result(pool, future)
+                except ProcessExpired as error:
+                    lost = Lost(error.exitcode)
+                except BrokenProcessPool:
+                    continue
+                finally:
+                    with self._lock:
+                        self._running.discard(future)
+        raise lost
+
+    def close(self) -> None:
+        """End the processes, whatever they are at; callers that wait get ``Unavailable``."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+            running = list(self._running)
+        for future in running:
+            future.cancel()  # type: ignore[no-untyped-call]
+        if pool is not None:
+            _end(pool)
+
+    def _result(self, pool: ProcessPool, future: ProcessFuture[_Result]) -> _Result:
+        """Wait for the result; ``BrokenProcessPool`` where the pool lost the task."""
+        deadline = monotonic() + self._timeout + _START
+        while True:
+            try:
+                return future.result(_LOOK)
+            except CancelledError as error:
+                raise self._closed() from error
+            except TimeoutError as error:
+                if future.done():
+                    raise Overtime from error
+                if not pool.active or monotonic() > deadline:
+                    future.cancel()  # type: ignore[no-untyped-call]
+                    msg = "a process was lost before it could say which task it had"
+                    raise BrokenProcessPool(msg) from error
+
+    def _closed(self) -> Unavailable:
+        return Unavailable(f"the {self._what} processes are stopped: repod is shutting down")
+
+    def _start(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._count,
+            max_tasks=self._tasks_each,
+            initializer=_begin,
+            initargs=self._begin,
+            context=_servers,
+        )
+
+    def _schedule(
+        self, task: Callable[..., _Result], arguments: Sequence[Any]
+    ) -> tuple[ProcessPool, ProcessFuture[_Result]]:
+        with self._lock:
+            if self._pool is None:
+                raise self._closed()
+            if not self._pool.active:
+                # pebble gives a pool up whose process ends while it is idle.
+                _end(self._pool)
+                self._pool = self._start()
+            future: ProcessFuture[_Result] = self._pool.schedule(task, args=arguments, timeout=self._timeout)
+            self._running.add(future)
+            return self._pool, future
+
+
+def _end(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]
+    pool.join()
+
+
+def _begin(begin: Callable[..., None], *arguments: Any) -> None:
+    """Confine the process: no core dump, no look from others of its user, no new privileges."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # A terminal's Ctrl-C goes to the whole group; the parent decides when these end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin(*arguments)

@@ -1,0 +1,101 @@
+"""Old generations go: their records, and the documents that no kept one names.
+
+The plan is pure and says why; carrying it out removes documents first and the record last,
+so that a stop in between leaves a record from which the next run goes on. Nothing is removed
+that was current within ``grace``: a client may still hold its index.
+"""
+
+import itertools
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from repod.doors import Store, Stored
+from repod.generation import Generation
+from repod.history import History
+from repod.package import StorePath
+
+_RECORD = re.compile(r"\.repod/generations/([0-9]+)\.json")
+_DOCUMENT = re.compile(r"repodata/[0-9a-f]{64}-.+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """One object to be removed, its size in bytes, and why."""
+
+    path: StorePath
+    size: int
+    why: str
+
+
+def expired(generations: Sequence[Generation], keep: int, grace: float, now: float) -> list[Generation]:
+    """Those that may go: beyond the newest ``keep``, and not current within the last ``grace`` seconds.
+
+    ``generations`` stand newest first; each was current until the one before it was made.
+    """
+    return [
+        old
+        for index, (newer, old) in enumerate(itertools.pairwise(generations), start=1)
+        if index >= max(1, keep) and newer.time < now - grace
+    ]
+
+
+def plan(
+    generations: Sequence[Generation], listed: Collection[Stored], *, keep: int, grace: float, now: float
+) -> list[Removal]:
+    """What to remove, in the order in which to do it.
+
+    ``listed`` are the objects of the store, at least those under ``repodata/`` and
+    ``.repod/generations/``, listed before ``generations`` were read.
+    """
+    going = {generation.number for generation in expired(generations, keep, grace, now)}
+    kept = {d.href for g in generations if g.number not in going for d in g.documents}
+    named = {d.href for g in generations for d in g.documents}
+    documents = [
+        Removal(path=stored.path, size=stored.size, why=_why_document(stored, named))
+        for stored in listed
+        if _DOCUMENT.fullmatch(stored.path)
+        and stored.path not in kept
+        # One that no record names may belong to a publish that is under way.
+        and (stored.path in named or stored.modified < now - grace)
+    ]
+    records = [
+        Removal(path=stored.path, size=stored.size, why=f"beyond the newest {keep} generations, and older than grace")
+        for stored in sorted(listed, key=lambda stored: stored.modified)
+        if (match := _RECORD.fullmatch(stored.path)) and int(match[1]) in going
+    ]
+    return [*documents, *records]
+
+
+def _why_document(stored: Stored, named: Collection[StorePath]) -> str:
+    if stored.path in named:
+        return "a document that no kept generation names"
+    return "a document that no generation names, left by a publish that was stopped"
+
+
+class Pruner:
+    """Prunes one repository."""
+
+    def __init__(self, store: Store, *, keep: int, grace: float) -> None:
+        """``keep``: how many generations at the least; ``grace`` in seconds."""
+        self._store = store
+        self._keep = keep
+        self._grace = grace
+
+    def plan(self, now: float) -> list[Removal]:
+        """What would be removed."""
+        listed = [*self._store.list("repodata/"), *self._store.list(".repod/generations/")]
+        history = History(self._store)
+        current = history.current()
+        if current is None:
+            return []
+        numbers = sorted(int(m[1]) for m in map(_RECORD.fullmatch, (s.path for s in listed)) if m)
+        generations = [history.record(n) for n in reversed(numbers) if n <= current.number]
+        return plan(generations, listed, keep=self._keep, grace=self._grace, now=now)
+
+    def prune(self, now: float) -> list[Removal]:
+        """Remove what the plan says; the plan."""
+        removals = self.plan(now)
+        for removal in removals:
+            self._store.remove(removal.path)
+        return removals

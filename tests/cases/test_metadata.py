@@ -1,0 +1,291 @@
+"""Cases about what the documents hold."""
+
+import hashlib
+import os
+import random
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import rpm_rs
+from watchdog.events import FileOpenedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.observers.inotify import InotifyObserver
+
+from repod.config import parse
+from repod.errors import Misconfigured, NotFound
+from repod.package import Nevra
+from tests.cases.place import MakePlace, Place
+from tests.lab import entries, rpms
+from tests.lab.checker import check
+from tests.lab.clients import Dnf, Zypper
+from tests.lab.daemon import Repod
+from tests.lab.keys import Key
+from tests.lab.wait import until
+
+HELLO = "Packages/h/hello-1.0-1.noarch.rpm"
+
+
+def test_c057_a_stored_package_replaced_by_hand_is_never_taken_for_the_published_one(
+    tmp_path: Path, key_file: Path, key: Key, built: Path
+) -> None:
+    """Same size, same time, other bytes: ``verify`` names it and fails, and it cannot come in as a duplicate.
+
+    The published version keeps its checksum; that it has one content for ever is what clients check.
+    """
+    repod = Repod(tmp_path, key_file)
+    rpms.quick(repod.inbox(), files={"/a": b"A"})
+    assert repod.once().rc == 0
+    stored = repod.store() / HELLO
+    before = stored.stat()
+    other = rpms.quick(built, files={"/a": b"B"})
+    rpm_rs.Package.resign_in_place(str(other), rpm_rs.Signer(key.secret))
+    assert other.stat().st_size == before.st_size
+    shutil.copyfile(other, stored)
+    os.utime(stored, ns=(before.st_atime_ns, before.st_mtime_ns))
+    found = repod.cli("verify", "test")
+    assert found.rc == 1
+    assert f"fault     {HELLO}" in found.out
+    assert hashlib.sha256(other.read_bytes()).hexdigest() in found.out
+    other.rename(repod.inbox() / "other.rpm")
+    ended = repod.once()
+    assert ended.rc == 4
+    assert "verify" in ended.err
+    assert (repod.inbox() / "other.rpm").exists()
+
+
+def test_c062_without_md5_and_sha1_everything_works_and_sha1_cannot_be_asked_for(
+    tmp_path: Path, key_file: Path, key: Key
+) -> None:
+    """As on a FIPS host: packages are published, all checksums are SHA-256; sha1 in the settings is refused."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import hashlib\n"
+        "def refuse(*_, **__):\n"
+        "    raise ValueError('disabled for FIPS')\n"
+        "hashlib.md5 = hashlib.sha1 = refuse\n"
+    )
+    root = Path(__file__).parents[2]
+    repod = Repod(tmp_path, key_file, env={"PYTHONPATH": f"{site}:{root}"})
+    rpms.nfpm(repod.inbox())
+    ended = repod.once()
+    assert ended.rc == 0, ended.err
+    report = check(repod.store(), key.public)
+    assert (report.faults, len(report.packages)) == ([], 1)
+    assert b'"md5"' not in (repod.store() / "repodata/repomd.xml").read_bytes()
+    text = '[signing]\nkey = "k"\n[[repository]]\nname = "a"\ninbox = "i"\nstore = "s"\n'
+    for key_word in ('checksum = "sha1"', 'acceptance.file_digest = "sha1"'):
+        with pytest.raises(Misconfigured, match=r"not a setting of repod|'any' or 'sha256', found 'sha1'"):
+            parse(text + key_word, tmp_path)
+
+
+def test_c063_a_plus_in_a_name_is_served_to_dnf_and_zypper(tmp_path: Path, key_file: Path, built: Path) -> None:
+    """The href is raw; dnf asks for %2B and zypper for +, and both get the file over plain HTTP."""
+    with Repod(tmp_path, key_file) as repod:
+        rpms.quick(built, "libx++").rename(repod.inbox() / "libx.rpm")
+        until(lambda: repod.find_events("package published"), 20, "the package")
+        (listed,) = check(repod.store()).packages.values()
+        assert listed.href == "Packages/l/libx++-1.0-1.noarch.rpm"
+        for host in (Dnf(tmp_path / "dnf", repod.repo_file()), Zypper(tmp_path / "zypper", repod.repo_file())):
+            with host:
+                done = host.install("libx++")
+                assert (done.rc, host.installed()) == (0, ["libx++-1.0-1.noarch"]), done.out
+
+
+def test_c065_an_epoch_is_in_the_version_and_not_in_the_name(tmp_path: Path, key_file: Path, built: Path) -> None:
+    """Version 2:1.0 lies in ``ep-1.0-1``; without an epoch it is 0; dnf installs it."""
+    with Repod(tmp_path, key_file) as repod:
+        rpms.quick(built, "ep", arch="x86_64", epoch=2).rename(repod.inbox() / "a.rpm")
+        rpms.quick(built, "plain").rename(repod.inbox() / "b.rpm")
+        until(lambda: len(repod.find_events("package published")) == 2, 20, "both packages")
+        packages = check(repod.store()).packages
+        assert packages["ep-2:1.0-1.x86_64"].href == "Packages/e/ep-1.0-1.x86_64.rpm"
+        assert packages["ep-2:1.0-1.x86_64"].epoch == "2"
+        assert packages["plain-1.0-1.noarch"].epoch == "0"
+        with Dnf(tmp_path / "dnf", repod.repo_file()) as host:
+            done = host.run("--forcearch=x86_64", "--refresh", "install", "ep")
+            assert (done.rc, host.installed()) == (0, ["ep-2:1.0-1.x86_64"]), done.out
+
+
+def test_c066_the_newest_changelog_entries_are_kept(make_place: MakePlace, built: Path) -> None:
+    """Of 5,000 entries the 10 newest are in ``other``, or as many as the repository says, for each package."""
+    package = rpms.quick(built, changelog=rpms.changelog(5000))
+    few = make_place(changelogs=3)
+    few.copy(package)
+    few.drain()
+    place = make_place()
+    place.publish(package, rpms.quick(built, "short", changelog=rpms.changelog(4)))
+    for count, found in ((3, few.sound()), (10, place.sound())):
+        texts = [text for _, _, text in found["hello-1.0-1.noarch"].changelogs]
+        assert sorted(texts) == sorted(f"- change number {5000 - age}" for age in range(count))
+    assert len(place.sound()["short-1.0-1.noarch"].changelogs) == 4
+
+
+def test_c068_memory_does_not_grow_with_the_number_of_publishes(place: Place, built: Path) -> None:
+    """2,000 packages, then 100 publishes of one more: after the tenth and after the last, less than 50 MB apart."""
+    many = [made.entry for made in entries.many(2000)]
+    place.wired.publisher.publish(many, [], actor="test", why="many")
+    memory = []
+    for number in range(100):
+        place.publish(rpms.quick(built, "one-more", str(number)))
+        memory.append(_resident())
+    assert place.wired.publisher.open("test").packages == 2100
+    assert abs(memory[-1] - memory[9]) < 50e6
+
+
+def _resident() -> int:
+    """Bytes of memory that this process has now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["warm", "restarted"])
+def test_c070_lost_documents_are_made_anew_from_the_cache(restarted: bool, place: Place, built: Path) -> None:
+    """Primary and filelists of the live repository are gone: the next publish is whole again, with one warning."""
+    place.publish(*(rpms.quick(built, f"p{number}") for number in range(150)))
+    for kind in ("primary", "filelists"):
+        (found,) = [path for path in _documents(place, kind) if path.name.encode() in place.live()]
+        found.unlink()
+    if restarted:
+        place.restart()
+    place.publish(rpms.quick(built))
+    assert len(place.sound()) == 151
+    assert len(place.log.warned("repodata mended")) == 1
+
+
+def test_c070_lost_documents_without_a_cache_stop_publishing_and_nothing_else(place: Place, built: Path) -> None:
+    """The error names the document and the remedy; the arrival waits; once it is restored all goes on."""
+    place.publish(*(rpms.quick(built, f"p{number}") for number in range(150)))
+    (primary,) = [path for path in _documents(place, "primary") if path.name.encode() in place.live()]
+    before = {path: path.stat().st_mtime_ns for path in place.store.rglob("*") if path != primary and path.is_file()}
+    primary.rename(built / primary.name)
+    place.close()
+    shutil.rmtree(place.state)
+    place.wire()
+    place.put(rpms.quick(built))
+    with pytest.raises(NotFound, match=rf"{primary.name} is not in store .*; restore it from a copy"):
+        place.loop.open()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert place.waiting() == ["hello-1.0-1.noarch.rpm"]
+    (built / primary.name).rename(primary)
+    place.loop.open()
+    place.drain()
+    assert len(place.sound()) == 151
+
+
+def _documents(place: Place, kind: str) -> list[Path]:
+    return list((place.store / "repodata").glob(f"*-{kind}.xml.gz"))
+
+
+def test_c072_a_second_file_of_a_version_put_there_by_hand_is_not_listed(
+    tmp_path: Path, key_file: Path, key: Key
+) -> None:
+    """The published one stays the one entry, after a restart too; ``verify`` names the other one's path."""
+    repod = Repod(tmp_path, key_file)
+    rpms.quick(repod.inbox(), files={"/a": b"A"})
+    assert repod.once().rc == 0
+    by_hand = repod.store() / "Packages/other/hello.rpm"
+    by_hand.parent.mkdir()
+    rpms.quick(by_hand.parent, files={"/a": b"B"}, as_name=by_hand.name)
+    rpms.quick(repod.inbox(), "more")
+    assert repod.once().rc == 0
+    packages = check(repod.store(), key.public).packages
+    assert (packages["hello-1.0-1.noarch"].href, len(packages)) == (HELLO, 2)
+    found = repod.cli("verify", "test")
+    assert (found.rc, "note" in found.out, "Packages/other/hello.rpm" in found.out) == (0, True, True)
+
+
+def test_c074_a_run_without_a_change_changes_nothing(place: Place, built: Path) -> None:
+    """Turns, restarts and publishes of what is there already: same names, same bytes, same generation."""
+    package = rpms.quick(built)
+    place.copy(package)
+    place.drain()
+    before = _tree(place.store)
+    place.turn()
+    place.restart()
+    place.copy(package)
+    place.drain()
+    place.wired.publisher.publish([], [Nevra.parse("never-1-1.noarch")], actor="test", why="nothing")
+    assert _tree(place.store) == before
+
+
+def _tree(root: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(root)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in root.rglob("*")
+        if path.is_file() and path.name != "lock"
+    }
+
+
+def test_c075_order_and_times_of_arrival_do_not_matter(make_place: MakePlace, key: Key, built: Path) -> None:
+    """The same 50 packages in two orders, with other times: the same documents, the file time in primary apart."""
+    packages = [rpms.quick(built, f"p{number % 30}", str(number)) for number in range(50)]
+    for package in packages:
+        rpm_rs.Package.resign_in_place(str(package), rpm_rs.Signer(key.secret))
+    texts = []
+    for order, age in ((packages, 0), (packages[::-1], 86400)):
+        place = make_place()
+        for chunk in (order[:20], order[20:]):
+            for package in chunk:
+                os.utime(package, (time.time() - age, time.time() - age))
+                place.copy(package)
+            place.drain()
+        assert len(place.sound()) == 50
+        documents = check(place.store).documents
+        texts.append({kind: re.sub(rb'<time file="\d+"', b"", text) for kind, text in documents.items()})
+    assert texts[0] == texts[1]
+
+
+def test_c078_every_generation_is_true_of_its_files(make_place: MakePlace, built: Path) -> None:
+    """50 publishes at random, adding, replacing and removing: an independent checker finds no fault after any."""
+    place = make_place(duplicates="replace")
+    draw = random.Random(78)
+    there: set[str] = set()
+    for number in range(50):
+        if there and draw.random() < 0.3:
+            gone = draw.sample(sorted(there), min(len(there), 2))
+            there -= set(gone)
+            nevras = [Nevra.parse(nevra) for nevra in gone]
+            place.wired.publisher.publish([], nevras, actor="test", why="removed")
+        else:
+            names = draw.sample("abcdefgh", draw.randint(1, 3))
+            place.publish(*(rpms.quick(built, name, files={"/n": b"%d" % number}) for name in names))
+            there |= {f"{name}-1.0-1.noarch" for name in names}
+        report = check(place.store)
+        assert (report.faults, set(report.packages)) == ([], there)
+    assert set(place.sound()) == there
+
+
+def test_c080_a_package_of_very_many_files_is_read_once(make_place: MakePlace, built: Path) -> None:
+    """200,000 paths: taken in within 60 s and 1.5 GB; the next publish of another package does not open it."""
+    files = {f"/usr/share/many/{number % 500}/file-{number}": b"" for number in range(200_000)}
+    place = make_place({"workers": {"count": 1, "timeout": 60.0, "memory": 1_500_000_000}})
+    place.publish(rpms.quick(built, "many", files=files, compression="none"))
+    with _opens(place.store) as opened:
+        place.publish(rpms.quick(built))
+        (place.store / HELLO).read_bytes()
+        until(lambda: Path(HELLO).name in opened, 5, "all that was opened before to be told")
+    assert "many-1.0-1.noarch.rpm" not in opened
+    assert len(place.sound()["many-1.0-1.noarch"].files) == 200_000
+
+
+@contextmanager
+def _opens(folder: Path) -> Iterator[list[str]]:
+    """Names of the files below ``folder`` that anybody opens, as the kernel tells."""
+    opened: list[str] = []
+
+    class Note(FileSystemEventHandler):
+        def dispatch(self, event: FileSystemEvent) -> None:
+            opened.append(Path(os.fsdecode(event.src_path)).name)
+
+    observer = InotifyObserver()
+    observer.schedule(Note(), str(folder), recursive=True, event_filter=[FileOpenedEvent])
+    observer.start()
+    try:
+        yield opened
+    finally:
+        observer.stop()
+        observer.join()

@@ -1,0 +1,270 @@
+"""Cases about signing."""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pysequoia
+import pytest
+import rpm_rs
+
+from repod.config import Signing, parse
+from repod.errors import Misconfigured
+from tests.cases.place import MakePlace, Place
+from tests.lab import keys, rpms
+from tests.lab.clients import rpmkeys_check
+from tests.lab.daemon import Repod
+from tests.lab.keys import Key, end_agent, export, generate, gnupghome, make_key
+from tests.lab.signers import opened, script
+from tests.lab.wait import until
+
+PASSPHRASE = "correct horse battery staple"
+
+
+@contextmanager
+def keyring(folder: Path, algorithm: str, passphrase: str = PASSPHRASE) -> Iterator[tuple[Signing, Key]]:
+    """``[signing]`` over a key in a GnuPG home directory, with its passphrase in a file; no agent runs."""
+    secret = folder / "passphrase"
+    secret.write_text(passphrase + "\n")
+    with gnupghome() as home:
+        # The agent makes guessing take 0.1 s, and every use of the key with it; a burst would take minutes.
+        (home / "gpg-agent.conf").write_text("s2k-count 65536\n")
+        found = export(home, generate(home, algorithm, passphrase=passphrase), passphrase=passphrase)
+        end_agent(home)
+        (home / "gpg-agent.conf").unlink()
+        yield Signing(key=f"gpg:{found.fingerprint}", gnupghome=str(home), passphrase_file=str(secret)), found
+
+
+def issuers(package: Path) -> set[str]:
+    """Who signed a package: fingerprints where the signature names one."""
+    signatures = rpm_rs.PackageMetadata.open(str(package)).signatures()
+    return {(made.fingerprint or made.key_id or "").upper() for made in signatures}
+
+
+def index_issuer(store: Path) -> str:
+    """Who signed the live index."""
+    made = pysequoia.Sig.from_bytes((store / "repodata/repomd.xml.asc").read_bytes())
+    return (made.issuer_fingerprint or "").upper()
+
+
+def test_c039_a_burst_with_a_protected_key_in_gnupg_is_signed_whole(
+    make_place: MakePlace, built: Path, tmp_path: Path
+) -> None:
+    """120 packages at once, a protected RSA-4096 key, many workers: 120 are signed, none fails."""
+    with keyring(tmp_path, "rsa4096") as (signing, found):
+        place = make_place({"signing": signing.model_dump(), "workers": {"count": 2}}, signed_with=found)
+        place.publish(*(rpms.quick(built, f"p{number}") for number in range(120)))
+        assert place.metric("repod_errors_total", kind="unavailable") == 0
+        assert len(place.sound()) == 120
+        place.close()
+
+
+def test_c040_a_burst_leaves_an_existing_gnupg_home_as_the_user_had_it(tmp_path: Path) -> None:
+    """Without a gpg-agent.conf too, 120 signatures by 16 threads succeed; the user's own files stay as they were."""
+    with keyring(tmp_path, "rsa2048") as (signing, _):
+        home = Path(signing.gnupghome)
+        (home / "gpg.conf").write_text("no-emit-version\ncomment mine\n")
+        (home / "notes.txt").write_text("mine\n")
+        before = _own_files(home)
+        assert "gpg-agent.conf" not in before
+        with opened(signing) as signer, ThreadPoolExecutor(16) as threads:
+            made = list(threads.map(signer.sign, (f"data {number}".encode() for number in range(120))))
+        assert all(made)
+        assert _own_files(home) == before
+
+
+def _own_files(home: Path) -> dict[str, bytes]:
+    """Names and contents of all files but gpg's locks and sockets."""
+    return {path.name: path.read_bytes() for path in home.rglob("*") if path.is_file() and ".lock" not in path.name}
+
+
+@pytest.mark.parametrize("kind", ["keyfile", "gpg"])
+def test_c041_a_protected_key_without_its_passphrase_stops_the_start(kind: str, tmp_path: Path, built: Path) -> None:
+    """Without a terminal to ask on, it ends in less than 10 s and says what to set; nothing is published unsigned."""
+    with keyring(tmp_path, "rsa2048") as (signing, found):
+        file = tmp_path / "key.asc"
+        file.write_bytes(found.secret)
+        own = {"key": str(file)} if kind == "keyfile" else {"key": signing.key, "gnupghome": signing.gnupghome}
+        repod = Repod(tmp_path, file, settings={"signing": own})
+        rpms.quick(repod.inbox())
+        began = time.monotonic()
+        ended = repod.once()
+        assert time.monotonic() - began < 10
+        assert ended.rc == 2
+        assert "is protected by a passphrase and passphrase_file is not set" in ended.err
+        assert list(repod.store().rglob("*.rpm")) == []
+        assert [path.name for path in repod.inbox().iterdir()] == ["hello-1.0-1.noarch.rpm"]
+
+
+def test_c043_the_end_of_a_key_is_seen_before_and_stops_publishing(
+    make_place: MakePlace, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """20 days before, a gauge and a warning; once expired nothing is published and nothing is lost."""
+    key = make_key(lifetime="20d")
+    place = make_place(signed_with=key)
+    gauge = "repod_signing_key_expiry_timestamp_seconds"
+    expires = place.metrics.registry.get_sample_value(gauge, {"fingerprint": key.fingerprint})
+    now = time.time()
+    assert expires == pytest.approx(now + 20 * 86400, abs=3600)
+    (said,) = place.log.warned("signing key")
+    assert "expires in 19 days" in said
+    place.publish(rpms.quick(built, "early"))
+    index = place.live()
+    monkeypatch.setattr(time, "time", lambda: now + 21 * 86400)
+    place.put(rpms.quick(built, "late"))
+    with pytest.raises(Misconfigured, match=r"expired at .* nothing is published"):
+        place.turn()
+    assert place.live() == index
+    assert place.waiting() == ["late-1.0-1.noarch.rpm"]
+
+
+def test_c043_an_expired_key_stops_the_start(tmp_path: Path, built: Path) -> None:
+    """repod says that the key expired, ends with an error, and leaves store and inbox alone."""
+    key_file = tmp_path / "key.asc"
+    old = make_key(lifetime="1d", options=("--faked-system-time", "20200101T000000!"))
+    key_file.write_bytes(old.secret)
+    repod = Repod(tmp_path, key_file)
+    rpms.quick(repod.inbox())
+    ended = repod.once()
+    assert ended.rc == 2
+    assert "expired at 2020-01-02" in ended.err
+    assert not (repod.store() / "repodata").exists()
+    assert len(list(repod.inbox().iterdir())) == 1
+
+
+def test_c046_it_is_known_which_key_or_subkey_signs(make_place: MakePlace, built: Path) -> None:
+    """The primary key signs where it may; else the subkey, with a warning; issuers are always the key named."""
+    with gnupghome() as home:
+        both = generate(home, usage="sign")
+        keys.add_subkey(home, both)
+        bare = generate(home, usage="cert", uid="Cert Only <c@example.com>")
+        subkey = keys.add_subkey(home, bare)
+        for signed_with, signing in ((export(home, both), both), (export(home, bare), subkey)):
+            place = make_place(signed_with=signed_with)
+            place.publish(rpms.quick(built))
+            said = place.log.told("signing key")
+            assert (said["fingerprint"], said["signing_key"]) == (signed_with.fingerprint, signing)
+            assert issuers(place.store / "Packages/h/hello-1.0-1.noarch.rpm") == {signing}
+            assert index_issuer(place.store) == signing
+            assert place.sound()
+            warned = [text for text in place.log.warned("signing key") if "EL7 cannot verify" in text]
+            assert len(warned) == (signing is subkey)
+
+
+def test_c047_one_signature_ours_whoever_signed_before(make_place: MakePlace, key: Key, built: Path) -> None:
+    """Ours already: bytes unchanged. A foreigner's: replaced by ours. That again: the same bytes as before."""
+    place = make_place()
+    ours, foreign = rpms.quick(built, "ours"), rpms.quick(built, "foreign")
+    rpm_rs.Package.resign_in_place(str(ours), rpm_rs.Signer(key.secret))
+    rpm_rs.Package.resign_in_place(str(foreign), rpm_rs.Signer(make_key().secret))
+    data = ours.read_bytes()
+    place.copy(foreign)
+    place.put(ours)
+    assert [end.result for end in place.drain()] == ["accepted"] * 2
+    assert (place.store / "Packages/o/ours-1.0-1.noarch.rpm").read_bytes() == data
+    published = place.store / "Packages/f/foreign-1.0-1.noarch.rpm"
+    assert issuers(published) == {key.fingerprint}
+    assert rpmkeys_check(key.public, published)[published].text == "digests signatures OK"
+    once = published.read_bytes()
+    place.copy(foreign)
+    place.copy(published, "again.rpm")
+    assert [end.result for end in place.drain()] == ["duplicate"] * 2
+    assert published.read_bytes() == once
+
+
+def test_c049_a_hard_link_elsewhere_keeps_its_bytes(place: Place, built: Path) -> None:
+    """What lies in the inbox is a second name of a file in an archive; the archive stays as it was."""
+    archived = rpms.quick(built)
+    before = _sha256(archived)
+    os.link(archived, place.inbox / "hello.rpm")
+    place.drain()
+    assert _sha256(archived) == before
+    assert _sha256(place.store / "Packages/h/hello-1.0-1.noarch.rpm") != before
+    assert list(place.sound()) == ["hello-1.0-1.noarch"]
+
+
+def test_c051_a_signer_that_damages_what_it_makes_publishes_nothing(
+    make_place: MakePlace, key: Key, built: Path, tmp_path: Path
+) -> None:
+    """One byte flipped, exit status 0: an error is counted and the package waits; once it is whole again, published."""
+    with gnupghome() as home:
+        keys.gpg(home, "--import", data=key.secret)
+        (tmp_path / "public.asc").write_bytes(key.public)
+        made, broken = tmp_path / "made", tmp_path / "broken"
+        flip = f"printf '\\377' | dd of={made} bs=1 seek=100 conv=notrunc status=none"
+        words = f"gpg --homedir {home} --batch --local-user {key.fingerprint}! --detach-sign"
+        program = script(tmp_path, f"{words} > {made} || exit\n[ ! -e {broken} ] || {flip}\ncat {made}")
+        place = make_place({"signing": {"key": f"command:{program}", "public_key": str(tmp_path / "public.asc")}})
+        index = place.live()
+        broken.touch()
+        place.put(rpms.quick(built))
+        until(lambda: place.turn().outcomes, 20, "the package to be looked at")
+        assert place.waiting() == ["hello-1.0-1.noarch.rpm"]
+        assert list(place.store.rglob("*.rpm")) == []
+        assert place.live() == index
+        assert place.metric("repod_errors_total", kind="other") == 1
+        broken.unlink()
+        assert [end.result for end in place.drain()] == ["accepted"]
+        assert list(place.sound()) == ["hello-1.0-1.noarch"]
+        place.close()
+
+
+def test_c053_the_signature_of_the_index_is_over_its_final_bytes(place: Place, built: Path) -> None:
+    """After each publish the .asc verifies over the repomd.xml that lies in the store."""
+    for number in range(3):
+        place.publish(rpms.quick(built, version=f"{number}"))
+        assert len(place.sound()) == number + 1
+
+
+def test_c054_a_long_state_directory_works_and_a_long_gnupg_home_is_named(
+    tmp_path: Path, key: Key, built: Path
+) -> None:
+    """With a key file any path will do; where gpg's sockets do not fit, the message gives the length."""
+    state = tmp_path / ("s" * 120)
+    with Place(tmp_path, key, {"state_dir": str(state)}) as place:
+        place.publish(rpms.quick(built))
+        assert list(place.sound()) == ["hello-1.0-1.noarch"]
+    home = tmp_path / ("h" * 120)
+    with gnupghome() as short:
+        keys.gpg(short, "--import", data=key.secret)
+        end_agent(short)
+        shutil.copytree(short, home, ignore=shutil.ignore_patterns("S.*"))
+    home.chmod(0o700)
+    # Where there is a /run/user/UID, gpg puts its sockets there.
+    wanted = f"has {len(os.fsencode(home))} bytes, and gpg-agent cannot open its sockets"
+    answer = _signed_or_why(Signing(key=f"gpg:{key.fingerprint}", gnupghome=str(home)))
+    assert answer == "signed" or wanted in answer
+
+
+def _signed_or_why(signing: Signing) -> str:
+    try:
+        with opened(signing) as signer:
+            return "signed" if signer.sign(b"data") else "empty"
+    except Misconfigured as error:
+        return str(error)
+
+
+def test_c055_of_two_keys_with_one_user_id_the_one_named_signs(make_place: MakePlace, built: Path) -> None:
+    """Every signature is by the fingerprint in the settings; a user id in its place is refused."""
+    with gnupghome() as home:
+        both = [export(home, generate(home, options=("--yes",))) for _ in range(2)]
+        end_agent(home)
+        for wanted in both:
+            place = make_place(
+                {"signing": {"key": f"gpg:{wanted.fingerprint}", "gnupghome": str(home)}}, signed_with=wanted
+            )
+            place.publish(rpms.quick(built))
+            assert issuers(place.store / "Packages/h/hello-1.0-1.noarch.rpm") == {wanted.fingerprint}
+            assert index_issuer(place.store) == wanted.fingerprint
+            place.close()
+    with pytest.raises(Misconfigured, match="expected a full fingerprint"):
+        parse(f'[signing]\nkey = "gpg:{keys.UID}"\n[[repository]]\nname="a"\ninbox="i"\nstore="s"\n', Path("/"))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
