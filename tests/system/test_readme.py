@@ -1,0 +1,126 @@
+"""The README's commands do what it says, run as they stand there, in a fresh checkout."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.lab import processes
+from tests.lab.wait import until
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+HOST_FILES = (Path("/etc/yum.repos.d/demo.repo"), Path("/var/tmp/repod-try"))
+
+
+def commands(heading: str) -> list[str]:
+    """The blocks of commands under a heading, in order."""
+    chapter = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"```sh\n(.*?)```", chapter, re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tour:
+    """A checkout in which the first command runs."""
+
+    folder: Path
+    port: int
+    output: Path
+
+    def run(self, block: str) -> str:
+        """Run a block of the tour as a reader would type it."""
+        words = ["bash", "-euo", "pipefail", "-c", block.replace("8470", str(self.port))]
+        done = subprocess.run(
+            words, check=False, cwd=self.folder, capture_output=True, text=True, timeout=250, env=environ()
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+def environ() -> dict[str, str]:
+    """This environment without what a test run has put into it."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV_", "VIRTUAL_ENV"))}
+
+
+def checkout(target: Path) -> None:
+    """What a clone would hold: the tracked files as they are now."""
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterator[Tour]:
+    folder = tmp_path_factory.mktemp("readme") / "repod"
+    checkout(folder)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    first = commands("Two commands")[0].strip().replace("repod demo", f"repod demo --listen 127.0.0.1:{port}")
+    output = folder / "output"
+    with output.open("w") as file:
+        shell = subprocess.Popen(
+            ["bash", "-c", first],
+            cwd=folder,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environ(),
+            start_new_session=True,
+        )
+    long_lived |= {shell.pid}
+    try:
+        until(lambda: "install repod-hello" in output.read_text() or shell.poll() is not None, 250, "the demo")
+        assert shell.poll() is None, output.read_text()
+        long_lived |= processes.descendants(processes.mark())
+        yield Tour(folder=folder, port=port, output=output)
+    finally:
+        os.killpg(shell.pid, signal.SIGTERM)
+        shell.wait(20)
+        for path in HOST_FILES:
+            if path.is_dir():
+                shutil.rmtree(path)
+            path.unlink(missing_ok=True)
+
+
+@pytest.mark.timeout(600)
+def test_the_first_command_ends_by_printing_the_repo_file_and_the_line_to_try(tour: Tour) -> None:
+    printed = tour.output.read_text()
+    assert "[demo]\nname=demo\n" in printed
+    assert "repo_gpgcheck=1" in printed
+    lines = [line.strip() for line in printed.splitlines() if line.startswith("  ")]
+    tour.run("\n".join(lines))
+    assert Path("/var/tmp/repod-try/usr/share/repod-hello/README").is_file()
+
+
+@pytest.mark.timeout(600)
+def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
+    blocks = commands("Five minutes")
+    said = [tour.run(block) for block in blocks]
+    assert "hello-1.0.0-41.noarch" in said[0]
+    assert "Packages/h/hello-1.0.0-41.noarch.rpm" in said[0]
+    assert re.search(r"hello-1\.0\.0-41\.noarch [0-9a-f]{64}", said[1])
+    assert '"code": "not-rpm"' in said[2]
+    assert "hello-1.0.0-41.noarch arrived" in said[3]
+    assert "sound: everything it lists is there, unaltered and signed" in said[3]
+    assert 'repod_generation{repository="demo"}' in said[3]
+
+
+def test_the_second_command_is_the_one_that_ci_calls() -> None:
+    assert commands("Two commands")[1].strip() == "tests/run"
+    assert "tests/run" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_setting_and_reason_that_the_readme_names_exists() -> None:
+    sample = (ROOT / "config" / "repod.toml").read_text()
+    chapter = README.partition("### Settings that matter first")[2].partition("###")[0]
+    for key in re.findall(r"^\| `(?:\[\[?[a-z.]+\]\]? )?([a-z_]+)`", chapter, re.MULTILINE):
+        assert re.search(rf"^#?{key} = ", sample, re.MULTILINE), key
