@@ -127,7 +127,10 @@ class Inbox(Protocol):
         """Remove exactly this state of the arrival; a newer state under the name stays."""
 
     def reject(self, arrival: Arrival, faults: Sequence[Fault], checksum: str, time: float) -> str:
-        """Move the arrival to ``rejected`` with a reason file; return where it now lies."""
+        """Move the arrival to ``rejected`` with a reason file; return where it now lies.
+
+        Raises ``Conflict`` where it changed, ``NotFound`` where it is gone.
+        """
 
     def wait(self, seconds: float) -> bool:
         """Sleep until something may have arrived (True) or ``seconds`` are over (False)."""

@@ -63,6 +63,8 @@ class Loop:
         self._log = log
         self._stop = threading.Event()
         self._told: dict[str, str] = {}
+        self._woken = True
+        self._noted = 0
         self.fault = "not opened yet"
         self.alive_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"repository {name}", daemon=True)
@@ -102,18 +104,21 @@ class Loop:
                 failures, self.fault = 0, ""
             except Exception as error:  # noqa: BLE001 - the loop outlives whatever a turn meets
                 self._failed(error)
+                opened = False  # the turn may have stopped halfway: what it had begun is finished first
                 self._stop.wait(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
                 failures += 1
                 continue
-            if not report.more and not self._stop.is_set():
-                self._inbox.wait(self._interval)
+            if not self._woken:
+                self._metrics.found_by_scan.labels(self.name).inc(len(report.outcomes))
+            self._woken = report.more or self._stop.is_set() or self._inbox.wait(self._interval)
 
     def open(self) -> Generation:
         """Finish what a stopped writer had begun; a new repository gets its first, empty generation."""
         generation = self._publisher.open("repod")
         self._prepare()
-        self._note(generation)
-        self._log.info("opened", repository=self.name, generation=generation.number, packages=generation.packages)
+        if generation.number != self._noted:
+            self._note(generation)
+            self._log.info("opened", repository=self.name, generation=generation.number, packages=generation.packages)
         return generation
 
     def once(self) -> Report:
@@ -123,9 +128,8 @@ class Loop:
         self._metrics.inbox_depth.labels(self.name).set(len(waiting))
         self._metrics.inbox_oldest.labels(self.name).set(max((arrival.age for arrival in waiting), default=0))
         self._metrics.watcher_up.labels(self.name).set(self._watching())
-        places = iter(report.places)
         for outcome in report.outcomes:
-            self._tell(outcome, next(places, "") if outcome.result == "rejected" else "", report.generation)
+            self._tell(outcome, report.places.get(outcome.arrival.name, ""), report.generation)
         for problem in report.problems:
             self._log.error("not cleared", repository=self.name, problem=problem)
         if report.generation:
@@ -160,6 +164,7 @@ class Loop:
         )
 
     def _note(self, generation: Generation) -> None:
+        self._noted = generation.number
         self._metrics.generation.labels(self.name).set(generation.number)
         self._metrics.packages.labels(self.name).set(generation.packages)
         self._metrics.last_publish.labels(self.name).set(generation.time)

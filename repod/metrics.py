@@ -44,6 +44,9 @@ class Metrics:
         self.arrivals = counter("repod_arrivals", "Arrivals done with, by what became of them.", "repository", "result")
         self.rejected = counter("repod_rejected", "Rejected arrivals by first reason.", "repository", "reason")
         self.errors = counter("repod_errors", "What failed and is tried again.", "repository", "kind")
+        self.found_by_scan = counter(
+            "repod_found_by_scan", "Arrivals that the periodic scan found and no event told of.", "repository"
+        )
         self.stage_seconds = histogram("repod_stage_seconds", "Time that one stage of the work took.", "stage")
         self.publish_seconds = histogram("repod_publish_seconds", "Time from change to live generation.", "repository")
         self.generation = gauge("repod_generation", "Number of the current generation.", "repository")
@@ -70,6 +73,7 @@ class Metrics:
         for kind in ERRORS:
             self.errors.labels(name, kind)
         self.publish_seconds.labels(name)
+        self.found_by_scan.labels(name)
         for series in self._gauges:
             series.labels(name)
 

@@ -1,7 +1,7 @@
 """One turn of a repository: take in what its inbox holds, publish it, clear it away."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from repod.doors import Arrival, Clock, Inbox
@@ -18,14 +18,14 @@ BATCH = 500
 class Report:
     """What one turn did.
 
-    ``generation`` is the one published, or None. ``places`` are where rejected arrivals now
-    lie, in the order of the rejected outcomes. ``more`` says that a turn at once would get on.
+    ``generation`` is the one published, or None. ``places`` says of each rejected
+    arrival, by its name, where it now lies. ``more`` says that a turn at once would get on.
     """
 
     seen: Sequence[Arrival]
     outcomes: Sequence[Outcome]
     generation: Generation | None
-    places: Sequence[str]
+    places: Mapping[str, str]
     problems: Sequence[str]
     more: bool
     seconds: float
@@ -95,9 +95,9 @@ class Turns:
         why = f"{len(entries)} arrived" if len(entries) > 1 else f"{entries[0].package.nevra} arrived"
         return self._publisher.publish(entries, [], actor=actor, why=why, replace=self._intake.replaces)
 
-    def _clear(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[str]]:
+    def _clear(self, outcomes: Sequence[Outcome]) -> tuple[dict[str, str], list[str]]:
         """Remove what is live and move what is refused; a problem with one does not stop the others."""
-        places: list[str] = []
+        places: dict[str, str] = {}
         problems: list[str] = []
         for outcome in outcomes:
             try:
@@ -105,7 +105,8 @@ class Turns:
                     self._inbox.remove(outcome.arrival)
                 elif outcome.result == "rejected":
                     now = self._clock()
-                    places.append(self._inbox.reject(outcome.arrival, outcome.faults, outcome.checksum, now))
+                    place = self._inbox.reject(outcome.arrival, outcome.faults, outcome.checksum, now)
+                    places[outcome.arrival.name] = place
             except RepodError as error:
                 problems.append(f"{outcome.arrival.name}: {error}")
         return places, problems

@@ -63,7 +63,7 @@ def _daemon(folder: Path, paths: Sequence[Path], secret: bytes) -> tuple[float, 
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(words, stderr=log)
     try:
-        url = _url(folder / "log")
+        url = started(folder / "log")
         start = time.perf_counter()
         for path in paths:
             os.link(path, inbox / path.name)
@@ -75,11 +75,13 @@ def _daemon(folder: Path, paths: Sequence[Path], secret: bytes) -> tuple[float, 
         process.wait()
 
 
-def _url(log: Path) -> str:
+def started(log: Path) -> str:
+    """The URL of a daemon that writes to ``log``, once its repository is there."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        for line in log.read_text().splitlines():
-            if '"listening"' in line:
+        text = log.read_text()
+        for line in text.splitlines():
+            if '"listening"' in line and '"opened"' in text:
                 return line.partition('"url": "')[2].partition('"')[0]
         time.sleep(0.02)
     raise SystemExit(f"repod did not start:\n{log.read_text()}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from repod.signing.create import create_key
 from repod.start import write_settings
-from tests.bench.burst import _url
+from tests.bench.burst import started
 from tests.bench.corpus import build
 from tests.bench.measure import table
 
@@ -27,7 +27,8 @@ def run(drops: int) -> None:
         with (folder / "log").open("w") as log:
             process = subprocess.Popen(words, stderr=log)
         try:
-            seconds = sorted(_drop(_url(folder / "log"), path, folder / "inbox" / "bench") for path in paths)
+            url = started(folder / "log")
+            seconds = sorted(_drop(url, path, folder / "inbox" / "bench") for path in paths)
         finally:
             process.terminate()
             process.wait()
