@@ -1,5 +1,6 @@
 """The HTTP listener: repositories for hosts, metrics for Prometheus, health for systemd and load balancers."""
 
+import errno
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,17 +56,25 @@ def make_app(
     return app
 
 
-def _file(root: Path, path: str) -> FileResponse:
+def _file(root: Path, path: str) -> Response:
+    missing = HTTPException(404, f"{path} is not here")
     try:
         proven = store_path(path)
     except ValueError as error:
-        raise HTTPException(400, str(error)) from error
+        raise missing from error
     target = root / proven
     hidden = any(part.startswith(".") for part in proven.split("/"))
-    if hidden or target.is_symlink() or not target.is_file():
-        raise HTTPException(404, f"{path} is not here")
-    return FileResponse(
-        target,
-        media_type=_TYPES.get(target.suffix, "application/octet-stream"),
-        headers={"Cache-Control": _FOREVER if _IMMUTABLE.fullmatch(proven) else _ALWAYS_ASK},
-    )
+    kind = _TYPES.get(target.suffix, "application/octet-stream")
+    try:
+        if hidden or target.is_symlink() or not target.is_file():
+            raise missing
+        if _IMMUTABLE.fullmatch(proven):
+            return FileResponse(target, media_type=kind, headers={"Cache-Control": _FOREVER})
+        # An index may be replaced at any moment: its length and its bytes come from one open file.
+        return Response(target.read_bytes(), media_type=kind, headers={"Cache-Control": _ALWAYS_ASK})
+    except FileNotFoundError as error:
+        raise missing from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise missing from error
+        raise HTTPException(503, f"{path} cannot be read now ({error.strerror})") from error
