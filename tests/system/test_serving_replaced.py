@@ -1,11 +1,12 @@
 """An index that is replaced while it is served arrives whole, in one of its states."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastapi.testclient import TestClient
+import httpx
 
 from repod.web.serve import make_app
 
@@ -37,9 +38,13 @@ def replaced_all_the_time(path: Path) -> Iterator[None]:
 def test_an_index_that_is_replaced_while_it_is_read_arrives_whole(tmp_path: Path) -> None:
     (tmp_path / "repodata").mkdir()
     app = make_app(roots=lambda: {"r": tmp_path}, page=lambda: b"", health=dict)
-    with replaced_all_the_time(tmp_path / "repodata" / "repomd.xml"), TestClient(app) as client:
-        for _ in range(500):
-            answer = client.get("/repos/r/repodata/repomd.xml")
-            assert answer.status_code == 200
-            assert answer.content in STATES
-            assert int(answer.headers["content-length"]) == len(answer.content)
+
+    async def read() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://repod") as client:
+            return [await client.get("/repos/r/repodata/repomd.xml") for _ in range(500)]
+
+    with replaced_all_the_time(tmp_path / "repodata" / "repomd.xml"):
+        answers = asyncio.run(read())
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.content for answer in answers} == set(STATES)
+    assert all(int(answer.headers["content-length"]) == len(answer.content) for answer in answers)
