@@ -1,6 +1,7 @@
 """The daemon: one loop per repository, one HTTP listener, signals, and systemd told of it."""
 
 import contextlib
+import select
 import signal
 import socket
 import threading
@@ -61,7 +62,7 @@ class Daemon:
         self._metrics = metrics
         self._log = log
         self._environ = environ
-        self._wake = threading.Event()
+        self._bell = _Bell()
         self._stopping = False
         self._reload = False
         self._ready = ready
@@ -71,7 +72,7 @@ class Daemon:
     def run(self) -> bool:
         """Run to the end. False where a turn had to be abandoned. Raises ``Misconfigured`` at start only."""
         handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._on_hangup}
-        with _signals(handlers), _listening(self._settings) as channel:
+        with self._bell, _signals(handlers), _listening(self._settings) as channel:
             self._listen = self._settings.http.at(channel.getsockname()[1])
             self._service = self._build(self._on(self._settings))
             app = make_app(roots=self._roots, page=self._metrics.page, health=self._health)
@@ -84,11 +85,11 @@ class Daemon:
     def stop(self) -> None:
         """End soon; may be called from any thread or signal handler."""
         self._stopping = True
-        self._wake.set()
+        self._bell.ring()
 
     def _on_hangup(self) -> None:
         self._reload = True
-        self._wake.set()
+        self._bell.ring()
 
     @property
     def _loops(self) -> Sequence[Loop]:
@@ -117,8 +118,7 @@ class Daemon:
     def _tick(self) -> None:
         """Wait for a signal; tell systemd's watchdog while every loop comes round."""
         beat = watchdog_seconds(self._environ)
-        self._wake.wait(beat / 2 if beat else 10.0)
-        self._wake.clear()
+        self._bell.wait(beat / 2 if beat else 10.0)
         if self._reload and not self._stopping:
             self._reload = False
             self._rebuild()
@@ -178,6 +178,37 @@ class Daemon:
         ended = self._halt(_STOP_SECONDS)
         self._log.info("stopped", finished=ended)
         return ended
+
+
+class _Bell:
+    """What the main thread sleeps on: a ring from any thread or signal ends its wait.
+
+    Not a lock: the kernel may hand a signal to any thread, and that wakes no other from a lock,
+    but Python then writes to this socket.
+    """
+
+    def __init__(self) -> None:
+        self._hear, self._pull = socket.socketpair()
+        self._hear.settimeout(0)
+        self._pull.settimeout(0)
+
+    def __enter__(self) -> None:
+        self._before = signal.set_wakeup_fd(self._pull.fileno(), warn_on_full_buffer=False)
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self._before)
+        self._hear.close()
+        self._pull.close()
+
+    def ring(self) -> None:
+        """End the wait, or the next one."""
+        with contextlib.suppress(OSError):  # full: it rings already; closed: nobody waits
+            self._pull.send(b"!")
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until it rings, at most so long."""
+        if select.select([self._hear], [], [], seconds)[0]:
+            self._hear.recv(4096)
 
 
 @contextlib.contextmanager

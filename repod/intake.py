@@ -239,17 +239,27 @@ class Intake:
 
     def _stored(self, item: _Taken, path: StorePath) -> Entry:
         """Sign the private copy, store it, and describe the stored bytes."""
-        ours = self._signer.fingerprint in item.facts.signers
-        with self._stage("sign"):
-            signature = None if ours else self._signer.sign(item.facts.signable)
-        with self._stage("seal"):
-            entry = self._entry(item.copy, signature, path)
+        entry = self._entry_as_it_is(item, path) or self._signed_entry(item, path)
         try:
             with self._stage("store"):
                 self._store.add(path, [item.copy], entry.package.pkgid)
         except Conflict:
             return self._left_over(item, path)
         return entry
+
+    def _entry_as_it_is(self, item: _Taken, path: StorePath) -> Entry | None:
+        """The entry of what we signed before; None where it has to be signed, first or anew."""
+        if self._signer.fingerprint in item.facts.signers:
+            # Another's signature beside ours, or a damaged copy of ours: signing leaves one, ours.
+            with self._stage("seal"), contextlib.suppress(Unreadable):
+                return self._entry(item.copy, None, path)
+        return None
+
+    def _signed_entry(self, item: _Taken, path: StorePath) -> Entry:
+        with self._stage("sign"):
+            signature = self._signer.sign(item.facts.signable)
+        with self._stage("seal"):
+            return self._entry(item.copy, signature, path)
 
     def _entry(self, copy: Path, signature: bytes | None, path: StorePath) -> Entry:
         return self._rpms.seal(copy, signature, self._signer.public_key, path, self._policy.changelogs)

@@ -4,10 +4,14 @@ They are forked from a small server process that holds the libraries ready and n
 so that a new one is there in milliseconds and knows no secret that it was not given.
 """
 
+import contextlib
 import ctypes
 import multiprocessing
+import multiprocessing.util
+import os
 import resource
 import signal
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
@@ -26,6 +30,9 @@ _PR_SET_NO_NEW_PRIVS = 38
 _START = 30.0  # seconds until a new process takes a task, on a busy machine
 _LOOK = 0.5  # seconds between two looks at whether the pool still works on a task
 _ATTEMPTS = 3
+# Only mkdtemp is used there. The second is where the semaphores of processes lie anyway.
+_SHORT = ("/tmp", "/dev/shm")  # noqa: S108
+_LONGEST = 70  # bytes of TMPDIR, to which the name of a socket is added that may have 108
 
 _servers = multiprocessing.get_context("forkserver")
 _servers.set_forkserver_preload(["repod.rpmfile.worker", "repod.signing.workers"])
@@ -82,16 +89,12 @@ class Processes:
         lost = Lost(None)
         with self._free:
             for _ in range(attempts):
-                pool, future = self._schedule(task, arguments)
                 try:
-                    return self._result(pool, future)
+                    return self._attempt(task, arguments)
                 except ProcessExpired as error:
                     lost = Lost(error.exitcode)
                 except BrokenProcessPool:
                     continue
-                finally:
-                    with self._lock:
-                        self._running.discard(future)
         raise lost
 
     def close(self) -> None:
@@ -103,6 +106,14 @@ class Processes:
             future.cancel()  # type: ignore[no-untyped-call]
         if pool is not None:
             _end(pool)
+
+    def _attempt(self, task: Callable[..., _Result], arguments: Sequence[Any]) -> _Result:
+        pool, future = self._schedule(task, arguments)
+        try:
+            return self._result(pool, future)
+        finally:
+            with self._lock:
+                self._running.discard(future)
 
     def _result(self, pool: ProcessPool, future: ProcessFuture[_Result]) -> _Result:
         """Wait for the result; ``BrokenProcessPool`` where the pool lost the task."""
@@ -124,6 +135,7 @@ class Processes:
         return Unavailable(f"the {self._what} processes are stopped: repod is shutting down")
 
     def _start(self) -> ProcessPool:
+        _keep_sockets_short()
         return ProcessPool(
             max_workers=self._count,
             max_tasks=self._tasks_each,
@@ -142,9 +154,28 @@ class Processes:
                 # pebble gives a pool up whose process ends while it is idle.
                 _end(self._pool)
                 self._pool = self._start()
-            future: ProcessFuture[_Result] = self._pool.schedule(task, args=arguments, timeout=self._timeout)
+            try:
+                future: ProcessFuture[_Result] = self._pool.schedule(task, args=arguments, timeout=self._timeout)
+            except RuntimeError as error:  # it broke just now
+                msg = "the pool broke before it took the task"
+                raise BrokenProcessPool(msg) from error
             self._running.add(future)
             return self._pool, future
+
+
+def _keep_sockets_short() -> None:
+    """Have multiprocessing keep its sockets elsewhere where TMPDIR is too long for them, or there is none."""
+    with contextlib.suppress(FileNotFoundError):  # everything is read-only, as in a container
+        if len(os.fsencode(tempfile.gettempdir())) <= _LONGEST:
+            return
+    before = tempfile.tempdir
+    try:
+        for tempfile.tempdir in _SHORT:
+            with contextlib.suppress(OSError):
+                multiprocessing.util.get_temp_dir()  # makes the directory once and remembers it
+                return
+    finally:
+        tempfile.tempdir = before
 
 
 def _end(pool: ProcessPool) -> None:

@@ -5,7 +5,7 @@ import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -15,7 +15,7 @@ from watchdog.observers.inotify import InotifyObserver
 
 from repod.doors import Arrival, Clock
 from repod.errors import Conflict, Misconfigured, NotFound, Unavailable
-from repod.inbox.folders import is_file, is_folder, is_link, open_file, opened, pieces, state_of, vanished
+from repod.inbox.folders import is_file, is_folder, is_link, new_file, open_file, opened, pieces, state_of, vanished
 from repod.inbox.hiding import Hideout, is_hidden, mark_of, same_file, split
 from repod.inbox.mounts import shared_filesystem
 from repod.inbox.names import left_alone, shown
@@ -114,7 +114,7 @@ class DirectoryInbox:
         parts, name = split(arrival.name)
         try:
             with (
-                _new_file(target) as copy,
+                new_file(target) as copy,
                 opened(self._root, parts) as folder,
                 open_file(folder, name) as file,
             ):
@@ -264,22 +264,6 @@ class DirectoryInbox:
         for key in list(self._checksums):
             if key not in present:
                 self._checksums.pop(key, None)
-
-
-@contextmanager
-def _new_file(target: Path) -> Iterator[BinaryIO]:
-    """A new private file; it is gone again where anything fails. ``Unavailable`` where it cannot be made."""
-    try:
-        copy = os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
-    except OSError as error:
-        msg = f"{target} cannot be created ({error.strerror}); its folder must exist, be writable and have room"
-        raise Unavailable(msg) from error
-    try:
-        with copy:
-            yield copy
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
 
 
 def _key(arrival: Arrival) -> tuple[str, str]:

@@ -9,6 +9,9 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+from repod.errors import Unavailable
 
 # Never through a link, never waiting for the other end of a pipe.
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -56,6 +59,22 @@ def open_file(folder: int, name: str) -> Iterator[int]:
         yield file
     finally:
         os.close(file)
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[BinaryIO]:
+    """A new private file; it is gone again where anything fails. ``Unavailable`` where it cannot be made."""
+    try:
+        copy = os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+    except OSError as error:
+        msg = f"{target} cannot be created ({error.strerror}); its folder must exist, be writable and have room"
+        raise Unavailable(msg) from error
+    try:
+        with copy:
+            yield copy
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def pieces(file: int) -> Iterator[bytes]:

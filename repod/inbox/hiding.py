@@ -76,9 +76,7 @@ class Hideout:
             with opened(self._root, parts) as folder:
                 untouched = self._hide(folder, name, hidden, arrival)
                 try:
-                    if not self._is_meant(folder, hidden, arrival):
-                        raise _changed(arrival)
-                    if not untouched and digest(folder, hidden) != checksum:
+                    if not self._is_meant(folder, hidden, arrival, None if untouched else checksum):
                         raise _changed(arrival)
                     yield folder, hidden
                 finally:
@@ -98,14 +96,17 @@ class Hideout:
         os.rename(name, hidden, src_dir_fd=folder, dst_dir_fd=folder)
         return arrival.mark == mark_of(before)
 
-    def _is_meant(self, folder: int, hidden: str, arrival: Arrival) -> bool:
+    def _is_meant(self, folder: int, hidden: str, arrival: Arrival, checksum: str | None) -> bool:
+        """Whether this is the arrival; by its content too where ``checksum`` is given."""
         after = state_of(folder, hidden)
         if after is None or not same_file(arrival.mark, after):
             return False
         if is_link(after):
-            return True
+            return True  # where a link leads cannot be changed without making another
         with open_file(folder, hidden) as file:
-            return not (self._leases and has_writer(file))
+            if self._leases and has_writer(file):
+                return False
+        return checksum is None or digest(folder, hidden) == checksum
 
     def _put_back(self, folder: int, hidden: str, name: str) -> None:
         """Give an entry its name again, or one like it where the name has a new owner."""

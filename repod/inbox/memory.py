@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from repod.doors import Arrival, Clock
 from repod.errors import Conflict, NotFound, Unavailable
+from repod.inbox.folders import new_file
 from repod.inbox.names import left_alone, shown
 from repod.inbox.readiness import Patience
 from repod.inbox.rejected import REASON, as_json, candidates, reason
@@ -75,7 +75,7 @@ class MemoryInbox:
         """As in ``Inbox``."""
         with self._lock:
             data = self._now(arrival).data
-        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+        with new_file(target) as copy:
             copy.write(data)
         return sha256(hashlib.sha256(data).hexdigest())
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from repod.rpmhead import head_size, promised_size
 
 _F_SETSIG = 10
-_HEAD = 1 << 16
+_HEAD = 1 << 13
 # Format 6 keeps its promise in the main header, which holds every file name of the package.
 _LONGEST_HEAD = 1 << 24
 
@@ -55,9 +55,11 @@ class Patience:
 def read_head(file: int) -> bytes:
     """As much of the file's beginning as its promise needs."""
     head = os.pread(file, _HEAD, 0)
-    needed = head_size(head)
-    if needed is not None and len(head) < needed <= _LONGEST_HEAD:
-        return os.pread(file, needed, 0)
+    while (needed := head_size(head)) is not None and len(head) < needed <= _LONGEST_HEAD:
+        longer = os.pread(file, needed, 0)
+        if len(longer) <= len(head):
+            break
+        head = longer
     return head
 
 

@@ -74,9 +74,7 @@ class Rejected:
             with opened(self._directory) as here, locked(here):
                 _sweep(here)
                 as_name = next(n for n in candidates(name) if _free_for(here, n, source, hidden))
-                _write(here, as_name + REASON, as_json(said | {"file": shown(as_name)}))
-                _move(source, hidden, here, as_name)
-                os.fsync(here)
+                _receive(source, hidden, here, as_name, as_json(said | {"file": shown(as_name)}))
         except OSError as error:
             msg = (
                 f"rejected directory {self._directory}: {shown(name)} cannot be moved there ({error.strerror}); "
@@ -84,6 +82,19 @@ class Rejected:
             )
             raise Unavailable(msg) from error
         return self._directory / as_name
+
+
+def _receive(source: int, hidden: str, here: int, name: str, why: bytes) -> None:
+    """Reason first, then the entry. Where that fails a reason for nothing is taken back."""
+    known = state_of(here, name) is not None
+    _write(here, name + REASON, why)
+    try:
+        _move(source, hidden, here, name)
+    except BaseException:
+        if not known:
+            remove_if_there(here, name + REASON)
+        raise
+    os.fsync(here)
 
 
 def _sweep(here: int) -> None:

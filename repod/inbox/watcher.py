@@ -178,8 +178,8 @@ class Watcher:
         if self.mode == "events":
             return now + seconds
         end = now + min(seconds, self._interval)
-        # The next scan starts the watcher again, so it should not come later than that may be.
-        return end if self._poll else max(now, min(end, self._retry))
+        # The next scan starts the watcher again, so it should not come later than it may.
+        return self._retry if not self._poll and now < self._retry < end else end
 
     def _died(self) -> bool:
         observer = self._observer

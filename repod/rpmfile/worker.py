@@ -25,6 +25,9 @@ Answer = tuple[str, Any]
 _PIECE = 1 << 20
 _HEAD = 1 << 16
 _WEAK = {"MD5", "SHA1"}
+# rpm 4 looks at the first kind alone; the second is of old, over header and payload.
+_HEADER_ONLY = (rpm_rs.SignatureTag.RSA, rpm_rs.SignatureTag.DSA)
+_HEADER_AND_PAYLOAD = (rpm_rs.SignatureTag.PGP, rpm_rs.SignatureTag.GPG)
 _NAMESPACES = 'xmlns="m" xmlns:rpm="r"'
 _HASHES: Sequence[tuple[str, Callable[[], Any]]] = (
     ("PAYLOADSHA256", hashlib.sha256),
@@ -46,9 +49,10 @@ def answer(task: Callable[..., Any], *arguments: Any) -> Answer:
     except MemoryError:
         text = "reading it needs more memory than [workers] memory allows"
         return ("unreadable", (Fault(code="reader", text=text),))
-    except OSError as error:
-        return ("unavailable", f"the private copy cannot be worked on ({error}); see the disk of [state_dir]")
     except BaseException as error:  # noqa: BLE001 - see above
+        # rpm-rs raises OSError for what is wrong inside a file too, but with no errno.
+        if isinstance(error, OSError) and error.errno is not None:
+            return ("unavailable", f"the private copy cannot be worked on ({error}); see the disk of [state_dir]")
         text = f"it cannot be read ({type(error).__name__}: {str(error)[:160]}); rebuild the package"
         return ("unreadable", (Fault(code="reader", text=text),))
 
@@ -105,6 +109,8 @@ def _open(path: Path, size: int) -> rpm_rs.PackageMetadata:
     try:
         return rpm_rs.PackageMetadata.open(str(path))
     except OSError as error:
+        if error.errno is not None:
+            raise
         text = f"truncated inside its header ({error}); upload it again"
         raise Unreadable(Fault(code="truncated", text=text)) from error
     except (RuntimeError, ValueError) as error:
@@ -241,8 +247,8 @@ def seal(path: Path, signature: bytes | None, published: bytes, href: StorePath,
     if signature is not None:
         _apply(path, _proven(signature))
     facts = examine(path, published)
-    if facts.faults or not facts.signers:
-        text = "; ".join(fault.text for fault in facts.faults) or "its signature does not verify with our public key"
+    text = "; ".join(fault.text for fault in facts.faults) or _doubt(path, published)
+    if text:
         # rpm-rs takes the MD5 away as it signs; a package with no other digest is one that no host installs.
         bare = {fault.code for fault in facts.faults} == {"unverifiable"}
         raise Unreadable(Fault(code="unverifiable" if bare else "signing", text=f"not sound after signing: {text}"))
@@ -257,6 +263,34 @@ def _proven(signature: bytes) -> bytes:
         text = f"the signer made no OpenPGP signature ({str(error)[:160]})"
         raise Unreadable(Fault(code="signing", text=text)) from error
     return signature
+
+
+def _doubt(path: Path, published: bytes) -> str:
+    """Why a host that trusts ``published`` alone may refuse the file, whichever rpm it has; empty where none may.
+
+    rpm-rs checks the signature for rpm 6, and the one for rpm 4 only where there is no other.
+    """
+    metadata = rpm_rs.PackageMetadata.open(str(path))
+    certificates = list(pysequoia.Cert.split_bytes(published))
+    reports = [metadata.check_signatures(rpm_rs.Verifier(str(each).encode())).signatures for each in certificates]
+    if not any(results and all(result.is_verified() for result in results) for results in reports):
+        return "its signature does not verify with our public key"
+    if any(metadata.signature.entry_is_present(tag) for tag in _HEADER_AND_PAYLOAD):
+        return "it has another signature, over header and payload"
+    found = [bytes(metadata.signature.entry(t)) for t in _HEADER_ONLY if metadata.signature.entry_is_present(t)]
+    if not found and not metadata.header.entry_is_present(rpm_rs.Tag.RPMFORMAT):
+        return "it has no signature that rpm 4 would see"
+    # Two bytes of a signature are checked by rpm and by no library here: both copies must have the same.
+    if not set(found) <= set(metadata.raw_signatures()):
+        return "its signatures for rpm 4 and rpm 6 differ"
+    header = bytes(metadata.header_bytes())
+    try:
+        for each in found:
+            signature = pysequoia.Sig.from_bytes(each)
+            pysequoia.verify(bytes=header, store=lambda _: certificates, signature=signature)
+    except Exception as error:  # noqa: BLE001 - its kind says nothing
+        return f"its signature for rpm 4 does not verify with our public key ({str(error)[:60]})"
+    return ""
 
 
 def _apply(path: Path, signature: bytes) -> None:

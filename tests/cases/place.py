@@ -14,6 +14,7 @@ from repod.loop import Loop
 from repod.metrics import Metrics
 from repod.turn import Report
 from repod.wiring import Looped, System, Wired
+from tests.lab import processes
 from tests.lab.checker import assert_sound
 from tests.lab.inboxes import Lines
 from tests.lab.keys import Key
@@ -206,3 +207,9 @@ class Place:
 
 MakePlace = Callable[..., Place]
 """``make_place(settings, signed_with=key, **repository)``: an open place, closed after the test."""
+
+
+def forked() -> set[int]:
+    """The processes that read and sign for this one."""
+    servers = {pid for pid in processes.children(os.getpid()) if processes.is_python_helper(pid)}
+    return {pid for server in servers for pid in processes.children(server)}

@@ -9,8 +9,8 @@ from lxml import etree
 
 from repod.package import StorePath
 from repod.rpmfile.pool import RpmWorkers
-from tests.cases.place import MakePlace, Place
-from tests.lab import damage, headers, processes, rpms
+from tests.cases.place import MakePlace, Place, forked
+from tests.lab import damage, headers, rpms
 from tests.lab.checker import check
 from tests.lab.clients import Dnf, Zypper
 from tests.lab.daemon import Repod
@@ -210,6 +210,5 @@ def test_c038_sizes_over_4_gib_are_exact_and_hashed_in_pieces(key: Key, built: P
 
 def _peak_of_workers() -> int:
     """The most memory in KiB that a child of this process ever had."""
-    workers = [pid for pid in processes.children(os.getpid()) if not processes.is_python_helper(pid)]
-    states = [Path(f"/proc/{pid}/status").read_text() for pid in workers]
+    states = [Path(f"/proc/{pid}/status").read_text() for pid in forked()]
     return max(int(line.split()[1]) for state in states for line in state.splitlines() if line.startswith("VmHWM"))

@@ -159,6 +159,14 @@ def test_take_copies_the_bytes_to_a_private_file_and_says_their_checksum(
     assert place.lying() == {"a/hello.rpm": data}
 
 
+def test_a_copy_never_replaces_a_file_that_is_there(place: Place, rpm: bytes, tmp_path: Path) -> None:
+    place.put("x.rpm", rpm)
+    (tmp_path / "copy").write_text("mine")
+    with pytest.raises(Unavailable):
+        place.inbox.take(only(place.inbox), tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "mine"
+
+
 def test_take_of_an_arrival_that_was_replaced_conflicts_and_leaves_no_copy(
     place: Place, rpm: bytes, tmp_path: Path
 ) -> None:

@@ -233,7 +233,7 @@ def test_the_agent_ends_with_the_signer_unless_it_ran_before(home: Path) -> None
     with opened(of) as signer:
         pass
     assert agent(home)
-    with pytest.raises(Unavailable, match="closed"):
+    with pytest.raises(Unavailable, match="shutting down"):
         signer.sign(DATA)
 
 

@@ -7,8 +7,9 @@ bytes that no digest covers, is published with the header and the payload of the
 import json
 import os
 import random
+import shutil
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from repod.package import REASONS
 from repod.wiring import Looped
 from tests.lab import damage, headers, processes
 from tests.lab.checker import assert_sound
+from tests.lab.clients import rpmkeys_check
 from tests.lab.daemon import Repod
 from tests.lab.keys import Key
+from tests.lab.looks import names
 from tests.lab.rpmbuild import rpmbuild
 from tests.lab.rpms import nfpm, quick
 from tests.lab.wait import until
@@ -69,11 +72,11 @@ class Desk:
     def rejected(self) -> dict[str, list[str]]:
         """Name of each rejected file with the codes of its faults; every file has a reason and every reason a file."""
         folder = self.repod.rejected()
-        names = set(os.listdir(folder)) if folder.exists() else set()
-        reasons = {name for name in names if name.endswith(".reason.json")}
-        assert {f"{name}.reason.json" for name in names - reasons} == reasons
+        held = set(names(folder))
+        reasons = {name for name in held if name.endswith(".reason.json")}
+        assert {f"{name}.reason.json" for name in held - reasons} == reasons
         codes = {}
-        for name in names - reasons:
+        for name in held - reasons:
             said = json.loads((folder / f"{name}.reason.json").read_bytes())
             assert all(fault["text"] for fault in said["faults"])
             codes[name] = [fault["code"] for fault in said["faults"]]
@@ -123,7 +126,7 @@ def test_a_flipped_bit_is_rejected_or_changes_nothing_of_the_build(desk: Desk, k
         offset, bit = moments.randrange(package.stat().st_size), moments.randrange(8)
         damage.flip_bit(package, desk.repod.inbox() / package.name, offset, bit)
     desk.drain()
-    assert os.listdir(desk.repod.inbox()) == []
+    assert names(desk.repod.inbox()) == []
     rejected = desk.rejected()
     packages = assert_sound(desk.repod.store())
     published = {Path(package.href).name: desk.repod.store() / package.href for package in packages.values()}
@@ -139,8 +142,6 @@ def test_a_flipped_bit_is_rejected_or_changes_nothing_of_the_build(desk: Desk, k
 
 def _assert_verified(key: Key, files: Sequence[Path]) -> None:
     """By the machine's rpm, which knows the signatures of format 4 only."""
-    from tests.lab.clients import rpmkeys_check
-
     for file, verdict in rpmkeys_check(key.public, *files).items():
         assert verdict.text == "digests signatures OK", file
 
@@ -164,7 +165,7 @@ def test_a_file_that_was_cut_short_is_rejected_once_its_time_is_over(desk: Desk,
     for name, (package, at) in cut.items():
         damage.truncate_at(package, desk.repod.inbox() / name, at)
     desk.drain()
-    assert os.listdir(desk.repod.inbox()) == []
+    assert names(desk.repod.inbox()) == []
     rejected = desk.rejected()
     assert rejected.keys() == cut.keys()
     assert {code for codes in rejected.values() for code in codes} <= {"truncated", "not-rpm", "digest"}
@@ -183,7 +184,7 @@ def test_a_file_shorter_than_its_header_promises_is_left_as_incomplete_and_taken
         for part in (0.1, 0.5, 0.9):
             damage.truncate_at(package, target, int(package.stat().st_size * part))
             desk.drain()
-            assert os.listdir(desk.repod.inbox()) == [package.name]
+            assert names(desk.repod.inbox()) == [package.name]
             assert desk.rejected() == {}
         target.write_bytes(package.read_bytes())
         desk.drain()
@@ -230,12 +231,50 @@ def test_headers_that_promise_more_than_there_is_are_rejected_within_bounded_mem
     desk: Desk, key: Key, tmp_path: Path
 ) -> None:
     _bombs(quick(tmp_path, "bomb", requires=["a >= 1", "b"]), desk.repod.inbox())
-    names = set(os.listdir(desk.repod.inbox()))
+    dropped = set(names(desk.repod.inbox()))
     desk.drain()
-    assert os.listdir(desk.repod.inbox()) == []
+    assert names(desk.repod.inbox()) == []
     rejected = desk.rejected()
     # A count of none where there was one is a smaller package, not a damaged one.
-    assert {name for name in names - rejected.keys() if not name.endswith("-0.rpm")} == set()
+    assert {name for name in dropped - rejected.keys() if not name.endswith("-0.rpm")} == set()
     assert_sound(desk.repod.store(), key.public)
     desk.publish_good("good")
     assert desk.peak < 300 << 20
+
+
+def _sparse(path: Path, head: bytes) -> None:
+    """A file of 4 GiB that takes no room."""
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(4 << 30)
+
+
+def test_the_daemon_outlives_whatever_is_called_rpm_and_publishes_the_next_good_package(
+    tmp_path: Path, key: Key, key_file: Path
+) -> None:
+    """C023."""
+    good = quick(tmp_path, "good")
+    junk = tmp_path / "junk"
+    junk.mkdir()
+    for name, data in damage.JUNK.items():
+        (junk / f"{name}.rpm").write_bytes(data)
+    (junk / "noise.rpm").write_bytes(random.Random(_SEED).randbytes(20_000))
+    (junk / "lead.rpm").write_bytes(good.read_bytes()[: damage.LEAD])
+    (junk / "magic.rpm").write_bytes(good.read_bytes()[:4] + bytes(5000))
+    (junk / "text.rpm").write_text("version https://git-lfs.github.com/spec/v1\n")
+    _sparse(junk / "huge-zeros.rpm", b"")
+    _sparse(junk / "huge-tail.rpm", good.read_bytes())
+    dropped = set(names(junk))
+    with Repod(tmp_path, key_file) as repod:
+        for name in dropped:
+            (junk / name).rename(repod.inbox() / name)
+        until(lambda: {e["file"] for e in repod.find_events("package rejected")} == dropped, 60, "all to be rejected")
+        shutil.copyfile(good, repod.inbox() / good.name)
+        until(lambda: repod.find_events("package published"), 30, "the good package to be live")
+        assert repod.get("/healthz")[0] == repod.get("/readyz")[0] == 200
+        assert list(assert_sound(repod.repo_url(), key.public)) == ["good-1.0-1.noarch"]
+        said = {event["file"]: event["faults"] for event in repod.find_events("package rejected")}
+        assert repod.noise() == []
+    assert all("max_size" in said[name][0] for name in ("huge-zeros.rpm", "huge-tail.rpm"))
+    assert "not an RPM" in said["html.rpm"][0]
+    assert dropped <= set(names(repod.rejected()))

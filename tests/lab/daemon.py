@@ -95,34 +95,43 @@ class Repod:
         repositories: Mapping[str, Mapping[str, Any]] | Sequence[str] = ("test",),
         settings: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         """Write ``base/repod.toml``.
 
         ``key``: the armored secret key. ``repositories``: names, or names with what
         their tables override. ``settings``: tables that join or replace those for
-        tests, such as ``{"inbox": {"watch": "poll"}, "state_dir": "/x"}``.
+        tests, such as ``{"inbox": {"watch": "poll"}, "state_dir": "/x"}``. ``prefix``:
+        words before the daemon's command that replace themselves by it, such as setpriv.
         """
         self.base = base
         self.config = base / "repod.toml"
         self.log = base / "repod.log"
         self.env = dict(env or {})
+        self._prefix = tuple(prefix)
         self.process: subprocess.Popen[bytes] | None = None
         self._began = 0
         if not isinstance(repositories, Mapping):
             repositories = {name: {} for name in repositories}
-        self._repositories = {
-            name: {"name": name, "inbox": f"inbox/{name}", "store": f"www/{name}", **own}
-            for name, own in repositories.items()
-        }
+        self._repositories: dict[str, Mapping[str, Any]] = {}
         self._settings: dict[str, Any] = {"state_dir": "state", "signing": {"key": str(key)}}
         for name, value in (*_SETTINGS.items(), *(settings or {}).items()):
             before = self._settings.get(name, {})
             self._settings[name] = before | value if isinstance(value, dict) and before else value
+        for name, own in repositories.items():
+            self.declare(name, **own)
         self.write_config()
-        for name in self._repositories:
-            # repod refuses a missing store: it may be a file system that is not mounted.
-            for folder in (self.inbox(name), self.store(name)):
-                folder.mkdir(parents=True, exist_ok=True)
+
+    def declare(self, name: str, **own: Any) -> None:
+        """Put a repository into the settings and make its folders; ``write_config`` is still to be called."""
+        self._repositories[name] = {"name": name, "inbox": f"inbox/{name}", "store": f"www/{name}", **own}
+        # repod refuses a missing store: it may be a file system that is not mounted.
+        for folder in (self.inbox(name), self.store(name)):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def retract(self, name: str) -> None:
+        """Take a repository out of the settings; its folders stay."""
+        del self._repositories[name]
 
     def write_config(self) -> None:
         """Write the settings file anew."""
@@ -153,7 +162,7 @@ class Repod:
         self._began = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "repod", "run", "-c", str(self.config)],
+                [*self._prefix, sys.executable, "-m", "repod", "run", "-c", str(self.config)],
                 env=_environment(self.env),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

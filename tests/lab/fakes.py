@@ -85,9 +85,13 @@ def _file(header: dict[str, Any], signature: bytes, key: str) -> bytes:
 
 @dataclass(slots=True)
 class FakeRpms:
-    """``Rpms``. Faults of the file come from its content: ``fault=CODE``; ``hurt`` changes a sealed file."""
+    """``Rpms``. Faults of the file come from its content: ``fault=CODE``.
+
+    ``hurt`` changes a sealed file; ``doubtful``: a signature that was there is not good enough.
+    """
 
     hurt: Callable[[bytes], bytes] | None = None
+    doubtful: bool = False
     seen: list[str] = field(default_factory=list)
 
     def examine(self, path: Path, trusted: bytes) -> Facts:
@@ -129,7 +133,7 @@ class FakeRpms:
             data = _file(header, signature, published.split()[1].decode())
             path.write_bytes(self.hurt(data) if self.hurt else data)
         facts = self.examine(path, published)
-        if not facts.signers:
+        if not facts.signers or (self.doubtful and signature is None):
             raise Unreadable(Fault(code="signing", text="its signature does not verify with our public key"))
         return described(facts.nevra, path.read_bytes(), href).entry
 

@@ -58,8 +58,11 @@ class Time:
 class Place(Protocol):
     """An inbox with handles that stand for the world around it."""
 
-    inbox: Inbox
     clock: Time
+
+    @property
+    def inbox(self) -> Inbox:
+        """The inbox itself."""
 
     def put(self, name: str, data: bytes, *, earlier: float = 0.0) -> None:
         """Let a whole file appear, or replace another, ``earlier`` seconds before now."""

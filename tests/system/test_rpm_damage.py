@@ -1,5 +1,6 @@
 """Damaged RPM files: whatever bit is wrong, another build than the one that was made is never let in."""
 
+import contextlib
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -95,6 +96,23 @@ def test_a_flipped_bit_is_refused_or_touches_neither_header_nor_payload(
     if kind != "version 6":  # rpm 4.18 does not know its signatures
         verdicts = rpmkeys_check(key.public, *taken)
         assert [(damaged[path], verdict.text) for path, verdict in verdicts.items() if not verdict.ok] == []
+
+
+def test_a_damaged_copy_of_our_signature_is_not_left_as_it_is(tmp_path: Path, workers: RpmWorkers, key: Key) -> None:
+    sound = build(tmp_path, "nfpm")
+    assert sealed(workers, sound, key, sound)
+    draw = random.Random(45)
+    places = [draw.randrange(96, damage.header_offset(sound)) for _ in range(150)]
+    kept = []
+    for number, place in enumerate(places):
+        path = damage.flip_bit(sound, tmp_path / f"{number}.rpm", place, draw.randrange(8))
+        facts = judged(workers, path, key)
+        if facts and key.fingerprint in facts.signers:
+            with contextlib.suppress(Unreadable):
+                workers.seal(path, None, key.public, HREF, 10)
+                kept.append(path)
+    assert [verdict.text for verdict in rpmkeys_check(key.public, *kept).values() if not verdict.ok] == []
+    assert 0 < len(kept) < len(places) / 2
 
 
 @pytest.mark.parametrize("kind", ["quick", "version 6", "nfpm"])

@@ -1,5 +1,6 @@
 """Real RPM files through the worker processes: facts, refusals, signing in place and by rewriting."""
 
+import base64
 import hashlib
 import os
 import signal
@@ -23,7 +24,7 @@ from repod.rpmfile import worker
 from repod.rpmfile.pool import RpmWorkers
 from tests.lab import damage, headers, oracle, processes, rpms
 from tests.lab.clients import createrepo_c_list
-from tests.lab.keys import Key, make_key, rpm_verifies
+from tests.lab.keys import Key, gnupghome, gpg, make_key, rpm_verifies
 from tests.lab.rpmbuild import rpmbuild
 from tests.lab.wait import until
 
@@ -203,6 +204,48 @@ def test_a_package_that_has_our_signature_is_described_as_it_is(rpm_reader: Rpms
     assert path.read_bytes() == data
 
 
+def test_a_signature_by_rpmsign_is_left_as_it_is(rpm_reader: Rpms, tmp_path: Path, key: Key) -> None:
+    path = rpms.quick(tmp_path)
+    with gnupghome() as home:
+        gpg(home, "--import", data=key.secret)
+        macros = {"_gpg_name": key.fingerprint, "_gpg_path": home, "__gpg": "/usr/bin/gpg"}
+        words = [word for name, value in macros.items() for word in ("--define", f"{name} {value}")]
+        subprocess.run(["rpmsign", *words, "--addsign", str(path)], check=True, capture_output=True)
+    data = path.read_bytes()
+    assert rpm_reader.examine(path, key.public).signers == (key.fingerprint,)
+    rpm_reader.seal(path, None, key.public, HREF, 10)
+    assert path.read_bytes() == data
+
+
+SIG_OPENPGP, SIG_RSA, SIG_PGP = 278, 268, 1002
+
+
+@pytest.mark.parametrize("case", ["only for rpm 6", "of old beside it", "another for rpm 4", "junk for rpm 4"])
+def test_a_signature_that_not_every_rpm_takes_is_not_good_enough(
+    case: str, rpm_reader: Rpms, tmp_path: Path, key: Key, foreign: Key
+) -> None:
+    path = rpms.quick(tmp_path)
+    signature = sign(key, rpm_reader.examine(path, b"").signable)
+    rpm = headers.Rpm.read(path)
+    header = rpm.header.to_bytes()
+    rpm.write(path)
+    made = {
+        "only for rpm 6": {},
+        "of old beside it": {SIG_RSA: signature, SIG_PGP: sign(foreign, header)},
+        "another for rpm 4": {SIG_RSA: sign(foreign, header)},
+        "junk for rpm 4": {SIG_RSA: b"junk"},
+    }[case]
+    for tag, value in made.items():
+        rpm.signature.set(tag, headers.BINARY, value)
+    rpm.signature.set(SIG_OPENPGP, headers.STRINGS, [base64.b64encode(signature)])
+    raw = rpm.signature.to_bytes()
+    path.write_bytes(rpm.lead + raw + bytes(-len(raw) % 8) + path.read_bytes()[damage.header_offset(path) :])
+    assert rpm_reader.examine(path, key.public).signers == (key.fingerprint,)
+    with pytest.raises(Unreadable, match="signature") as caught:
+        rpm_reader.seal(path, None, key.public, HREF, 10)
+    assert caught.value.faults[0].code == "signing"
+
+
 @pytest.mark.parametrize("case", ["unsigned", "another key", "another build", "junk"])
 def test_what_does_not_verify_with_our_key_alone_is_not_described(
     case: str, rpm_reader: Rpms, tmp_path: Path, key: Key, foreign: Key
@@ -253,6 +296,21 @@ def test_a_bad_file_has_the_faults_that_it_has(case: str, rpm_reader: Rpms, tmp_
     path = tmp_path / "bad.rpm"
     spoil(rpms.quick(tmp_path), path)
     assert _faults(rpm_reader, path) == codes
+
+
+ODD = {"no items": (5999, 7, 0), "null type": (5999, 0, 1), "reserved tag": (50, 7, 1), "two strings": (5999, 6, 2)}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_a_header_that_only_rpm_refuses_is_not_published(
+    case: str, rpm_reader: Rpms, tmp_path: Path, key: Key
+) -> None:
+    tag, kind, count = ODD[case]
+    path = rpms.quick(tmp_path)
+    headers.edit(path, path, lambda rpm: rpm.header.entries.update({tag: headers.Entry(kind, count, b"a\0b\0")}))
+    with pytest.raises(Unreadable, match="rpm cannot read it") as caught:
+        seal(rpm_reader, path, key)
+    assert caught.value.faults[0].code == "reader"
 
 
 def test_a_file_that_hangs_its_reader_costs_one_task(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def test_a_sound_package_has_no_fault() -> None:
         (SIGNED, Rules(arches=["noarch"], signed_by=[OURS]), "signer", "(not verified)"),
         (replace(SIGNED, signers=(THEIRS,)), Rules(arches=["noarch"], signed_by=[OURS]), "signer", THEIRS),
         (replace(SOUND, file_digest="md5"), Rules(arches=["noarch"], file_digest="sha256"), "file-digest", "md5"),
+        (replace(SOUND, payload_compressor="zstd"), Rules(arches=["noarch"], profile="el7"), "profile", "profile el7"),
         (replace(SOUND, file_digest="sha1"), Rules(arches=["noarch"], file_digest="sha256"), "file-digest", "sha1"),
     ],
 )
@@ -85,6 +86,8 @@ def test_each_fault_has_its_code_and_says_what_was_expected(facts: Facts, rules:
         (replace(SOUND, file_digest=""), Rules(arches=["noarch"], file_digest="sha256")),
         (replace(SOUND, file_digest="sha512"), Rules(arches=["noarch"], file_digest="sha256")),
         (replace(SOUND, file_digest="md5"), RULES),
+        (replace(SOUND, payload_compressor="zstd"), Rules(arches=["noarch"], profile="el9")),
+        (replace(SOUND, payload_compressor="xz"), Rules(arches=["noarch"], profile="el7")),
         (faulty("unverifiable"), Rules(arches=["noarch"], payload_digest="any")),
         (build(name="x++_.-9", version="1~rc^2+3_4.5", release="0.1"), RULES),
     ],

@@ -97,7 +97,7 @@ def test_another_build_under_a_published_nevra_is_refused_with_both_checksums(si
     assert hashlib.sha256(rpm(HELLO, "second")).hexdigest() in outcome.faults[0].text
     assert (site.dump(), one.left) == (before, set())
     assert one.inbox.rejected["b.rpm"] == rpm(HELLO, "second")
-    assert report.places == ["b.rpm"]
+    assert report.places == {"b.rpm": "b.rpm"}
     assert "conflict" in one.inbox.rejected["b.rpm.reason.json"].decode()
 
 
@@ -212,6 +212,14 @@ def test_an_arrival_is_taken_away_only_when_clients_can_see_it(site: Site, one: 
     assert one.left == set()
 
 
+def test_after_it_is_told_to_stop_nothing_more_is_begun_and_everything_stays(site: Site, one: Desk) -> None:
+    one.put(a=rpm(HELLO), b=b"junk")
+    one.turns.stop()
+    report = one.turn()
+    assert (report.outcomes, report.generation, report.more) == ([], None, False)
+    assert (one.left, site.listed) == ({"a.rpm", "b.rpm"}, {})
+
+
 def test_a_signer_that_fails_leaves_everything_where_it_is(site: Site, one: Desk) -> None:
     one.signer.broken = "the agent is gone"
     one.put(a=rpm(HELLO), b=rpm(HELLO, "twin"), c=b"junk")
@@ -251,3 +259,12 @@ def test_a_package_with_our_own_signature_is_stored_as_it_came(site: Site, one: 
     one.put(a=signed)
     one.turn()
     assert stored(site) == signed
+
+
+def test_a_package_whose_signature_by_us_is_not_good_enough_is_signed_anew(site: Site, one: Desk) -> None:
+    signed = rpm(HELLO, signer=one.signer)
+    one.rpms.doubtful = True
+    one.put(a=signed)
+    assert results(one.turn()) == {"a.rpm": "accepted"}
+    assert stored(site) != signed
+    assert json.loads(stored(site).removeprefix(b"FAKE RPM "))["key"] == one.signer.fingerprint

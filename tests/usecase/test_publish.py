@@ -255,6 +255,16 @@ def test_a_document_that_was_altered_in_the_store_is_carried_into_no_generation(
     assert len(site.generations) == 2
 
 
+def test_a_document_that_was_lost_in_the_store_is_made_anew_from_the_cache(site: Site) -> None:
+    publisher = site.opened(FaultyStore(site.inner))
+    packages = [made(f"p{number}-1-1.noarch") for number in range(200)]
+    generation = site.publish(publisher, *packages)
+    site.inner.remove(generation.documents[1].href)
+    publisher.publish([], [packages[0].nevra], actor="x", why="y")
+    assert site.listed == seen(*packages[1:])
+    site.assert_settled()
+
+
 def test_a_cache_that_is_deleted_between_two_processes_changes_nothing(site: Site, tmp_path: Path) -> None:
     site.publish(site.opened(cache="mine"), A, B)
     site.close()

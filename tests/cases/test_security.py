@@ -1,0 +1,163 @@
+"""Cases about what an attacker, or a careless neighbour, could do."""
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pysequoia
+import pytest
+import rpm_rs
+from pysequoia.packet import PacketPile
+from watchdog.events import FileCreatedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.observers.inotify import InotifyObserver
+
+from repod.config import parse
+from repod.errors import Misconfigured
+from tests.cases.place import MakePlace, Place
+from tests.cases.twins import twins
+from tests.lab import headers, keys, processes, rpms
+from tests.lab.daemon import Repod
+from tests.lab.headers import edit, text
+from tests.lab.inboxes import files_below
+from tests.lab.keys import end_agent, export, generate, gnupghome
+from tests.lab.wait import until
+
+
+def _everything(root: Path) -> set[str]:
+    return {str(path) for path in root.rglob("*")}
+
+
+def test_c165_a_name_that_leads_out_of_the_repository_is_refused(place: Place, built: Path) -> None:
+    """Name, version, release or arch from the header with a path in it: refused, and no file is made for it."""
+    tags = {
+        headers.NAME: "../../../tmp/evil",
+        headers.VERSION: "1/../../evil",
+        headers.RELEASE: "1/../../evil",
+        headers.ARCH: "../evil",
+    }
+    good = rpms.quick(built)
+    for number, (tag, value) in enumerate(tags.items()):
+        edit(good, built / f"bad{number}.rpm", text(tag, value))
+        place.put(built / f"bad{number}.rpm")
+    outside = edit(good, built / "outside.rpm", headers.directories("/../../etc/"))
+    before = _everything(place.base)
+    place.put(outside)
+    assert [end.result for end in place.drain()] == ["rejected"] * 5
+    made = {path for path in _everything(place.base) - before if not path.startswith(str(place.rejected))}
+    assert made == set()
+    assert not Path("/tmp/evil").exists()
+    codes = [place.reason(f"bad{number}.rpm")["faults"][0]["code"] for number in range(4)]
+    assert codes == ["name", "version", "version", "arch"]
+    assert place.reason("outside.rpm")["faults"][0]["code"] == "path"
+
+
+def test_c167_a_symlink_in_the_inbox_publishes_nothing(place: Place, built: Path, tmp_path: Path) -> None:
+    """To a readable package outside, to /etc/passwd, to a folder: not followed, and no byte of them is stored."""
+    private = rpms.quick(built, "private", files={"/secret": b"do not publish"})
+    (tmp_path / "folder").mkdir()
+    rpms.quick(tmp_path / "folder", "hidden")
+    (place.inbox / "x.rpm").symlink_to(private)
+    (place.inbox / "y.rpm").symlink_to("/etc/passwd")
+    (place.inbox / "folder").symlink_to(tmp_path / "folder")
+    place.put(rpms.quick(built, "good"))
+    until(lambda: place.turn() and place.number() > 1 and not (place.inbox / "y.rpm").is_symlink(), 20, "the turn")
+    assert list(place.sound()) == ["good-1.0-1.noarch"]
+    assert {place.reason(name)["faults"][0]["code"] for name in ("x.rpm", "y.rpm")} == {"symlink"}
+    stored = b"".join(files_below(place.store).values()) + b"".join(files_below(place.state).values())
+    assert Path("/etc/passwd").read_bytes() not in stored
+    assert private.read_bytes()[:512] not in stored
+    assert private.exists()
+    assert (tmp_path / "folder/hidden-1.0-1.noarch.rpm").exists()
+
+
+def test_c169_a_passphrase_is_on_no_command_line_in_no_environment_and_in_no_log(
+    tmp_path: Path, key_file: Path, built: Path
+) -> None:
+    """While it signs at log level debug, after an error, and after a wrong passphrase: it occurs nowhere."""
+    word = "Tr0ub4dor-and-3-secret"
+    secret = tmp_path / "passphrase"
+    secret.write_text(f"{word}\n")
+    seen = list[bytes]()
+    with gnupghome() as home:
+        fingerprint = generate(home, passphrase=word)
+        end_agent(home)
+        signing = {"key": f"gpg:{fingerprint}", "gnupghome": str(home), "passphrase_file": str(secret)}
+        with Repod(tmp_path, key_file, settings={"signing": signing}) as repod:
+            for number in range(20):
+                rpms.quick(built, f"p{number}").rename(repod.inbox() / f"{number}.rpm")
+
+            def watched() -> bool:
+                seen.extend(_told(repod.pid))
+                return len(repod.find_events("package published")) == 20
+
+            until(watched, 60, "20 packages")
+            assert any(b"--passphrase-fd" in text for text in seen), "gpg was never seen"
+            (home / "private-keys-v1.d").rename(home / "gone")
+            end_agent(home)
+            rpms.quick(built, "late").rename(repod.inbox() / "late.rpm")
+            until(lambda: repod.find_events("package not taken in, tried again later"), 30, "an error")
+            (home / "gone").rename(home / "private-keys-v1.d")
+        end_agent(home)
+        secret.write_text(f"{word}-but-wrong\n")
+        ended = repod.once()
+        assert ended.rc == 2
+    told = b"\0".join([*seen, repod.log.read_bytes(), ended.out.encode(), ended.err.encode()])
+    assert word.encode() not in told
+
+
+def _told(pid: int) -> Iterator[bytes]:
+    """Command lines and environments of all processes of a daemon."""
+    for process in processes.session(pid) | processes.children(pid):
+        for what in ("cmdline", "environ"):
+            try:
+                yield Path(f"/proc/{process}/{what}").read_bytes()
+            except OSError:
+                continue
+
+
+def test_c172_of_two_keys_with_one_short_id_only_the_configured_one_counts(
+    make_place: MakePlace, built: Path, tmp_path: Path
+) -> None:
+    """The full fingerprint alone signs and is trusted; a short or a long id in the settings is refused."""
+    ours, forged = twins()
+    assert ours.fingerprint[-8:] == forged.fingerprint[-8:]
+    for short in (ours.fingerprint[-8:], ours.fingerprint[-16:]):
+        with pytest.raises(Misconfigured, match="expected a full fingerprint"):
+            parse(f'[signing]\nkey = "gpg:{short}"\n[[repository]]\nname="a"\ninbox="i"\nstore="s"\n', tmp_path)
+    (tmp_path / "both.asc").write_bytes(forged.public + ours.public)
+    with gnupghome() as home:
+        for key in (forged, ours):
+            keys.gpg(home, "--import", data=key.secret)
+        end_agent(home)
+        place = make_place(
+            {"signing": {"key": f"gpg:{ours.fingerprint}", "gnupghome": str(home)}},
+            signed_with=ours,
+            acceptance={"signed_by": [ours.fingerprint], "keys": str(tmp_path / "both.asc")},
+        )
+        evil, good = rpms.quick(built, "evil"), rpms.quick(built, "good")
+        for package, key in ((evil, forged), (good, ours)):
+            rpm_rs.Package.resign_in_place(str(package), rpm_rs.Signer(key.secret))
+        assert [code for code, _ in place.refuse(evil)] == ["signer"]
+        place.publish(good)
+        assert list(place.sound()) == ["good-1.0-1.noarch"]
+        made = pysequoia.Sig.from_bytes((place.store / "repodata/repomd.xml.asc").read_bytes())
+        assert (made.issuer_fingerprint or "").upper() == ours.fingerprint
+        place.close()
+
+
+def test_c173_temporary_names_cannot_be_foreseen_nor_planted(
+    tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Symbolic links under every temporary name of an earlier run are not followed; such files have mode 0600."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"untouched")
+    first, modes = _temporary_names(tmp_path / "one", key_file, plant={}, victim=victim)
+    assert len(first) > 5
+    second, _ = _temporary_names(tmp_path / "two", key_file, plant=first, victim=victim)
+    assert victim.read_bytes() == b"untouched"
+    assert {path for path in first & second if not path.startswith("cache/")} == set()
+    assert modes == {0o600}
