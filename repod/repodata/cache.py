@@ -22,6 +22,7 @@ from repod.repodata.segments import Segment, Span
 
 FORMAT = 1
 _PIECE = 1 << 20
+_STAGE = "index-"
 GARBAGE = 64 << 20
 """Bytes that no segment uses, above which the files are written anew."""
 
@@ -140,6 +141,8 @@ class Cache:
             return Path(self._own.name)
         for left_over in folder.glob("second-*"):
             shutil.rmtree(left_over, ignore_errors=True)
+        for stage in folder.glob(f"{_STAGE}*"):
+            stage.unlink(missing_ok=True)
         return folder
 
     def _known_epoch(self) -> str:
@@ -212,9 +215,14 @@ class Cache:
             "segments": [_row(segment) for segment in index.segments],
         }
         data = json.dumps(fields, separators=(",", ":")).encode()
-        stage = self.folder / "index.new"
-        stage.write_bytes(_digest(data) + b"\n" + data)
-        stage.replace(self.folder / "index.json")
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=_STAGE, delete=False) as stage:
+            try:
+                stage.write(_digest(data) + b"\n" + data)
+                stage.close()
+                Path(stage.name).replace(self.folder / "index.json")
+            except BaseException:
+                Path(stage.name).unlink(missing_ok=True)
+                raise
 
     def clear(self) -> None:
         """Forget everything."""

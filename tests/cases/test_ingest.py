@@ -77,6 +77,7 @@ def test_c004_lost_events_lose_no_package(make_place: MakePlace, built: Path, mo
             place.put(rpms.quick(built, f"p{number}"))
         until(lambda: place.metric("repod_arrivals_total", result="published") == count, 60, "all packages")
     assert len(lost) > count / 10
+    assert place.metric("repod_found_by_scan_total") > 0
     assert len(place.sound()) == count
 
 

@@ -1,29 +1,28 @@
 """Cases about what an attacker, or a careless neighbour, could do."""
 
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pysequoia
 import pytest
 import rpm_rs
-from pysequoia.packet import PacketPile
 from watchdog.events import FileCreatedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.inotify import InotifyObserver
 
 from repod.config import parse
 from repod.errors import Misconfigured
+from tests.cases.keyring import PASSPHRASE, keyring
 from tests.cases.place import MakePlace, Place
 from tests.cases.twins import twins
 from tests.lab import headers, keys, processes, rpms
 from tests.lab.daemon import Repod
 from tests.lab.headers import edit, text
 from tests.lab.inboxes import files_below
-from tests.lab.keys import end_agent, export, generate, gnupghome
+from tests.lab.keys import Key, end_agent, gnupghome
 from tests.lab.wait import until
 
 
@@ -78,15 +77,10 @@ def test_c169_a_passphrase_is_on_no_command_line_in_no_environment_and_in_no_log
     tmp_path: Path, key_file: Path, built: Path
 ) -> None:
     """While it signs at log level debug, after an error, and after a wrong passphrase: it occurs nowhere."""
-    word = "Tr0ub4dor-and-3-secret"
-    secret = tmp_path / "passphrase"
-    secret.write_text(f"{word}\n")
     seen = list[bytes]()
-    with gnupghome() as home:
-        fingerprint = generate(home, passphrase=word)
-        end_agent(home)
-        signing = {"key": f"gpg:{fingerprint}", "gnupghome": str(home), "passphrase_file": str(secret)}
-        with Repod(tmp_path, key_file, settings={"signing": signing}) as repod:
+    with keyring(tmp_path, "rsa2048") as (signing, _):
+        home, secret = Path(signing.gnupghome), Path(signing.passphrase_file)
+        with Repod(tmp_path, key_file, settings={"signing": signing.model_dump()}) as repod:
             for number in range(20):
                 rpms.quick(built, f"p{number}").rename(repod.inbox() / f"{number}.rpm")
 
@@ -102,11 +96,11 @@ def test_c169_a_passphrase_is_on_no_command_line_in_no_environment_and_in_no_log
             until(lambda: repod.find_events("package not taken in, tried again later"), 30, "an error")
             (home / "gone").rename(home / "private-keys-v1.d")
         end_agent(home)
-        secret.write_text(f"{word}-but-wrong\n")
+        secret.write_text(f"{PASSPHRASE}-but-wrong\n")
         ended = repod.once()
         assert ended.rc == 2
     told = b"\0".join([*seen, repod.log.read_bytes(), ended.out.encode(), ended.err.encode()])
-    assert word.encode() not in told
+    assert PASSPHRASE.encode() not in told
 
 
 def _told(pid: int) -> Iterator[bytes]:
@@ -149,15 +143,63 @@ def test_c172_of_two_keys_with_one_short_id_only_the_configured_one_counts(
         place.close()
 
 
-def test_c173_temporary_names_cannot_be_foreseen_nor_planted(
-    tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
+def test_c173_temporary_names_cannot_be_foreseen_and_links_under_them_are_not_followed(
+    tmp_path: Path, key: Key, built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Symbolic links under every temporary name of an earlier run are not followed; such files have mode 0600."""
+    """What an earlier run used for its temporary files does not come again; they are readable by repod alone."""
     victim = tmp_path / "victim"
     victim.write_bytes(b"untouched")
-    first, modes = _temporary_names(tmp_path / "one", key_file, plant={}, victim=victim)
-    assert len(first) > 5
-    second, _ = _temporary_names(tmp_path / "two", key_file, plant=first, victim=victim)
+    runs = list[set[str]]()
+    for name in ("one", "two"):
+        base = tmp_path / name
+        (base / "tmp").mkdir(parents=True)
+        with Place(base, key):
+            """It makes its folders."""
+        for path in runs[0] if runs else ():
+            (base / path).parent.mkdir(0o700, parents=True, exist_ok=True)
+            (base / path).symlink_to(victim)
+        monkeypatch.setattr(tempfile, "tempdir", str(base / "tmp"))
+        with _created(base) as made, Place(base, key) as place:
+            for number in range(5):
+                place.publish(rpms.quick(built, name, str(number)))
+            place.refuse(rpms.quick(built, "bad", arch="sparc"))
+        runs.append({path for path in made if not (base / path).exists() and not path.startswith("inbox/test/")})
+        open_to_others = {path for path in runs[-1] if made[path] & 0o077 and not _is_closed(base / path, base)}
+        # What becomes the reason beside a refused package is no secret.
+        assert {path for path in open_to_others if not path.startswith("inbox/rejected/.repod-")} == set()
+    assert all(len(run) > 5 for run in runs)
+    assert runs[0] & runs[1] == set()
     assert victim.read_bytes() == b"untouched"
-    assert {path for path in first & second if not path.startswith("cache/")} == set()
-    assert modes == {0o600}
+
+
+def _is_closed(path: Path, base: Path) -> bool:
+    """Whether a folder below ``base`` that it lies in lets nobody else in."""
+    inner = (folder for folder in path.parents if base in folder.parents and folder.exists())
+    return any(not folder.stat().st_mode & 0o077 for folder in inner)
+
+
+@contextmanager
+def _created(base: Path) -> Iterator[dict[str, int]]:
+    """Files that are made below ``base``, with their first mode, or 0 where they were gone too soon to see it."""
+    made: dict[str, int] = {}
+
+    class Note(FileSystemEventHandler):
+        def dispatch(self, event: FileSystemEvent) -> None:
+            path = Path(os.fsdecode(event.src_path))
+            mode = 0
+            with suppress(FileNotFoundError):
+                mode = stat.S_IMODE(path.lstat().st_mode)
+            made.setdefault(str(path.relative_to(base)), mode)
+
+    observer = InotifyObserver()
+    observer.schedule(Note(), str(base), recursive=True, event_filter=[FileCreatedEvent])
+    observer.start()
+    try:
+        yield made
+        marker = base / "the end"
+        marker.touch()
+        until(lambda: made.pop(marker.name, None) is not None, 10, "all events")
+        marker.unlink()
+    finally:
+        observer.stop()
+        observer.join()

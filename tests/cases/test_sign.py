@@ -4,9 +4,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pysequoia
@@ -15,6 +13,7 @@ import rpm_rs
 
 from repod.config import Signing, parse
 from repod.errors import Misconfigured
+from tests.cases.keyring import keyring
 from tests.cases.place import MakePlace, Place
 from tests.lab import keys, rpms
 from tests.lab.clients import rpmkeys_check
@@ -22,22 +21,6 @@ from tests.lab.daemon import Repod
 from tests.lab.keys import Key, end_agent, export, generate, gnupghome, make_key
 from tests.lab.signers import opened, script
 from tests.lab.wait import until
-
-PASSPHRASE = "correct horse battery staple"
-
-
-@contextmanager
-def keyring(folder: Path, algorithm: str, passphrase: str = PASSPHRASE) -> Iterator[tuple[Signing, Key]]:
-    """``[signing]`` over a key in a GnuPG home directory, with its passphrase in a file; no agent runs."""
-    secret = folder / "passphrase"
-    secret.write_text(passphrase + "\n")
-    with gnupghome() as home:
-        # The agent makes guessing take 0.1 s, and every use of the key with it; a burst would take minutes.
-        (home / "gpg-agent.conf").write_text("s2k-count 65536\n")
-        found = export(home, generate(home, algorithm, passphrase=passphrase), passphrase=passphrase)
-        end_agent(home)
-        (home / "gpg-agent.conf").unlink()
-        yield Signing(key=f"gpg:{found.fingerprint}", gnupghome=str(home), passphrase_file=str(secret)), found
 
 
 def issuers(package: Path) -> set[str]:

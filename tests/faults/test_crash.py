@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -45,17 +46,19 @@ def _crash(repod: Repod, *number: str) -> subprocess.CompletedProcess[str]:
     """`repod once` under ``crash_at``; its helpers are gone too at the end."""
     words = [sys.executable, crash_at.__file__, *number, "--", "once", "-c", str(repod.config)]
     root = str(Path(crash_at.__file__).parents[2])
-    process = subprocess.Popen(
-        words,
-        env=os.environ | {"PYTHONPATH": root},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    out, err = process.communicate(timeout=60)
-    until(lambda: not processes.session(process.pid), 10, "the workers of a killed repod to end")
+    # Killed, it leaves its sockets behind; and their names must be short.
+    with tempfile.TemporaryDirectory(prefix="repod-", dir="/tmp") as temporary:
+        process = subprocess.Popen(
+            words,
+            env=os.environ | {"PYTHONPATH": root, "TMPDIR": temporary},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        out, err = process.communicate(timeout=60)
+        until(lambda: not processes.session(process.pid), 10, "the workers of a killed repod to end")
     return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 

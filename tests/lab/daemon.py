@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -160,10 +161,12 @@ class Repod:
         """Start the daemon and do not wait for anything."""
         assert self.process is None, "the daemon runs already"
         self._began = self.log.stat().st_size if self.log.exists() else 0
+        # Killed, it leaves its sockets behind; and their names must be short.
+        self._temporary = tempfile.TemporaryDirectory(prefix="repod-", dir="/tmp")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self._prefix, sys.executable, "-m", "repod", "run", "-c", str(self.config)],
-                env=_environment(self.env),
+                env=_environment({"TMPDIR": self._temporary.name, **self.env}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -243,6 +246,7 @@ class Repod:
         except AssertionError as error:
             late = late or f"{error}: {[processes.command(pid) for pid in left()]}"
             processes.end(left, seconds, "the daemon's workers")
+        self._temporary.cleanup()
         assert not late, f"{late}; its log:\n{self.tail()}"
         return process.returncode
 
@@ -287,6 +291,7 @@ class Repod:
             process.kill()
             process.wait()
             processes.end(lambda: processes.session(process.pid), _STOP, "the daemon's workers")
+            self._temporary.cleanup()
 
     def __enter__(self) -> Self:
         return self.start()

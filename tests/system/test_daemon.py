@@ -255,6 +255,7 @@ def test_the_passphrase_is_seen_in_no_command_line_environment_or_log(tmp_path: 
         (tmp_path / "passphrase").write_text(f"{secret}-not\n")
         os.kill(repod.pid, signal.SIGHUP)
         until(lambda: repod.process and repod.process.poll() is not None, 30, "the daemon to give up")
+    assert repod.stop() == 4
     assert len(assert_sound(repod.store(), key.public)) == 60
     assert found == []
     assert secret not in repod.log.read_text()

@@ -302,9 +302,7 @@ ODD = {"no items": (5999, 7, 0), "null type": (5999, 0, 1), "reserved tag": (50,
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_a_header_that_only_rpm_refuses_is_not_published(
-    case: str, rpm_reader: Rpms, tmp_path: Path, key: Key
-) -> None:
+def test_a_header_that_only_rpm_refuses_is_not_published(case: str, rpm_reader: Rpms, tmp_path: Path, key: Key) -> None:
     tag, kind, count = ODD[case]
     path = rpms.quick(tmp_path)
     headers.edit(path, path, lambda rpm: rpm.header.entries.update({tag: headers.Entry(kind, count, b"a\0b\0")}))
