@@ -15,7 +15,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
-from threading import BoundedSemaphore, Lock
+from queue import LifoQueue
+from threading import Lock
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -70,15 +71,18 @@ class Processes:
         processes in messages.
         """
         self._what = what
-        self._count = count
         self._timeout = timeout
         self._begin = (begin, *arguments)
         self._tasks_each = tasks_each
-        # Callers wait here for a free process, so that it is known how long an answer can take.
-        self._free = BoundedSemaphore(count)
         self._lock = Lock()
-        self._running: set[ProcessFuture[Any]] = set()
-        self._pool: ProcessPool | None = self._start()
+        self._closing = False
+        # A pool per process: those of one pool share a lock, and one that is killed may hold it.
+        # Callers wait here for a free one, so that it is known how long an answer can take.
+        self._free: LifoQueue[ProcessPool] = LifoQueue()
+        self._busy: set[ProcessFuture[Any]] = set()
+        self._pools = {self._start() for _ in range(count)}
+        for pool in self._pools:
+            self._free.put(pool)
 
     def run(self, task: Callable[..., _Result], *arguments: Any, attempts: int = _ATTEMPTS) -> _Result:
         """The result of ``task(*arguments)`` in one of the processes; what it raises is raised here.
@@ -87,33 +91,49 @@ class Processes:
         times, and ``Unavailable`` after ``close``.
         """
         lost = Lost(None)
-        with self._free:
+        pool = self._free.get()
+        try:
             for _ in range(attempts):
                 try:
-                    return self._attempt(task, arguments)
+                    return self._attempt(pool, task, arguments)
                 except ProcessExpired as error:
                     lost = Lost(error.exitcode)
                 except BrokenProcessPool:
-                    continue
+                    pass
+                pool = self._replaced(pool)
+        finally:
+            self._free.put(pool)
         raise lost
 
     def close(self) -> None:
         """End the processes, whatever they are at; callers that wait get ``Unavailable``."""
         with self._lock:
-            pool, self._pool = self._pool, None
-            running = list(self._running)
+            self._closing = True
+            pools, self._pools = self._pools, set()
+            running = list(self._busy)
         for future in running:
             future.cancel()  # type: ignore[no-untyped-call]
-        if pool is not None:
+        for pool in pools:
             _end(pool)
 
-    def _attempt(self, task: Callable[..., _Result], arguments: Sequence[Any]) -> _Result:
-        pool, future = self._schedule(task, arguments)
+    def _replaced(self, pool: ProcessPool) -> ProcessPool:
+        """A new pool in place of one whose process was lost."""
+        with self._lock:
+            if self._closing:
+                raise self._closed()
+            self._pools.discard(pool)
+            new = self._start()
+            self._pools.add(new)
+        _end(pool)
+        return new
+
+    def _attempt(self, pool: ProcessPool, task: Callable[..., _Result], arguments: Sequence[Any]) -> _Result:
+        future = self._schedule(pool, task, arguments)
         try:
             return self._result(pool, future)
         finally:
             with self._lock:
-                self._running.discard(future)
+                self._busy.discard(future)
 
     def _result(self, pool: ProcessPool, future: ProcessFuture[_Result]) -> _Result:
         """Wait for the result; ``BrokenProcessPool`` where the pool lost the task."""
@@ -137,7 +157,7 @@ class Processes:
     def _start(self) -> ProcessPool:
         _keep_sockets_short()
         return ProcessPool(
-            max_workers=self._count,
+            max_workers=1,
             max_tasks=self._tasks_each,
             initializer=_begin,
             initargs=self._begin,
@@ -145,22 +165,18 @@ class Processes:
         )
 
     def _schedule(
-        self, task: Callable[..., _Result], arguments: Sequence[Any]
-    ) -> tuple[ProcessPool, ProcessFuture[_Result]]:
+        self, pool: ProcessPool, task: Callable[..., _Result], arguments: Sequence[Any]
+    ) -> ProcessFuture[_Result]:
         with self._lock:
-            if self._pool is None:
+            if self._closing:
                 raise self._closed()
-            if not self._pool.active:
-                # pebble gives a pool up whose process ends while it is idle.
-                _end(self._pool)
-                self._pool = self._start()
             try:
-                future: ProcessFuture[_Result] = self._pool.schedule(task, args=arguments, timeout=self._timeout)
-            except RuntimeError as error:  # it broke just now
+                future: ProcessFuture[_Result] = pool.schedule(task, args=arguments, timeout=self._timeout)
+            except RuntimeError as error:  # its process ended while it was idle
                 msg = "the pool broke before it took the task"
                 raise BrokenProcessPool(msg) from error
-            self._running.add(future)
-            return self._pool, future
+            self._busy.add(future)
+            return future
 
 
 def _keep_sockets_short() -> None:
