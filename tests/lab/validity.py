@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import re
-from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
 from repod.doors import Store
@@ -69,9 +68,11 @@ def _proven(store: Store, href: str, checksum: str) -> bytes:
     return data
 
 
-def watching(inner: Store, then: Callable[[Step], None] | None = None) -> Plan:
-    """A plan that checks the repository after every write, that nothing moves back, and then does ``then``."""
-    highest = [0, 0]
+def watching(inner: Store, highest: list[int], then: Plan) -> Plan:
+    """A plan that checks the repository after every write, that nothing moves back, and then does ``then``.
+
+    ``highest``: pointer and live view that were ever seen; all plans over one store share it.
+    """
 
     def plan(step: Step) -> None:
         if step.name in {"write", "add", "remove"} and step.moment == "after":
@@ -81,8 +82,7 @@ def watching(inner: Store, then: Callable[[Step], None] | None = None) -> Plan:
             assert now[1] >= highest[1], "the live view moved back"
             assert now[1] <= now[0], "the live view is ahead of the pointer"
             highest[:] = now
-        if then is not None:
-            then(step)
+        then(step)
 
     return plan
 

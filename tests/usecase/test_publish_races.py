@@ -125,6 +125,31 @@ def test_of_two_builds_of_one_nevra_published_at_once_one_is_refused_and_none_re
             site.assert_settled()
 
 
+def test_a_publisher_finishes_what_another_had_begun_that_died_meanwhile() -> None:
+    for number in itertools.count(1):
+        with based() as site:
+            mine, broken = site.store(), site.store()
+            ours, theirs = site.opened(mine), site.opened(broken)
+
+            def die_before_it_shows(
+                site: Site = site, theirs: Publisher = theirs, broken: FaultyStore = broken
+            ) -> None:
+                site.plan(
+                    broken, lambda step: raising(Crash())() if step.path == REPOMD and step.name == "write" else None
+                )
+                with contextlib.suppress(Crash):
+                    site.publish(theirs, THEIRS)
+
+            site.plan(mine, at(number, "before", die_before_it_shows))
+            site.publish(ours, OURS)
+            # The last two steps are the last look at the pointer: what is committed after it, the next finishes.
+            if len(mine.steps) < number + 2:
+                break
+            assert site.listed == seen(*BASE, OURS, THEIRS), mine.steps[number - 1]
+            site.assert_settled()
+    assert number > 12
+
+
 def test_publishers_that_interrupt_each_other_in_turn_lose_nothing() -> None:
     draw = random.Random(11)
     for _ in range(25):
