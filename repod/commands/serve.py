@@ -3,6 +3,7 @@
 import functools
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,8 +46,19 @@ def demo(folder: Path, listen: str) -> None:
         make(folder, "demo", listen)
     settings = load(path)
     repository = settings.repository[0]
-    sample_package(Path(repository.inbox), "repod-hello", "1.0", str(int(time.time())))
-    _run_daemon(path, settings, lambda url: click.echo(_farewell(settings, url)))
+    sample = sample_package(Path(repository.inbox), "repod-hello", "1.0", str(int(time.time())))
+    _run_daemon(path, settings, lambda url: _once_gone(sample, lambda: click.echo(_farewell(settings, url))))
+
+
+def _once_gone(arrival: Path, say: Callable[[], None]) -> None:
+    """Call ``say`` when the arrival has left its inbox: then a host can install it."""
+
+    def wait() -> None:
+        while arrival.exists():
+            time.sleep(0.02)
+        say()
+
+    threading.Thread(target=wait, name="demo", daemon=True).start()
 
 
 def _run_daemon(config: Path, settings: Settings, ready: Callable[[str], None]) -> None:

@@ -54,7 +54,7 @@ def main(folder: Path, key: str, base: Path, added: Path) -> None:
     engine = SegmentedRepodata(store, folder / "cache")
     publisher = Publisher(store=store, repodata=engine, signer=signer, armor=armor, clock=time.time, pause=pause)
     publisher.open("bench")
-    for batch in in_batches(base.read_text().splitlines(), 5000):
+    for batch in in_batches(base.read_text().splitlines(), 500):
         publisher.publish(batch, [], actor="bench", why="base")
     seconds = []
     for path in added.read_text().splitlines():

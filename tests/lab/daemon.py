@@ -1,5 +1,6 @@
 """The daemon as users run it: a process with a settings file, spoken to over HTTP and signals."""
 
+import contextlib
 import json
 import os
 import signal
@@ -112,6 +113,7 @@ class Repod:
         self._prefix = tuple(prefix)
         self.process: subprocess.Popen[bytes] | None = None
         self._began = 0
+        self._temporary = contextlib.ExitStack()
         if not isinstance(repositories, Mapping):
             repositories = {name: {} for name in repositories}
         self._repositories: dict[str, Mapping[str, Any]] = {}
@@ -162,11 +164,11 @@ class Repod:
         assert self.process is None, "the daemon runs already"
         self._began = self.log.stat().st_size if self.log.exists() else 0
         # Killed, it leaves its sockets behind; and their names must be short.
-        self._temporary = tempfile.TemporaryDirectory(prefix="repod-", dir="/tmp")
+        temporary = self._temporary.enter_context(tempfile.TemporaryDirectory(prefix="repod-", dir="/tmp"))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self._prefix, sys.executable, "-m", "repod", "run", "-c", str(self.config)],
-                env=_environment({"TMPDIR": self._temporary.name, **self.env}),
+                env=_environment({"TMPDIR": temporary, **self.env}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -246,7 +248,7 @@ class Repod:
         except AssertionError as error:
             late = late or f"{error}: {[processes.command(pid) for pid in left()]}"
             processes.end(left, seconds, "the daemon's workers")
-        self._temporary.cleanup()
+        self._temporary.close()
         assert not late, f"{late}; its log:\n{self.tail()}"
         return process.returncode
 
@@ -291,7 +293,7 @@ class Repod:
             process.kill()
             process.wait()
             processes.end(lambda: processes.session(process.pid), _STOP, "the daemon's workers")
-            self._temporary.cleanup()
+            self._temporary.close()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -282,7 +282,6 @@ def test_demo_in_an_empty_folder_ends_by_printing_what_a_host_needs_and_the_samp
         (line,) = [line for line in printed.splitlines() if line.strip().startswith("dnf ")]
         assert line.endswith("--enablerepo=demo install repod-hello")
         host.subscribe(repo)
-        until(host.available, 20, "the sample to be listed")
         done = host.install("repod-hello")
         assert done.rc == 0, done.out
         (installed,) = host.installed()

@@ -5,6 +5,7 @@ and that neither pointer nor live view moved back.
 """
 
 import contextlib
+import functools
 import itertools
 import random
 import threading
@@ -125,22 +126,26 @@ def test_of_two_builds_of_one_nevra_published_at_once_one_is_refused_and_none_re
             site.assert_settled()
 
 
+def die_before_it_shows(site: Site, theirs: Publisher, store: FaultyStore) -> None:
+    """Publish ``THEIRS``, and die between the pointer and the live view."""
+
+    def die(step: Step) -> None:
+        if (step.name, step.path) == ("write", REPOMD):
+            raise Crash
+
+    site.plan(store, die)
+    with contextlib.suppress(Crash):
+        site.publish(theirs, THEIRS)
+
+
 def test_a_publisher_finishes_what_another_had_begun_that_died_meanwhile() -> None:
     for number in itertools.count(1):
         with based() as site:
             mine, broken = site.store(), site.store()
             ours, theirs = site.opened(mine), site.opened(broken)
 
-            def die_before_it_shows(
-                site: Site = site, theirs: Publisher = theirs, broken: FaultyStore = broken
-            ) -> None:
-                site.plan(
-                    broken, lambda step: raising(Crash())() if step.path == REPOMD and step.name == "write" else None
-                )
-                with contextlib.suppress(Crash):
-                    site.publish(theirs, THEIRS)
-
-            site.plan(mine, at(number, "before", die_before_it_shows))
+            act = functools.partial(die_before_it_shows, site, theirs, broken)
+            site.plan(mine, at(number, "before", act))
             site.publish(ours, OURS)
             # The last two steps are the last look at the pointer: what is committed after it, the next finishes.
             if len(mine.steps) < number + 2:
