@@ -59,7 +59,9 @@ class Place:
         """``settings`` join or replace whole tables, ``repository`` the keys of its table."""
         self.base = base
         self.key = key
-        self.inbox, self.store, self.state = base / "inbox/test", base / "www/test", base / "state"
+        self.inbox = base / "inbox/test"
+        self.store = Path((repository or {}).get("store", base / "www/test"))
+        self.state = Path((settings or {}).get("state_dir", base / "state"))
         self.rejected = base / "inbox/rejected"
         for folder in (self.inbox, self.store, self.state):
             folder.mkdir(parents=True, exist_ok=True)

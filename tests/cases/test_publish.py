@@ -167,13 +167,12 @@ def test_c087_what_a_killed_publish_left_stops_nobody_and_goes_away(
     assert len(assert_sound(repod.store(), key.public)) == 60
 
 
-def test_c089_a_full_disk_leaves_the_old_generation_and_the_arrival(
-    make_place: MakePlace, tmp_path: Path, key: Key, built: Path
-) -> None:
+def test_c089_a_full_disk_leaves_the_old_generation_and_the_arrival(tmp_path: Path, key: Key, built: Path) -> None:
     """The error is counted, the package waits; once there is room it is published without a restart."""
-    with tmpfs(tmp_path / "disk", "size=4m") as disk:
-        place = make_place(store=str(disk))
-        place.store = disk
+    with (
+        tmpfs(tmp_path / "disk", "size=4m") as disk,
+        Place(tmp_path, key, repository={"store": str(disk)}) as place,
+    ):
         place.publish(rpms.quick(built, "first"))
         index = place.live()
         filler = disk / "filler"
@@ -189,7 +188,6 @@ def test_c089_a_full_disk_leaves_the_old_generation_and_the_arrival(
         filler.unlink()
         place.drain()
         assert len(place.sound()) == 2
-        place.close()
 
 
 def _turn_or_raise(place: Place) -> None:
@@ -221,13 +219,13 @@ def test_c091_after_a_kill_at_any_moment_the_repository_is_whole(
     assert len(assert_sound(repod.store(), key.public)) == 100
 
 
-def test_c092_a_work_directory_on_another_file_system_is_as_good(
-    make_place: MakePlace, tmp_path: Path, built: Path
-) -> None:
+def test_c092_a_work_directory_on_another_file_system_is_as_good(tmp_path: Path, key: Key, built: Path) -> None:
     """No error of renaming across; whoever looks at the final path sees nothing or the whole file."""
     sizes = set[int]()
-    with tmpfs(tmp_path / "disk", "size=64m") as disk:
-        place = make_place({"state_dir": str(disk / "state")})
+    with (
+        tmpfs(tmp_path / "disk", "size=64m") as disk,
+        Place(tmp_path, key, {"state_dir": str(disk / "state")}) as place,
+    ):
         final = place.store / "Packages/h/hello-1.0-1.noarch.rpm"
 
         def look() -> None:
@@ -239,7 +237,6 @@ def test_c092_a_work_directory_on_another_file_system_is_as_good(
             until(lambda: sizes, 5, "a look at it")
         assert sizes == {final.stat().st_size}
         assert place.sound()
-        place.close()
 
 
 def test_c093_sigterm_in_the_middle_of_work_ends_it_cleanly(
