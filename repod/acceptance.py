@@ -36,12 +36,11 @@ class Rules:
     max_size: int = 2 << 30
     profile: str = "el9"
     file_digest: str = "any"
-    payload_digest: str = "sha256"
 
 
 def judge(facts: Facts, rules: Rules) -> list[Fault]:
     """Every reason to refuse the package; empty where there is none."""
-    return [*_unsound(facts, rules), *_identity(facts), *_policy(facts, rules), *_signature(facts, rules)]
+    return [*facts.faults, *_identity(facts), *_policy(facts, rules), *_signature(facts, rules)]
 
 
 def too_large(size: int, rules: Rules) -> Fault | None:
@@ -50,11 +49,6 @@ def too_large(size: int, rules: Rules) -> Fault | None:
         return None
     text = f"{size} bytes; expected at most {rules.max_size} ([repository.acceptance] max_size)"
     return Fault(code="size", text=text)
-
-
-def _unsound(facts: Facts, rules: Rules) -> Iterator[Fault]:
-    lenient = rules.payload_digest == "any"
-    yield from (fault for fault in facts.faults if not (lenient and fault.code == "unverifiable"))
 
 
 def _identity(facts: Facts) -> Iterator[Fault]:

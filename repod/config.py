@@ -167,7 +167,6 @@ class Acceptance(_Section):
     keys: str = ""
     max_size: Bytes = 2 << 30
     file_digest: Literal["any", "sha256"] = "any"
-    payload_digest: Literal["any", "sha256"] = "sha256"
 
 
 class Retention(_Section):

@@ -229,7 +229,6 @@ class System:
                 max_size=rules.max_size,
                 profile=repository.profile,
                 file_digest=rules.file_digest,
-                payload_digest=rules.payload_digest,
             ),
             replace=repository.duplicates == "replace",
             trusted=trusted_keys(repository),

@@ -249,9 +249,7 @@ def seal(path: Path, signature: bytes | None, published: bytes, href: StorePath,
     facts = examine(path, published)
     text = "; ".join(fault.text for fault in facts.faults) or _doubt(path, published)
     if text:
-        # rpm-rs takes the MD5 away as it signs; a package with no other digest is one that no host installs.
-        bare = {fault.code for fault in facts.faults} == {"unverifiable"}
-        raise Unreadable(Fault(code="unverifiable" if bare else "signing", text=f"not sound after signing: {text}"))
+        raise Unreadable(Fault(code="signing", text=f"not sound after signing: {text}"))
     return _describe(path, facts, href, changelogs)
 
 
