@@ -99,6 +99,13 @@ def test_an_add_that_fails_at_any_step_shows_nothing_or_says_that_it_does_not_kn
     data = b"head" + b"local" + b"old"
 
     def act(store: LocalStore, local: Path) -> None:
+        before = os.umask(0o077)  # so that a new folder's mode has to be set
+        try:
+            add(store, local)
+        finally:
+            os.umask(before)
+
+    def add(store: LocalStore, local: Path) -> None:
         store.add(NEW, [b"head", local, Extent(path=HEAD, offset=0, length=3)], checksum(data))
 
     seen = list(_outcomes(tmp_path, monkeypatch, code, act))

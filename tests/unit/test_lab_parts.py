@@ -154,6 +154,6 @@ def test_a_process_left_behind_is_found_even_as_a_daemon_and_ended(monkeypatch: 
     def sleeps() -> bool:
         return [processes.command(pid) for pid in processes.descendants(mark)] == [["sleep", "300"]]
 
-    until(sleeps, 5, "the daemon to be seen")
+    until(sleeps, 60, "the daemon to be seen")
     processes.end(lambda: processes.descendants(mark), 5, "the daemon")
     assert processes.descendants(mark) == set()
