@@ -7,6 +7,7 @@ import pytest
 import rpm_rs
 from lxml import etree
 
+from repod.errors import Misconfigured
 from repod.package import StorePath
 from repod.rpmfile.pool import RpmWorkers
 from tests.cases.place import MakePlace, Place, forked
@@ -164,6 +165,24 @@ def test_c034_a_package_with_md5_alone_is_not_verifiable(make_place: MakePlace, 
     assert "at most MD5" in " ".join(fault["text"] for fault in faults)
     assert place.metric("repod_rejected_total", reason="unverifiable") == 1
     assert place.sound() == {}
+
+
+def test_c035_a_zstd_payload_is_refused_where_hosts_cannot_unpack_it(make_place: MakePlace, built: Path) -> None:
+    """Profile el7 refuses it at intake and says why; the same package passes in profile el9."""
+    package = rpms.quick(built, "packed", compression="zstd")
+    old, new = make_place(profile="el7"), make_place(profile="el9")
+    new.copy(package)
+    ((code, said),) = old.refuse(package)
+    assert code == "profile"
+    assert "zstd" in said
+    assert old.metric("repod_rejected_total", reason="profile") == 1
+    assert [end.result for end in new.drain()] == ["accepted"]
+    assert list(new.sound()) == ["packed-1.0-1.noarch"]
+
+
+def test_profile_el7_refuses_a_key_that_its_hosts_cannot_verify(make_place: MakePlace) -> None:
+    with pytest.raises(Misconfigured, match=r"profile el7: the signing key is ed25519.*use an RSA key"):
+        make_place(profile="el7", signed_with=make_key("ed25519"))
 
 
 def test_c037_an_unsigned_package_is_refused_where_a_signature_is_wanted(
