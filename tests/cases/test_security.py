@@ -81,15 +81,22 @@ def test_c169_a_passphrase_is_on_no_command_line_in_no_environment_and_in_no_log
     with keyring(tmp_path, "rsa2048") as (signing, _):
         home, secret = Path(signing.gnupghome), Path(signing.passphrase_file)
         with Repod(tmp_path, key_file, settings={"signing": signing.model_dump()}) as repod:
-            for number in range(20):
-                rpms.quick(built, f"p{number}").rename(repod.inbox() / f"{number}.rpm")
+            dropped = list[Path]()
 
-            def watched() -> bool:
+            def drop() -> None:
+                name = f"p{len(dropped)}"
+                dropped.append(rpms.quick(built, name).rename(repod.inbox() / f"{name}.rpm"))
+
+            def gpg_was_seen() -> bool:
+                """Look once while it signs; where each look came too late so far, there is more to sign."""
                 seen.extend(_told(repod.pid))
-                return len(repod.find_events("package published")) == 20
+                if len(repod.find_events("package published")) == len(dropped):
+                    drop()
+                return any(b"--passphrase-fd" in text for text in seen)
 
-            until(watched, 60, "20 packages")
-            assert any(b"--passphrase-fd" in text for text in seen), "gpg was never seen"
+            for _ in range(20):
+                drop()
+            until(gpg_was_seen, 120, "a look at gpg")
             (home / "private-keys-v1.d").rename(home / "gone")
             end_agent(home)
             rpms.quick(built, "late").rename(repod.inbox() / "late.rpm")
