@@ -84,18 +84,18 @@ def test_c169_a_passphrase_is_on_no_command_line_in_no_environment_and_in_no_log
             dropped = list[Path]()
 
             def drop() -> None:
-                name = f"p{len(dropped)}"
-                dropped.append(rpms.quick(built, name).rename(repod.inbox() / f"{name}.rpm"))
+                """Enough at once that it signs for a second, so that not every look can fall between two."""
+                for name in [f"p{len(dropped) + number}" for number in range(20)]:
+                    dropped.append(rpms.quick(built, name).rename(repod.inbox() / f"{name}.rpm"))
 
             def gpg_was_seen() -> bool:
-                """Look once while it signs; where each look came too late so far, there is more to sign."""
+                """Look once; where all was signed unseen, there is more to sign."""
                 seen.extend(_told(repod.pid))
                 if len(repod.find_events("package published")) == len(dropped):
                     drop()
                 return any(b"--passphrase-fd" in text for text in seen)
 
-            for _ in range(20):
-                drop()
+            drop()
             until(gpg_was_seen, 120, "a look at gpg")
             (home / "private-keys-v1.d").rename(home / "gone")
             end_agent(home)
