@@ -11,9 +11,9 @@ from zlib_ng import zlib_ng
 from repod.errors import Corrupt
 
 SUFFIX = "gz"
-# Level 6 of zlib-ng over segments of 64 packages comes within 6 % of the size of one stream
-# by zlib, at twice its speed. The header has no name and no time, so that equal text packed
-# by the same library is equal bytes.
+# Level 6 of zlib-ng over segments of 48 packages: 0.7 % larger than one stream by zlib, at 1.7
+# times its speed (3,000 packages of tests/bench); isal is faster and 15 % larger. The header
+# has no name and no time, so that equal text packed by the same library is equal bytes.
 _LEVEL = 6
 _WBITS = 31
 

@@ -24,7 +24,6 @@ Answer = tuple[str, Any]
 
 _PIECE = 1 << 20
 _HEAD = 1 << 16
-_WEAK = {"MD5", "SHA1"}
 # rpm 4 looks at the first kind alone; the second is of old, over header and payload.
 _HEADER_ONLY = (rpm_rs.SignatureTag.RSA, rpm_rs.SignatureTag.DSA)
 _HEADER_AND_PAYLOAD = (rpm_rs.SignatureTag.PGP, rpm_rs.SignatureTag.GPG)
