@@ -4,7 +4,7 @@ Use cases take these as arguments; the adapters behind them live in ``store/``, 
 ``signing/``, ``rpmfile`` and ``repodata/``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -206,6 +206,29 @@ class Draft:
     removed: Sequence[Package]
     pieces: Sequence[Piece]
     repomd: bytes
+
+
+Find = Callable[[Iterable[Nevra]], Mapping[Nevra, Package]]
+"""Which of the given NEVRAs are listed, and as which packages."""
+
+
+class Edit(Protocol):
+    """A change of one carried document (comps, modules, updateinfo, …).
+
+    It is made on whatever generation it lands on: after a lost race it is made again on the next.
+    Edits cross process borders, so they pickle.
+    """
+
+    @property
+    def type(self) -> str:
+        """The record of repomd that it changes, such as ``group``, ``modules``, ``updateinfo``."""
+
+    def apply(self, present: bytes | None, find: Find) -> bytes | None:
+        """The plain document after the change; ``None`` where there is none.
+
+        ``present`` is the plain document before; ``find`` looks packages up in the content that
+        the document will lie beside.
+        """
 
 
 class Repodata(Protocol):
