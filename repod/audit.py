@@ -9,7 +9,7 @@ from repod.errors import Corrupt, NotFound
 from repod.generation import Document, Generation
 from repod.history import History
 from repod.package import Package, StorePath
-from repod.publish import REPOMD, SIGNATURE
+from repod.views import REPOMD, SIGNATURE
 
 VerifySignature = Callable[[bytes, bytes], bool]
 """Whether an armored signature (second) over data (first) is by the published key."""

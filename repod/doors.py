@@ -86,6 +86,13 @@ class Store(Protocol):
         with other bytes is ``Conflict``.
         """
 
+    def copy(self, source: StorePath, target: StorePath, checksum: Sha256) -> None:
+        """Create an immutable object with the bytes of another, durably, without moving them.
+
+        ``source`` was added with ``checksum``; ``NotFound`` where it is not there. A ``target``
+        with the same bytes is success, one with others is ``Conflict``.
+        """
+
     def list(self, prefix: str) -> Iterable[Stored]:
         """All objects whose path starts with ``prefix``, in any order; never temporary ones."""
 
@@ -187,25 +194,32 @@ class Rpms(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A document that is ready to be stored: what repomd says of it, and its parts."""
+    """A document that is ready to be stored at ``path``: its parts, or the object it is a copy of."""
 
-    document: Document
-    parts: Sequence[Part]
+    path: StorePath
+    checksum: Sha256
+    parts: Sequence[Part] = ()
+    source: StorePath | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """The documents of a generation that is not committed yet.
 
-    ``removed`` holds what the change takes out, as the parent listed it.
+    ``removed`` holds what the change takes out, as the parent listed it. ``documents`` and
+    ``frozen`` are those of ``Generation``. ``pieces`` are all that is not stored yet; those that
+    have a ``source`` are copied after it is stored. Where nothing changes there are none.
     """
 
     number: int
     packages: int
     added: Sequence[Package]
     removed: Sequence[Package]
+    documents: tuple[Document, ...]
+    frozen: Document
     pieces: Sequence[Piece]
     repomd: bytes
+    frozen_repomd: bytes
 
 
 Find = Callable[[Iterable[Nevra]], Mapping[Nevra, Package]]
@@ -231,6 +245,22 @@ class Edit(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one publish is to do: packages that come, with their metadata, or go, and edits of documents.
+
+    An entry takes the place of another with the same NEVRA.
+    """
+
+    entries: Sequence[Entry] = ()
+    removed: Sequence[Nevra] = ()
+    edits: Sequence[Edit] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is to be done."""
+        return bool(self.entries or self.removed or self.edits)
+
+
 class Repodata(Protocol):
     """Makes the documents of one repository. Holds a cache that may be lost at any time."""
 
@@ -246,9 +276,7 @@ class Repodata(Protocol):
     def packages(self, name: str | None = None) -> Iterator[Package]:
         """All packages of the loaded generation, or those of one name, in document order."""
 
-    def draft(
-        self, entries: Sequence[Entry], removed: Sequence[Nevra], number: int, time: int, *, whole: bool = False
-    ) -> Draft:
+    def draft(self, change: Change, number: int, time: int, *, whole: bool = False) -> Draft:
         """The documents of the loaded generation plus the change, proven readable.
 
         ``whole``: made without any stored document, because one that should be there is not.

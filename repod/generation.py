@@ -1,4 +1,4 @@
-"""A repository's content over time: numbered, immutable generations and what lies between two."""
+"""A repository's content over time: numbered, immutable generations, and the pointer to the current one."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, Self
 from repod.errors import Corrupt
 from repod.package import Nevra, Package, Sha256, StorePath, sha256, store_path
 
-FORMAT = 1
+FORMAT = 2
 HEAD = StorePath(".repod/head.json")
 
 
@@ -17,9 +17,17 @@ def record_path(number: int) -> StorePath:
     return StorePath(f".repod/generations/{number}.json")
 
 
+def view_path(number: int) -> str:
+    """Where the frozen view of generation ``number`` lies, with a slash at its end."""
+    return f"generations/{number}/"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One document that repomd.xml names. Sizes are in bytes; ``open_*`` speak of the plain text."""
+    """One document that repomd.xml names. Sizes are in bytes; ``open_*`` speak of the plain text.
+
+    ``href`` is relative to the view whose index names it.
+    """
 
     type: str
     href: StorePath
@@ -31,41 +39,14 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What one publish does to a repository's content.
-
-    A package in ``added`` takes the place of another with the same NEVRA.
-    """
-
-    added: Sequence[Package] = ()
-    removed: Sequence[Nevra] = ()
-
-    def __bool__(self) -> bool:
-        """Whether anything changes."""
-        return bool(self.added or self.removed)
-
-
-def apply(content: Mapping[Nevra, Package], change: Change) -> dict[Nevra, Package]:
-    """The content after ``change``."""
-    gone = set(change.removed)
-    kept = {nevra: package for nevra, package in content.items() if nevra not in gone}
-    return kept | {package.nevra: package for package in change.added}
-
-
-def diff(old: Mapping[Nevra, Package], new: Mapping[Nevra, Package]) -> Change:
-    """What leads from ``old`` to ``new``; applied to ``old`` it gives ``new``."""
-    return Change(
-        added=tuple(p for nevra, p in new.items() if old.get(nevra) != p),
-        removed=tuple(nevra for nevra in old if nevra not in new),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """The record of one generation, as ``.repod/generations/N.json`` holds it.
 
-    ``time`` is seconds since 1970 (UTC). ``repomd`` and ``signature`` are the exact bytes
-    of the live view, so that whoever starts after a crash can finish it without a key.
+    ``time`` is seconds since 1970 (UTC). ``documents`` are those of the live view: primary,
+    filelists and other, then the carried ones. The frozen view has the same, but for its own
+    primary, ``frozen``, whose hrefs reach the packages from there. The indexes and their
+    signatures are the exact bytes, so that whoever starts after a crash can finish both views
+    without a key.
     """
 
     number: int
@@ -76,9 +57,28 @@ class Generation:
     packages: int
     added: Sequence[Package]
     removed: Sequence[Package]
-    documents: Sequence[Document]
+    documents: tuple[Document, ...]
+    frozen: Document
     repomd: str
     signature: str
+    frozen_repomd: str
+    frozen_signature: str
+
+    @property
+    def view(self) -> str:
+        """Where the frozen view lies, with a slash at its end."""
+        return view_path(self.number)
+
+    @property
+    def stored(self) -> Mapping[StorePath, Document]:
+        """Every document of both views by the place where it is stored."""
+        live = {document.href: document for document in self.documents}
+        frozen = {store_path(self.view + document.href): document for document in (self.frozen, *self.documents[1:])}
+        return live | frozen
+
+    def document(self, kind: str) -> Document | None:
+        """The live view's document of that type, where it has one."""
+        return next((document for document in self.documents if document.type == kind), None)
 
     def to_json(self) -> bytes:
         """The record as it is stored."""
@@ -90,13 +90,14 @@ class Generation:
         try:
             fields = _fields(data, "generation record")
             _typed(fields, int, "number", "parent", "time", "packages")
-            _typed(fields, str, "actor", "why", "repomd", "signature")
+            _typed(fields, str, "actor", "why", "repomd", "signature", "frozen_repomd", "frozen_signature")
             return cls(
                 **fields
                 | {
                     "added": _packages(fields["added"]),
                     "removed": _packages(fields["removed"]),
                     "documents": tuple(_document(d) for d in fields["documents"]),
+                    "frozen": _document(fields["frozen"]),
                 }
             )
         except (ValueError, KeyError, TypeError) as error:
@@ -109,8 +110,9 @@ def _fields(data: bytes, what: str) -> dict[str, Any]:
     if not isinstance(fields, dict):
         msg = f"expected a JSON object, found {type(fields).__name__}"
         raise TypeError(msg)
-    if fields.pop("format") != FORMAT:
-        msg = f"{what} is of another format: a newer repod wrote it; upgrade this one"
+    found = fields.pop("format")
+    if found != FORMAT:
+        msg = f"{what}: expected format {FORMAT}, found {found!r}: use the repod that wrote it, or upgrade this one"
         raise Corrupt(msg)
     return fields
 

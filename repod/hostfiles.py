@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from repod.doors import Expect, Store, Version
 from repod.errors import Conflict, NotFound
 from repod.package import StorePath, store_path
+from repod.views import METALINK, MIRRORLIST
 
 # zypper asks for the key beside the index (repomd.xml.key).
 ZYPPER_KEY = StorePath("repodata/repomd.xml.key")
@@ -17,11 +18,17 @@ def key_name(name: str) -> StorePath:
 
 
 def repo_file(name: str, url: str) -> str:
-    """The ``.repo`` file of a repository at ``url``: both signatures are checked, a broken repository is an error."""
+    """The ``.repo`` file of a repository at ``url``: both signatures are checked, a broken repository is an error.
+
+    Through the metalink a host reads frozen views, where index and signature always belong together;
+    the live view stands beside it for clients and mirrors that want one plain URL.
+    """
     return (
         f"[{name}]\n"
         f"name={name}\n"
-        f"baseurl={url}\n"
+        f"metalink={url}{METALINK}\n"
+        f"#mirrorlist={url}{MIRRORLIST}\n"
+        f"#baseurl={url}\n"
         "enabled=1\n"
         "gpgcheck=1\n"
         "repo_gpgcheck=1\n"

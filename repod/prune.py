@@ -1,8 +1,8 @@
-"""Old generations go: their records, and the documents that no kept one names.
+"""Old generations go: their records, their frozen views, and the documents that no kept one names.
 
-The plan is pure and says why; carrying it out removes documents first and the record last,
-so that a stop in between leaves a record from which the next run goes on. Nothing is removed
-that was current within ``grace``: a client may still hold its index.
+The plan is pure and says why; carrying it out removes an index before the documents it names and
+the record last, so that a stop in between leaves a record from which the next run goes on. Nothing
+is removed that was current within ``grace``: a client may still hold its index.
 """
 
 import itertools
@@ -16,7 +16,12 @@ from repod.history import History
 from repod.package import StorePath
 
 _RECORD = re.compile(r"\.repod/generations/([0-9]+)\.json")
-_DOCUMENT = re.compile(r"repodata/[0-9a-f]{64}-.+")
+_DOCUMENT = re.compile(r"(?:generations/[0-9]+/)?repodata/[0-9a-f]{64}-.+")
+_VIEW = re.compile(r"generations/([0-9]+)/.+")
+
+
+_UNDER_WAY = 3600.0  # seconds that a publish may take until its record names what it stored
+_BEYOND = "beyond the newest {} generations, and older than grace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,26 +50,35 @@ def plan(
 ) -> list[Removal]:
     """What to remove, in the order in which to do it.
 
-    ``listed`` are the objects of the store, at least those under ``repodata/`` and
-    ``.repod/generations/``, listed before ``generations`` were read.
+    ``listed`` are the objects of the store, at least those under ``repodata/``, ``generations/``
+    and ``.repod/generations/``, listed before ``generations`` were read.
     """
     going = {generation.number for generation in expired(generations, keep, grace, now)}
-    kept = {d.href for g in generations if g.number not in going for d in g.documents}
-    named = {d.href for g in generations for d in g.documents}
+    kept = {path for g in generations if g.number not in going for path in g.stored}
+    named = {path for g in generations for path in g.stored}
+    orphaned = now - max(grace, _UNDER_WAY)
+    known = {generation.number for generation in generations}
+    indexes = [
+        Removal(path=stored.path, size=stored.size, why=f"index of a frozen view, {_BEYOND.format(keep)}")
+        for stored in listed
+        if (match := _VIEW.fullmatch(stored.path))
+        and not _DOCUMENT.fullmatch(stored.path)
+        and (int(match[1]) in going or (int(match[1]) not in known and stored.modified < orphaned))
+    ]
     documents = [
         Removal(path=stored.path, size=stored.size, why=_why_document(stored, named))
         for stored in listed
         if _DOCUMENT.fullmatch(stored.path)
         and stored.path not in kept
         # One that no record names may belong to a publish that is under way.
-        and (stored.path in named or stored.modified < now - grace)
+        and (stored.path in named or stored.modified < orphaned)
     ]
     records = [
-        Removal(path=stored.path, size=stored.size, why=f"beyond the newest {keep} generations, and older than grace")
+        Removal(path=stored.path, size=stored.size, why=_BEYOND.format(keep))
         for stored in sorted(listed, key=lambda stored: stored.modified)
         if (match := _RECORD.fullmatch(stored.path)) and int(match[1]) in going
     ]
-    return [*documents, *records]
+    return [*indexes, *documents, *records]
 
 
 def _why_document(stored: Stored, named: Collection[StorePath]) -> str:
@@ -84,7 +98,8 @@ class Pruner:
 
     def plan(self, now: float) -> list[Removal]:
         """What would be removed."""
-        listed = [*self._store.list("repodata/"), *self._store.list(".repod/generations/")]
+        places = ("repodata/", "generations/", ".repod/generations/")
+        listed = [stored for place in places for stored in self._store.list(place)]
         history = History(self._store)
         current = history.current()
         if current is None:

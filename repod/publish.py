@@ -3,30 +3,30 @@
 The order, in which every single step leaves a valid repository:
 
 1. the packages are stored already, immutable;
-2. the documents are stored under names made from their checksums;
+2. the documents of both views are stored under names made from their checksums;
 3. the record ``.repod/generations/N.json`` is created. Only one can be: it claims the number,
    and it holds all that is left to do;
-4. the pointer ``.repod/head.json`` moves from N-1 to N by compare-and-swap;
-5. the live ``repomd.xml`` and its signature follow the pointer.
+4. the frozen view ``generations/N/`` gets its index and signature from the record;
+5. the pointer ``.repod/head.json`` moves from N-1 to N by compare-and-swap;
+6. what clients read follows the pointer: the live ``repomd.xml`` and its signature,
+   ``mirrorlist`` and ``metalink.xml``.
 
-Whoever finds a record without the pointer (the writer was stopped between 3 and 4) moves
-the pointer for it; whoever finds a pointer ahead of the live view carries on with 5. So
+Whoever finds a record without the pointer (the writer was stopped between 3 and 5) carries
+on with 4; whoever finds a pointer ahead of what clients read, with 6. So
 nobody waits for a dead writer, no number is used twice, and none is left out. A writer that
 slept and wakes finds its compare-and-swap refused and can move nothing back.
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from repod.doors import Clock, Draft, Expect, Piece, Repodata, Signer, Store, Version
-from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown, Unavailable
+from repod.doors import Change, Clock, Draft, Expect, Piece, Repodata, Signer, Store, Version
+from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Generation, Head, record_path
-from repod.package import Entry, Nevra, StorePath
+from repod.views import REPOMD, Views
 
-REPOMD = StorePath("repodata/repomd.xml")
-SIGNATURE = StorePath("repodata/repomd.xml.asc")
 _ATTEMPTS = 100
 
 Armor = Callable[[bytes], bytes]
@@ -48,6 +48,7 @@ class Publisher:
         self,
         *,
         store: Store,
+        url: str,
         repodata: Repodata,
         signer: Signer,
         armor: Armor,
@@ -55,11 +56,13 @@ class Publisher:
         pause: Callable[[int], None],
         warn: Callable[[str], object] = lambda _text: None,
     ) -> None:
-        """``pause`` sleeps a little, longer for a higher number of the attempt, with jitter.
+        """``url``: where hosts find the store, with a slash at its end.
 
+        ``pause`` sleeps a little, longer for a higher number of the attempt, with jitter.
         ``warn`` is told of what was found damaged and made anew.
         """
         self._store = store
+        self._views = Views(store, url, pause)
         self._repodata = repodata
         self._signer = signer
         self._armor = armor
@@ -76,9 +79,10 @@ class Publisher:
             state = self._state()
             number = state.generation.number if state.generation else 0
             try:
-                self._store.read(record_path(number + 1))
+                record = self._store.read(record_path(number + 1)).data
             except NotFound:
                 return state
+            self._views.freeze(Generation.from_json(record))
             self._move(number + 1, state.version)
 
     def refresh(self) -> None:
@@ -91,27 +95,22 @@ class Publisher:
         generation = state.generation
         if generation is None:
             self._refuse_foreign()
-            generation = self.publish([], [], actor=actor, why="repository created")
+            generation = self.publish(Change(), actor=actor, why="repository created")
         self.sync_live()
         self._repodata.load(generation)
         return generation
 
-    def publish(
-        self, entries: Sequence[Entry], removed: Sequence[Nevra], *, actor: str, why: str, replace: bool = False
-    ) -> Generation:
+    def publish(self, change: Change, *, actor: str, why: str, replace: bool = False) -> Generation:
         """The generation that holds the change, live; the current one where nothing would change.
 
         ``Conflict`` where other writers were faster a hundred times, or where one of them
-        published another build under a NEVRA of ``entries`` and ``replace`` does not allow that.
+        published another build under a NEVRA of the entries and ``replace`` does not allow that.
         """
         for attempt in range(_ATTEMPTS):
             state = self.current()
             self._repodata.load(state.generation)
-            fresh, gone = self._effective(entries, removed, replace=replace)
-            if state.generation and not fresh and not gone:
-                self.sync_live()
-                return state.generation
-            generation = self._attempt(state, fresh, gone, actor, why)
+            left = self._effective(change, replace=replace)
+            generation = self._attempt(state, left, actor, why) if left or not state.generation else state.generation
             if generation is not None:
                 self.sync_live()
                 return generation
@@ -120,36 +119,8 @@ class Publisher:
         raise Conflict(msg)
 
     def sync_live(self) -> None:
-        """Make the live view that of the pointer's generation, without ever moving it back.
-
-        ``Unavailable`` where a hundred tries were not enough.
-        """
-        for attempt in range(_ATTEMPTS):
-            try:
-                seen = [self._version(path) for path in (REPOMD, SIGNATURE)]
-                generation = self._state().generation
-                if generation is None:
-                    return
-                wanted = (generation.repomd.encode(), generation.signature.encode())
-                # The version read before the pointer guards the write: whoever moved the
-                # pointer on since has changed the live view, or will.
-                for path, data, (present, version) in zip((REPOMD, SIGNATURE), wanted, seen, strict=True):
-                    if present != data:
-                        self._store.write(path, data, version)
-            except (Conflict, OutcomeUnknown):
-                self._pause(attempt)
-                continue
-            if self._state().generation == generation:
-                return
-        msg = f"{REPOMD} could not be brought to the pointer's generation in {_ATTEMPTS} tries; it is tried again"
-        raise Unavailable(msg)
-
-    def _version(self, path: StorePath) -> tuple[bytes | None, Version | Expect]:
-        try:
-            blob = self._store.read(path)
-        except NotFound:
-            return None, Expect.ABSENT
-        return blob.data, blob.version
+        """Make what clients read that of the pointer's generation, without ever moving it back."""
+        self._views.follow(lambda: self._state().generation)
 
     def _state(self) -> State:
         try:
@@ -179,12 +150,10 @@ class Publisher:
                     )
                     raise Misconfigured(msg)
 
-    def _effective(
-        self, entries: Sequence[Entry], removed: Sequence[Nevra], *, replace: bool
-    ) -> tuple[list[Entry], list[Nevra]]:
+    def _effective(self, change: Change, *, replace: bool) -> Change:
         """What of the change is not so already."""
-        listed = self._repodata.find([*(entry.package.nevra for entry in entries), *removed])
-        fresh = [entry for entry in entries if listed.get(entry.package.nevra) != entry.package]
+        listed = self._repodata.find([*(entry.package.nevra for entry in change.entries), *change.removed])
+        fresh = [entry for entry in change.entries if listed.get(entry.package.nevra) != entry.package]
         taken = [entry.package for entry in fresh if entry.package.nevra in listed]
         if taken and not replace:
             nevra = taken[0].nevra
@@ -193,17 +162,18 @@ class Publisher:
                 f"here sha256 {taken[0].pkgid}; judge it again"
             )
             raise Conflict(msg)
-        return fresh, [nevra for nevra in removed if nevra in listed]
+        gone = [nevra for nevra in change.removed if nevra in listed]
+        return Change(entries=fresh, removed=gone, edits=change.edits)
 
-    def _attempt(
-        self, state: State, entries: Sequence[Entry], removed: Sequence[Nevra], actor: str, why: str
-    ) -> Generation | None:
+    def _attempt(self, state: State, change: Change, actor: str, why: str) -> Generation | None:
         """One try on top of ``state``; None where another writer took the number first."""
         parent = state.generation
         number = parent.number + 1 if parent else 1
         # Clients refuse metadata older than what they have: time never goes back.
         time = max(int(self._clock()), parent.time if parent else 0)
-        draft, signature = self._stored_draft(parent, entries, removed, number, time)
+        draft, signature, frozen_signature = self._stored_draft(parent, change, number, time)
+        if parent and draft.documents == parent.documents:
+            return parent  # its edits change nothing
         generation = Generation(
             number=number,
             parent=parent.number if parent else 0,
@@ -213,47 +183,51 @@ class Publisher:
             packages=draft.packages,
             added=draft.added,
             removed=draft.removed,
-            documents=tuple(piece.document for piece in draft.pieces),
+            documents=draft.documents,
+            frozen=draft.frozen,
             repomd=draft.repomd.decode(),
             signature=self._armor(signature).decode(),
+            frozen_repomd=draft.frozen_repomd.decode(),
+            frozen_signature=self._armor(frozen_signature).decode(),
         )
         if not self._claim(generation):
             return None
+        self._views.freeze(generation)
         self._move(number, state.version)
         self._repodata.adopt(draft, generation)
         return generation
 
     def _stored_draft(
-        self,
-        parent: Generation | None,
-        entries: Sequence[Entry],
-        removed: Sequence[Nevra],
-        number: int,
-        time: int,
-    ) -> tuple[Draft, bytes]:
-        """A draft whose documents are stored, and the signature of its index."""
+        self, parent: Generation | None, change: Change, number: int, time: int
+    ) -> tuple[Draft, bytes, bytes]:
+        """A draft whose documents are stored, and the signatures of its two indexes."""
         try:
-            return self._store_documents(self._repodata.draft(entries, removed, number, time))
+            return self._store_documents(self._repodata.draft(change, number, time))
         except NotFound as error:
             self._warn(f"a document of the current generation is gone: {error}; it is made anew from the cache")
-            return self._store_documents(self._repodata.draft(entries, removed, number, time, whole=True))
+            return self._store_documents(self._repodata.draft(change, number, time, whole=True))
         except Corrupt as error:
             # The cache is not what the store holds. Once from the store's own documents;
             # if they are the ones that are wrong, the second error says so.
             self._warn(f"cache and store do not agree: {error}; the cache is made anew from the store")
             self._repodata.forget()
             self._repodata.load(parent)
-            return self._store_documents(self._repodata.draft(entries, removed, number, time))
+            return self._store_documents(self._repodata.draft(change, number, time))
 
-    def _store_documents(self, draft: Draft) -> tuple[Draft, bytes]:
-        def add(piece: Piece) -> None:
-            self._store.add(piece.document.href, piece.parts, piece.document.checksum)
+    def _store_documents(self, draft: Draft) -> tuple[Draft, bytes, bytes]:
+        # Side by side: some wait for the disk, others for the signer. Copies come after what they copy.
+        with ThreadPoolExecutor(len(draft.pieces) + 2) as threads:
+            signing = [threads.submit(self._signer.sign, index) for index in (draft.repomd, draft.frozen_repomd)]
+            for copied in (False, True):
+                list(threads.map(self._add, [piece for piece in draft.pieces if bool(piece.source) is copied]))
+            live, frozen = (one.result() for one in signing)
+            return draft, live, frozen
 
-        # Side by side: the one waits for the disk, the other for the signer.
-        with ThreadPoolExecutor(len(draft.pieces) + 1) as threads:
-            signing = threads.submit(self._signer.sign, draft.repomd)
-            list(threads.map(add, draft.pieces))
-            return draft, signing.result()
+    def _add(self, piece: Piece) -> None:
+        if piece.source:
+            self._store.copy(piece.source, piece.path, piece.checksum)
+        else:
+            self._store.add(piece.path, piece.parts, piece.checksum)
 
     def _claim(self, generation: Generation) -> bool:
         """Create the record; False where the number is another writer's."""

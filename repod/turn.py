@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from repod.doors import Arrival, Clock, Inbox
+from repod.doors import Arrival, Change, Clock, Inbox
 from repod.errors import RepodError
 from repod.generation import Generation
 from repod.intake import ANOTHER_FIRST, Intake, Outcome
@@ -93,7 +93,7 @@ class Turns:
                 self._publisher.sync_live()
             return None
         why = f"{len(entries)} arrived" if len(entries) > 1 else f"{entries[0].package.nevra} arrived"
-        return self._publisher.publish(entries, [], actor=actor, why=why, replace=self._intake.replaces)
+        return self._publisher.publish(Change(entries=entries), actor=actor, why=why, replace=self._intake.replaces)
 
     def _clear(self, outcomes: Sequence[Outcome]) -> tuple[dict[str, str], list[str]]:
         """Remove what is live and move what is refused; a problem with one does not stop the others."""

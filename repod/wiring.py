@@ -161,8 +161,10 @@ class System:
         store = open_store(repository)
         repodata = open_repodata(self.settings, repository, store)
         self._stack.callback(repodata.close)
+        url = public_url(self.settings, repository)
         publisher = Publisher(
             store=store,
+            url=url,
             repodata=repodata,
             signer=self.signer,
             armor=armor,
@@ -183,7 +185,7 @@ class System:
         )
         return Wired(
             settings=repository,
-            url=public_url(self.settings, repository),
+            url=url,
             store=store,
             publisher=publisher,
             inbox=inbox,

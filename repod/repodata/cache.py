@@ -20,7 +20,7 @@ from typing import Any
 from repod.errors import Corrupt, Unavailable
 from repod.repodata.segments import Segment, Span
 
-FORMAT = 1
+FORMAT = 2
 _PIECE = 1 << 20
 _STAGE = "index-"
 GARBAGE = 64 << 20

@@ -3,12 +3,14 @@
 RFC 1952, section 2.2: a gzip file is a series of members, and their texts follow each other.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from zlib_ng import zlib_ng
 
 from repod.errors import Corrupt
+from repod.package import Sha256, sha256
 
 SUFFIX = "gz"
 # Level 6 of zlib-ng over segments of 48 packages: 0.7 % larger than one stream by zlib, at 1.7
@@ -31,6 +33,11 @@ def unpack(member: bytes) -> bytes:
         msg = f"expected one gzip member, found {len(texts)}"
         raise Corrupt(msg)
     return texts[0].text
+
+
+def checksum(data: bytes) -> Sha256:
+    """The SHA-256 of ``data``."""
+    return sha256(hashlib.sha256(data).hexdigest())
 
 
 def crc(text: bytes | memoryview, start: int = 0) -> int:

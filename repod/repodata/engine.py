@@ -8,16 +8,17 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from repod.doors import Draft, Extent, Part, Piece, Store
-from repod.errors import Corrupt, Misconfigured, NotFound, Unavailable
-from repod.generation import Document, Generation
-from repod.package import Entry, Nevra, Package, StorePath, sha256
+from repod.doors import Change, Draft, Extent, Find, Part, Piece, Store
+from repod.errors import Corrupt, Misconfigured, Unavailable
+from repod.generation import Document, Generation, view_path
+from repod.package import Nevra, Package, StorePath, sha256, store_path
 from repod.repodata import codec, segments, text
 from repod.repodata.cache import GARBAGE, Cache, Index
-from repod.repodata.listing import members
+from repod.repodata.carrier import Carrier, Form
+from repod.repodata.coldstart import fits, segmented, sources
 from repod.repodata.repomd import repomd
 from repod.repodata.segments import Segment
 
@@ -36,19 +37,35 @@ _Plan = Sequence[slice | _Fresh]
 """A document's segments in order: runs of the parent's, and fresh ones between them."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """One column's document, how it is stored, and how long its first and last members are."""
+
+    document: Document
+    piece: Piece
+    head: int
+    tail: int
+
+
 class SegmentedRepodata:
     """``Repodata`` over a store and a cache folder. Not thread-safe: one publisher per repository."""
 
-    def __init__(self, store: Store, folder: Path, garbage: int = GARBAGE) -> None:
-        """``folder`` holds the cache; it may be lost at any time. ``garbage``: see ``Cache``."""
+    def __init__(
+        self, store: Store, folder: Path, *, form: Form = lambda _: codec.SUFFIX, garbage: int = GARBAGE
+    ) -> None:
+        """``folder`` holds the cache; it may be lost at any time. ``garbage``: see ``Cache``.
+
+        ``form`` says how each type of carried document is packed.
+        """
         self._store = store
-        self._cache = Cache(folder, text.KINDS, garbage)
+        self._cache = Cache(folder, text.COLUMNS, garbage)
+        self._carrier = Carrier(store, form)
         # None: to be made from the generation's documents when it is next asked for. So what
         # could not be read once is never taken for an empty repository.
         self._index: Index | None = None
         self._generation: Generation | None = None
         self._drafted: tuple[Draft, Index] | None = None
-        self._threads = ThreadPoolExecutor(len(text.KINDS), thread_name_prefix="repodata")
+        self._threads = ThreadPoolExecutor(len(text.COLUMNS), thread_name_prefix="repodata")
 
     def close(self) -> None:
         """Let go of the cache's files."""
@@ -71,10 +88,10 @@ class SegmentedRepodata:
 
     def _made(self, generation: Generation) -> Index:
         index = self._cache.load()
-        if index is not None and _fits(index, generation):
+        if index is not None and fits(index, generation):
             return index
         self._cache.clear()
-        return self._saved(self._rebuild(generation))
+        return self._saved(segmented(self._store, self._cache, generation))
 
     def _refuse_lost(self) -> None:
         """An empty store that was not empty when the cache was written is not a new one."""
@@ -127,28 +144,68 @@ class SegmentedRepodata:
             self.forget()
             return self._text(0, self._standing().segments[place])
 
-    def draft(
-        self, entries: Sequence[Entry], removed: Sequence[Nevra], number: int, time: int, *, whole: bool = False
-    ) -> Draft:
+    def draft(self, change: Change, number: int, time: int, *, whole: bool = False) -> Draft:
         """See ``Repodata.draft``."""
-        old = self._standing().segments
-        plan, gone = self._plan(entries, removed)
-        parts = [part for item in plan for part in (old[item] if isinstance(item, slice) else [item.segment])]
-        count = sum(segment.packages for segment in parts)
-        make = self._maker(plan, parts, count, time, whole=whole)
-        made = list(self._threads.map(make, range(len(text.KINDS))))
-        pieces = [piece for piece, _, _ in made]
+        plan, gone = self._plan(change)
+        find = self._finder(change)
+        carried, pieces = self._carrier.draft(self._generation, change, find, time)
+        if change.entries or gone or whole or self._generation is None:
+            made, index = self._documents(plan, number, time, whole=whole)
+            documents, frozen = tuple(one.document for one in made[:-1]), made[-1].document
+            pieces = [*(one.piece for one in made), *pieces]
+        else:
+            index = replace(self._standing(), generation=number)
+            documents, frozen = tuple(self._generation.documents[: len(text.KINDS)]), self._generation.frozen
+        documents = (*documents, *carried)
+        if self._generation and documents == self._generation.documents:
+            pieces = []
+        else:
+            pieces += self._copies(number, documents, frozen, {piece.path for piece in pieces})
         draft = Draft(
             number=number,
-            packages=count,
-            added=tuple(entry.package for entry in entries),
+            packages=sum(segment.packages for segment in index.segments),
+            added=tuple(entry.package for entry in change.entries),
             removed=tuple(gone),
+            documents=documents,
+            frozen=frozen,
             pieces=pieces,
-            repomd=repomd([piece.document for piece in pieces], number),
+            repomd=repomd(documents, number),
+            frozen_repomd=repomd([frozen, *documents[1:]], number),
         )
-        heads, tails = [head for _, head, _ in made], [tail for _, _, tail in made]
-        self._drafted = (draft, Index(generation=number, heads=heads, tails=tails, segments=parts))
+        self._drafted = (draft, index)
         return draft
+
+    def _finder(self, change: Change) -> Find:
+        """Looks packages up in the content after ``change``."""
+        added = {entry.package.nevra: entry.package for entry in change.entries}
+        removed = set(change.removed)
+
+        def find(nevras: Iterable[Nevra]) -> dict[Nevra, Package]:
+            wanted = set(nevras)
+            fresh = {nevra: added[nevra] for nevra in wanted & added.keys()}
+            return self.find(wanted - added.keys() - removed) | fresh
+
+        return find
+
+    def _copies(
+        self, number: int, documents: Sequence[Document], frozen: Document, made: set[StorePath]
+    ) -> Iterator[Piece]:
+        """What the frozen view shares: with the live view, and its primary with the parent's where that stays."""
+        before = self._generation.view if self._generation else ""
+        sources = [(frozen, before + frozen.href), *((document, document.href) for document in documents[1:])]
+        for document, source in sources:
+            path = store_path(view_path(number) + document.href)
+            if path not in made:
+                yield Piece(path=path, checksum=document.checksum, source=store_path(source))
+
+    def _documents(self, plan: _Plan, number: int, time: int, *, whole: bool) -> tuple[list[_Made], Index]:
+        """Every column's document of the segments that ``plan`` names, and their index."""
+        old = self._standing().segments
+        parts = [part for item in plan for part in (old[item] if isinstance(item, slice) else [item.segment])]
+        make = self._maker(plan, parts, number, time, whole=whole)
+        made = list(self._threads.map(make, range(len(text.COLUMNS))))
+        heads, tails = [one.head for one in made], [one.tail for one in made]
+        return made, Index(generation=number, heads=heads, tails=tails, segments=parts)
 
     def adopt(self, draft: Draft, generation: Generation) -> None:
         """See ``Repodata.adopt``."""
@@ -164,10 +221,10 @@ class SegmentedRepodata:
             return self._cache.save(index)
         return index
 
-    def _plan(self, entries: Sequence[Entry], removed: Sequence[Nevra]) -> tuple[_Plan, list[Package]]:
+    def _plan(self, change: Change) -> tuple[_Plan, list[Package]]:
         """What the next documents are made of, and the packages that the change takes out."""
-        added = {entry.package.nevra: entry for entry in entries}
-        orders = [nevra.order for nevra in (*added, *removed)]
+        added = {entry.package.nevra: entry for entry in change.entries}
+        orders = [nevra.order for nevra in (*added, *change.removed)]
         gone: list[Package] = []
         plan: list[slice | _Fresh] = []
         done = 0
@@ -176,9 +233,9 @@ class SegmentedRepodata:
             rows = {row.order: row for part in old[run.start : run.stop] for row in self._rows(part)}
             last = run.stop >= len(old)
             here = [nevra for nevra in added if last or nevra.order < old[run.stop].first]
-            leaving = {nevra.order for nevra in (*removed, *here)} & rows.keys()
+            leaving = {nevra.order for nevra in (*change.removed, *here)} & rows.keys()
             gone += text.packages(b"".join(rows.pop(order).texts[0] for order in sorted(leaving)))
-            rows |= {nevra.order: _row(added.pop(nevra)) for nevra in here}
+            rows |= {nevra.order: text.row(added.pop(nevra)) for nevra in here}
             plan.append(slice(done, run.start))
             plan += self._pack(sorted(rows.values(), key=lambda row: row.order))
             done = run.stop
@@ -202,36 +259,44 @@ class SegmentedRepodata:
         return _Fresh(segment=segment, members=members)
 
     def _maker(
-        self, plan: _Plan, parts: Sequence[Segment], count: int, time: int, *, whole: bool
-    ) -> Callable[[int], tuple[Piece, int, int]]:
-        def make(kind: int) -> tuple[Piece, int, int]:
-            name = text.KINDS[kind]
-            head, tail = text.head(name, count), text.tail(name)
+        self, plan: _Plan, parts: Sequence[Segment], number: int, time: int, *, whole: bool
+    ) -> Callable[[int], _Made]:
+        count = sum(segment.packages for segment in parts)
+
+        def make(column: int) -> _Made:
+            kind = text.KINDS[column] if column < len(text.KINDS) else text.KINDS[0]
+            view = view_path(number) if column >= len(text.KINDS) else ""
+            head, tail = text.head(kind, count), text.tail(kind)
             packed_head, packed_tail = codec.pack(head), codec.pack(tail)
             plain, packed = hashlib.sha256(head), hashlib.sha256(packed_head)
-            self._feed_text(kind, parts, plain.update)
-            self._cache.packs[kind].feed((s.packs[kind] for s in parts), packed.update)
+            self._feed_text(column, parts, plain.update)
+            self._cache.packs[column].feed((s.packs[column] for s in parts), packed.update)
             plain.update(tail)
             packed.update(packed_tail)
             checksum = sha256(packed.hexdigest())
             document = Document(
-                type=name,
-                href=StorePath(f"repodata/{checksum}-{name}.xml.{codec.SUFFIX}"),
+                type=kind,
+                href=StorePath(f"repodata/{checksum}-{kind}.xml.{codec.SUFFIX}"),
                 checksum=checksum,
-                size=len(packed_head) + sum(s.packs[kind].length for s in parts) + len(packed_tail),
+                size=len(packed_head) + sum(s.packs[column].length for s in parts) + len(packed_tail),
                 open_checksum=sha256(plain.hexdigest()),
-                open_size=len(head) + sum(s.texts[kind].length for s in parts) + len(tail),
+                open_size=len(head) + sum(s.texts[column].length for s in parts) + len(tail),
                 timestamp=time,
             )
-            middle = (self._member(kind, part) for part in parts) if whole else self._parts(kind, plan)
-            piece = Piece(document=document, parts=[packed_head, *middle, packed_tail])
-            return piece, len(packed_head), len(packed_tail)
+            middle = (self._member(column, part) for part in parts) if whole else self._parts(column, plan)
+            piece = Piece(
+                path=store_path(view + document.href),
+                checksum=checksum,
+                parts=[packed_head, *middle, packed_tail],
+            )
+            return _Made(document=document, piece=piece, head=len(packed_head), tail=len(packed_tail))
 
         return make
 
     def _parts(self, kind: int, plan: _Plan) -> Iterator[Part]:
         """The packed segments of a document: ranges of the parent's document, and fresh bytes."""
         index = self._standing()
+        source = sources(self._generation)[kind] if self._generation else None
         old = index.segments
         at = index.heads[kind] if old else 0
         reached = 0
@@ -241,15 +306,15 @@ class SegmentedRepodata:
                 continue
             at += sum(segment.packs[kind].length for segment in old[reached : item.start])
             length = sum(segment.packs[kind].length for segment in old[item])
-            if length and self._generation:
-                yield Extent(path=self._generation.documents[kind].href, offset=at, length=length)
+            if length and source:
+                yield Extent(path=source[1], offset=at, length=length)
             at, reached = at + length, item.stop
 
     def _member(self, kind: int, segment: Segment) -> bytes:
         """A segment's packed bytes from the cache, proven to hold its text."""
         member = self._cache.packs[kind].read(segment.packs[kind])
         if codec.crc(codec.unpack(member)) != segment.crcs[kind]:
-            msg = f"cached {text.KINDS[kind]} of {segment.first[0]} does not hold its text"
+            msg = f"cached {text.COLUMNS[kind]} of {segment.first[0]} does not hold its text"
             raise Corrupt(msg)
         return member
 
@@ -269,69 +334,16 @@ class SegmentedRepodata:
 
         self._cache.texts[kind].feed((segment.texts[kind] for segment in parts), both)
         if crc != codec.joined_crc((segment.crcs[kind], segment.texts[kind].length) for segment in parts):
-            msg = f"the cached text of {text.KINDS[kind]} does not have its CRC"
+            msg = f"the cached text of {text.COLUMNS[kind]} does not have its CRC"
             raise Corrupt(msg)
 
     def _rows(self, segment: Segment) -> list[text.Row]:
-        return text.rows([self._text(kind, segment) for kind in range(len(text.KINDS))])
-
-    def _rebuild(self, generation: Generation) -> Index:
-        """The index of ``generation``, with its segments put into the cache, from the store's documents."""
-        readers = [members(self._store, document) for document in generation.documents]
-        parts: list[Segment] = []
-        try:
-            heads = [next(reader) for reader in readers]
-            tails = next(rows := zip(*readers, strict=True))
-            for row in rows:
-                parts.append(self._kept(tails))
-                tails = row
-        except NotFound as error:
-            raise NotFound(f"generation {generation.number}: {error}; restore it from a copy of the store") from error
-        except (StopIteration, ValueError) as error:
-            msg = f"generation {generation.number}: its documents are not cut alike ({error}); restore them from a copy"
-            raise Corrupt(msg) from error
-        frame = [(text.head(kind, generation.packages), text.tail(kind)) for kind in text.KINDS]
-        count = sum(segment.packages for segment in parts)
-        if count != generation.packages or [(h.text, t.text) for h, t in zip(heads, tails, strict=True)] != frame:
-            msg = f"generation {generation.number}: its documents do not hold {generation.packages} packages"
-            raise Corrupt(msg)
-        return Index(
-            generation=generation.number,
-            heads=[len(member.packed) for member in heads],
-            tails=[len(member.packed) for member in tails],
-            segments=parts,
-        )
-
-    def _kept(self, row: Sequence[codec.Member]) -> Segment:
-        listed = text.packages(row[0].text)
-        if not listed:
-            msg = "primary has a member without a package"
-            raise Corrupt(msg)
-        return Segment(
-            first=listed[0].nevra.order,
-            packages=len(listed),
-            texts=[log.append(member.text) for log, member in zip(self._cache.texts, row, strict=True)],
-            crcs=[codec.crc(member.text) for member in row],
-            packs=[log.append(member.packed) for log, member in zip(self._cache.packs, row, strict=True)],
-        )
-
-
-def _fits(index: Index, generation: Generation) -> bool:
-    """Whether the index speaks of just these documents."""
-    sizes = [
-        head + tail + sum(segment.packs[kind].length for segment in index.segments)
-        for kind, (head, tail) in enumerate(zip(index.heads, index.tails, strict=True))
-    ]
-    return index.generation == generation.number and sizes == [d.size for d in generation.documents]
-
-
-def _row(entry: Entry) -> text.Row:
-    return text.Row(order=entry.package.nevra.order, texts=(entry.primary, entry.filelists, entry.other))
+        return text.rows([self._text(kind, segment) for kind in range(len(text.COLUMNS))])
 
 
 def _packed(rows: list[text.Row]) -> tuple[list[bytes], list[bytes]]:
     """Texts and members of one segment, proven: what the members unpack to lists just these packages."""
-    texts = [b"".join(row.texts[kind] for row in rows) for kind in range(len(text.KINDS))]
+    texts = [b"".join(row.texts[kind] for row in rows) for kind in range(len(text.COLUMNS))]
     members = [codec.pack(data) for data in texts]
     unpacked = [codec.unpack(member) for member in members]
     listed = [package.nevra.order for package in text.prove(unpacked)]

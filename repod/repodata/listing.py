@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from repod.doors import Store
 from repod.errors import Corrupt
 from repod.generation import Document, Generation
-from repod.package import Package
+from repod.package import Package, StorePath
 from repod.repodata import codec, text
 
 
@@ -18,16 +18,32 @@ def packages(store: Store, generation: Generation) -> Iterator[Package]:
             yield from text.packages(member.text)
 
 
-def members(store: Store, document: Document) -> Iterator[codec.Member]:
-    """The members of a stored document; ``Corrupt`` at its end where its checksum is wrong."""
+def plain(store: Store, document: Document) -> bytes:
+    """The plain text of a stored document; ``Corrupt`` where it is not what the record says."""
+    if document.href.endswith(f".{codec.SUFFIX}"):
+        data = b"".join(member.text for member in members(store, document))
+    else:
+        data = store.read(document.href).data
+    if codec.checksum(data) != document.open_checksum:
+        msg = f"{document.href} does not have its checksum; restore it from a copy of the store"
+        raise Corrupt(msg)
+    return data
+
+
+def members(store: Store, document: Document, path: StorePath | None = None) -> Iterator[codec.Member]:
+    """The members of a document stored at ``path`` (None: in the live view).
+
+    ``Corrupt`` at its end where its checksum is wrong.
+    """
+    path = path or document.href
     digest = hashlib.sha256()
 
     def counted() -> Iterator[bytes]:
-        for piece in store.stream(document.href):
+        for piece in store.stream(path):
             digest.update(piece)
             yield piece
 
     yield from codec.members(counted())
     if digest.hexdigest() != document.checksum:
-        msg = f"{document.href} does not have its checksum; restore it from a copy of the store"
+        msg = f"{path} does not have its checksum; restore it from a copy of the store"
         raise Corrupt(msg)

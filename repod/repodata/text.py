@@ -12,18 +12,26 @@ from xml.sax.saxutils import escape
 from lxml import etree
 
 from repod.errors import Corrupt
-from repod.package import Nevra, Order, Package, sha256, store_path
+from repod.package import Entry, Nevra, Order, Package, sha256, store_path
 
 KINDS: Sequence[str] = ("primary", "filelists", "other")
+COLUMNS: Sequence[str] = (*KINDS, "frozen")
+"""The texts of a repository: the three documents, and primary as the frozen views have it."""
+
+UP = "../../"
+"""What leads from a frozen view to the repository it is of."""
 
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _LINUX_DUKE = "http://linux.duke.edu/metadata"
 COMMON = f"{_LINUX_DUKE}/common"
+_PRIMARY = ("metadata", f'xmlns="{COMMON}" xmlns:rpm="{_LINUX_DUKE}/rpm"')
 _ROOTS: Mapping[str, tuple[str, str]] = {
-    "primary": ("metadata", f'xmlns="{COMMON}" xmlns:rpm="{_LINUX_DUKE}/rpm"'),
+    "primary": _PRIMARY,
+    "frozen": _PRIMARY,
     "filelists": ("filelists", f'xmlns="{_LINUX_DUKE}/filelists"'),
     "other": ("otherdata", f'xmlns="{_LINUX_DUKE}/other"'),
 }
+_LOCATION = b'\n  <location href="'
 _END = b"</package>\n"
 # How createrepo_c begins an entry of primary; one that begins otherwise is parsed.
 _IDENTITY = re.compile(
@@ -35,7 +43,7 @@ _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=Tru
 
 
 def head(kind: str, packages: int) -> bytes:
-    """The start of a document of ``packages`` packages."""
+    """The start of a document of ``packages`` packages; ``kind`` is a column."""
     root, names = _ROOTS[kind]
     return f'{_XML}<{root} {names} packages="{packages}">\n'.encode()
 
@@ -56,19 +64,30 @@ def split(text: bytes) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One package's texts in the three documents, in the order of ``KINDS``."""
+    """One package's texts, in the order of ``COLUMNS``."""
 
     order: Order
-    texts: tuple[bytes, bytes, bytes]
+    texts: Sequence[bytes]
+
+
+def row(entry: Entry) -> Row:
+    """The row of a package."""
+    texts = (entry.primary, entry.filelists, entry.other, frozen(entry.primary))
+    return Row(order=entry.package.nevra.order, texts=texts)
+
+
+def frozen(primary: bytes) -> bytes:
+    """The same run of primary with hrefs that reach the packages from a frozen view."""
+    return primary.replace(_LOCATION, _LOCATION + UP.encode())
 
 
 def rows(texts: Sequence[bytes]) -> list[Row]:
     """The rows that the proven texts of a segment hold; ``Corrupt`` where their numbers differ."""
-    primary, filelists, other = (split(text) for text in texts)
-    if not len(primary) == len(filelists) == len(other):
-        msg = f"a segment has {len(primary)}, {len(filelists)} and {len(other)} entries in {', '.join(KINDS)}"
+    columns = [split(text) for text in texts]
+    if len({len(column) for column in columns}) != 1:
+        msg = f"a segment has {', '.join(str(len(c)) for c in columns)} entries in {', '.join(COLUMNS)}"
         raise Corrupt(msg)
-    return [Row(order=_order(entries[0]), texts=entries) for entries in zip(primary, filelists, other, strict=True)]
+    return [Row(order=_order(entries[0]), texts=entries) for entries in zip(*columns, strict=True)]
 
 
 def _order(primary: bytes) -> Order:
@@ -88,21 +107,28 @@ def named(primary: bytes, name: str) -> list[Package]:
 
 
 def prove(texts: Sequence[bytes]) -> list[Package]:
-    """The packages that the texts of the three documents list, strictly read.
+    """The packages that the texts of a segment list, strictly read.
 
-    Each document must be XML and list the same packages in the same order, else ``Corrupt``.
+    Each must be XML and list the same packages in the same order, else ``Corrupt``.
     """
     listed = packages(texts[0])
-    for kind, text in zip(KINDS[1:], texts[1:], strict=True):
+    reached = [package.href for package in packages(texts[-1], UP)]
+    if reached != [package.href for package in listed]:
+        msg = "primary and its frozen form do not list the same hrefs"
+        raise Corrupt(msg)
+    for kind, text in zip(KINDS[1:], texts[1:-1], strict=True):
         if [element.get("pkgid") for element in _parse(kind, text)] != [package.pkgid for package in listed]:
             msg = f"{kind} does not list the packages of primary in their order"
             raise Corrupt(msg)
     return listed
 
 
-def packages(primary: bytes) -> list[Package]:
-    """The packages of a run of primary's text; ``Corrupt`` where it is not XML or lacks a field."""
-    return [_package(element) for element in _parse("primary", primary)]
+def packages(primary: bytes, up: str = "") -> list[Package]:
+    """The packages of a run of primary's text; ``Corrupt`` where it is not XML or lacks a field.
+
+    ``up`` is what stands before each href, to be taken off.
+    """
+    return [_package(element, up) for element in _parse("primary", primary)]
 
 
 def _parse(kind: str, text: bytes) -> etree._Element:
@@ -113,7 +139,7 @@ def _parse(kind: str, text: bytes) -> etree._Element:
         raise Corrupt(msg) from error
 
 
-def _package(element: etree._Element) -> Package:
+def _package(element: etree._Element, up: str) -> Package:
     fields = {child.tag: child for child in element}
     try:
         name, arch, version, checksum, size, location = (fields[tag] for tag in _FIELDS)
@@ -127,8 +153,15 @@ def _package(element: etree._Element) -> Package:
             ),
             pkgid=sha256(checksum.text or ""),
             size=int(size.get("package", "")),
-            href=store_path(location.get("href", "")),
+            href=store_path(_without(up, location.get("href", ""))),
         )
     except (ValueError, KeyError) as error:
         msg = f"primary holds a package that cannot be read: {error}"
         raise Corrupt(msg) from error
+
+
+def _without(up: str, href: str) -> str:
+    if not href.startswith(up):
+        msg = f"expected an href that begins with {up}, found {href!r}"
+        raise ValueError(msg)
+    return href.removeprefix(up)

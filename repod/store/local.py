@@ -152,6 +152,26 @@ class LocalStore:
                 except FileExistsError:
                     self._same(path, folder, checksum)
 
+    def copy(self, source: StorePath, target: StorePath, checksum: Sha256) -> None:
+        """See ``Store.copy``: another name of the same file, as long as the file system allows one more."""
+        with self._errors(target, "added"), self._object(source) as fd:
+            if not self._linked(source, target, checksum):
+                size = os.fstat(fd).st_size
+                self.add(target, [Extent(path=source, offset=0, length=size)], checksum)
+
+    def _linked(self, source: StorePath, target: StorePath, checksum: Sha256) -> bool:
+        with self._folder(source) as (origin, old), self._folder(target, create=True) as (folder, name):
+            link = partial(os.link, old, name, src_dir_fd=origin, dst_dir_fd=folder, follow_symlinks=False)
+            try:
+                self._commit(target, folder, link)
+            except FileExistsError:
+                self._same(target, folder, checksum)
+            except OSError as error:
+                if error.errno != errno.EMLINK:
+                    raise
+                return False
+        return True
+
     def list(self, prefix: str) -> Iterable[Stored]:
         """See ``Store.list``. A folder that cannot be read is ``Unavailable``, never left out.
 

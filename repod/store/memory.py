@@ -59,6 +59,10 @@ class MemoryStore:
             msg = f"{path}: expected nothing or SHA-256 {checksum}, found {_digest(there)}; it stays as it is"
             raise Conflict(msg)
 
+    def copy(self, source: StorePath, target: StorePath, checksum: Sha256) -> None:
+        """See ``Store.copy``."""
+        self.add(target, [self._bytes(source)], checksum)
+
     def list(self, prefix: str) -> Iterable[Stored]:
         """See ``Store.list``."""
         with self._lock:

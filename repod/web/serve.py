@@ -12,6 +12,7 @@ from repod.package import store_path
 
 # Names that contain their own checksum, and packages: never other bytes under the same name.
 _IMMUTABLE = re.compile(r"(.*/)?repodata/[0-9a-f]{64}-[^/]+|Packages/.+")
+_MIRRORLIST = "mirrorlist"
 _FOREVER = "public, max-age=31536000, immutable"
 _ALWAYS_ASK = "no-cache"
 _TYPES: Mapping[str, str] = {
@@ -64,7 +65,7 @@ def _file(root: Path, path: str) -> Response:
         raise missing from error
     target = root / proven
     hidden = any(part.startswith(".") for part in proven.split("/"))
-    kind = _TYPES.get(target.suffix, "application/octet-stream")
+    kind = "text/plain" if proven == _MIRRORLIST else _TYPES.get(target.suffix, "application/octet-stream")
     try:
         if hidden or target.is_symlink() or not target.is_file():
             raise missing

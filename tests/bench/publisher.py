@@ -14,6 +14,7 @@ from pathlib import Path
 import createrepo_c
 
 from repod.config import Signing
+from repod.doors import Change
 from repod.package import Entry, Nevra, Package, sha256
 from repod.publish import Publisher
 from repod.repodata.engine import SegmentedRepodata
@@ -52,15 +53,17 @@ def main(folder: Path, key: str, base: Path, added: Path) -> None:
     store = LocalStore(store_dir)
     signer = open_signer(Signing(key=key), time.time(), os.environ, processes=1)
     engine = SegmentedRepodata(store, folder / "cache")
-    publisher = Publisher(store=store, repodata=engine, signer=signer, armor=armor, clock=time.time, pause=pause)
+    publisher = Publisher(
+        store=store, url="http://bench/", repodata=engine, signer=signer, armor=armor, clock=time.time, pause=pause
+    )
     publisher.open("bench")
     for batch in in_batches(base.read_text().splitlines(), 500):
-        publisher.publish(batch, [], actor="bench", why="base")
+        publisher.publish(Change(entries=batch), actor="bench", why="base")
     seconds = []
     for path in added.read_text().splitlines():
         one = [entry(Path(path))]
         start = time.perf_counter()
-        generation = publisher.publish(one, [], actor="bench", why="one more")
+        generation = publisher.publish(Change(entries=one), actor="bench", why="one more")
         seconds.append(time.perf_counter() - start)
     sizes = {document.type: document.size for document in generation.documents}
     opened = {document.type: document.open_size for document in generation.documents}

@@ -16,6 +16,7 @@ from watchdog.events import FileOpenedEvent, FileSystemEvent, FileSystemEventHan
 from watchdog.observers.inotify import InotifyObserver
 
 from repod.config import parse
+from repod.doors import Change
 from repod.errors import Misconfigured, NotFound
 from repod.package import Nevra
 from tests.cases.place import MakePlace, Place
@@ -128,7 +129,7 @@ def test_c066_the_newest_changelog_entries_are_kept(make_place: MakePlace, built
 def test_c068_memory_does_not_grow_with_the_number_of_publishes(place: Place, built: Path) -> None:
     """2,000 packages, then 100 publishes of one more: after the tenth and after the last, less than 50 MB apart."""
     many = [made.entry for made in entries.many(2000)]
-    place.wired.publisher.publish(many, [], actor="test", why="many")
+    place.wired.publisher.publish(Change(entries=many), actor="test", why="many")
     memory = []
     for number in range(100):
         place.publish(rpms.quick(built, "one-more", str(number)))
@@ -208,7 +209,7 @@ def test_c074_a_run_without_a_change_changes_nothing(place: Place, built: Path) 
     place.restart()
     place.copy(package)
     place.drain()
-    place.wired.publisher.publish([], [Nevra.parse("never-1-1.noarch")], actor="test", why="nothing")
+    place.wired.publisher.publish(Change(removed=[Nevra.parse("never-1-1.noarch")]), actor="test", why="nothing")
     assert _tree(place.store) == before
 
 
@@ -249,7 +250,7 @@ def test_c078_every_generation_is_true_of_its_files(make_place: MakePlace, built
             gone = draw.sample(sorted(there), min(len(there), 2))
             there -= set(gone)
             nevras = [Nevra.parse(nevra) for nevra in gone]
-            place.wired.publisher.publish([], nevras, actor="test", why="removed")
+            place.wired.publisher.publish(Change(removed=nevras), actor="test", why="removed")
         else:
             names = draw.sample("abcdefgh", draw.randint(1, 3))
             place.publish(*(rpms.quick(built, name, files={"/n": b"%d" % number}) for name in names))

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from repod.doors import Change
 from repod.errors import Unavailable
 from tests.cases.place import MakePlace, Place
 from tests.lab import entries, rpms
@@ -60,12 +61,12 @@ def readers(*loops: Callable[[], None]) -> Iterator[None]:
 def publish_one(place: Place, number: int) -> None:
     """A generation with one more package, which is an entry without a file."""
     made = entries.made(f"p{number}-1.0-1.noarch")
-    place.wired.publisher.publish([made.entry], [], actor="test", why="one more")
+    place.wired.publisher.publish(Change(entries=[made.entry]), actor="test", why="one more")
 
 
 def test_c081_a_client_that_was_slow_still_gets_every_document(place: Place) -> None:
     """It reads the index, waits, and fetches what that names, while 200 generations come: no error, every checksum."""
-    place.wired.publisher.publish([made.entry for made in entries.many(100)], [], actor="test", why="many")
+    place.wired.publisher.publish(Change(entries=[made.entry for made in entries.many(100)]), actor="test", why="many")
     fetched = []
 
     def client() -> None:

@@ -13,7 +13,7 @@ from repod.publish import Publisher
 from repod.turn import Report, Turns
 from tests.lab.fakes import FakeRpms, MacSigner, armor
 from tests.lab.faulty import FaultyStore
-from tests.lab.site import Site
+from tests.lab.site import URL, Site
 
 
 class Desk:
@@ -59,6 +59,7 @@ class Desk:
         )
         self.publisher = Publisher(
             store=self.store,
+            url=URL,
             repodata=repodata,
             signer=self.signer,
             armor=armor,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-from repod.doors import Store
+from repod.doors import Change, Draft, Store
 from repod.generation import Generation
 from repod.package import Entry, Nevra, Package
 from repod.repodata.cache import GARBAGE
@@ -20,7 +20,7 @@ class Documents:
         """``folder``: the cache's."""
         self.store = store
         self.generation: Generation | None = None
-        self.repodata = SegmentedRepodata(store, folder, garbage)
+        self.repodata = SegmentedRepodata(store, folder, garbage=garbage)
 
     def __enter__(self) -> Self:
         return self
@@ -37,9 +37,9 @@ class Documents:
     def commit(self, entries: Sequence[Entry] = (), removed: Sequence[Nevra] = ()) -> Generation:
         """Store the next documents and stand on them."""
         number = self.generation.number + 1 if self.generation else 1
-        draft = self.repodata.draft(entries, removed, number, 1000 + number)
-        for piece in draft.pieces:
-            self.store.add(piece.document.href, piece.parts, piece.document.checksum)
+        change = Change(entries=entries, removed=removed)
+        draft = self.repodata.draft(change, number, 1000 + number)
+        put(self.store, draft)
         self.generation = Generation(
             number=number,
             parent=number - 1,
@@ -49,9 +49,12 @@ class Documents:
             packages=draft.packages,
             added=tuple(draft.added),
             removed=tuple(draft.removed),
-            documents=tuple(piece.document for piece in draft.pieces),
+            documents=draft.documents,
+            frozen=draft.frozen,
             repomd=draft.repomd.decode(),
             signature="",
+            frozen_repomd=draft.frozen_repomd.decode(),
+            frozen_signature="",
         )
         self.repodata.adopt(draft, self.generation)
         return self.generation
@@ -68,6 +71,15 @@ class Documents:
     def listed(self) -> list[Package]:
         """All packages in their order."""
         return list(self.repodata.packages())
+
+
+def put(store: Store, draft: Draft) -> None:
+    """Store the pieces of a draft."""
+    for piece in sorted(draft.pieces, key=lambda piece: piece.source is not None):
+        if piece.source:
+            store.copy(piece.source, piece.path, piece.checksum)
+        else:
+            store.add(piece.path, piece.parts, piece.checksum)
 
 
 def members(data: bytes) -> Iterator[bytes]:

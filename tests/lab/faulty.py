@@ -95,6 +95,10 @@ class FaultyStore:
         with self._step("add", path):
             self._inner.add(path, parts, checksum)
 
+    def copy(self, source: StorePath, target: StorePath, checksum: Sha256) -> None:
+        with self._step("copy", target):
+            self._inner.copy(source, target, checksum)
+
     def list(self, prefix: str) -> Iterable[Stored]:
         with self._step("list", prefix):
             yield from self._inner.list(prefix)

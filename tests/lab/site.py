@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from repod.doors import Change
 from repod.generation import Generation
 from repod.history import History
 from repod.publish import Publisher
@@ -14,6 +15,8 @@ from tests.lab import validity
 from tests.lab.entries import Made
 from tests.lab.fakes import Clock, MacSigner, armor
 from tests.lab.faulty import FaultyStore, Plan, nothing
+
+URL = "http://repod.test/repo/"
 
 
 class Site:
@@ -49,6 +52,7 @@ class Site:
         store = store or self.store()
         return Publisher(
             store=store,
+            url=URL,
             repodata=self.repodata(store, cache),
             signer=self.signer,
             armor=armor,
@@ -71,7 +75,7 @@ class Site:
         """Store and publish."""
         self.put(*packages)
         entries = [one.entry for one in packages]
-        return publisher.publish(entries, [], actor="test", why="test", replace=replace)
+        return publisher.publish(Change(entries=entries), actor="test", why="test", replace=replace)
 
     @property
     def listed(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from repod.doors import Change
 from repod.errors import Corrupt, Misconfigured, NotFound, Unavailable
 from repod.generation import Generation
 from repod.package import StorePath, sha256
@@ -19,7 +20,7 @@ from repod.repodata import codec, text
 from repod.repodata.cache import Cache
 from repod.repodata.segments import SPREAD
 from repod.store.memory import MemoryStore
-from tests.lab.documents import Documents, members
+from tests.lab.documents import Documents, members, put
 from tests.lab.entries import entries, made, many
 from tests.lab.faulty import FaultyStore, raising
 
@@ -162,7 +163,7 @@ def test_the_cache_of_an_older_generation_is_made_anew(
         newer = documents.commit([NEW.entry], [PACKAGES[7].nevra])
     with Documents(store, tmp_path / "old").load(newer) as documents:
         assert documents.listed() == [one.package for one in AFTER if one is not PACKAGES[7]]
-    assert len(streamed(store)) == len(text.KINDS)
+    assert len(streamed(store)) == len(text.COLUMNS)
 
 
 def test_the_cache_of_another_repository_with_the_same_number_is_made_anew(
@@ -252,7 +253,7 @@ def test_documents_that_cannot_be_read_now_are_never_taken_for_an_empty_reposito
             with pytest.raises(Unavailable, match="no route"):
                 documents.repodata.find([PACKAGES[0].nevra])
             with pytest.raises(Unavailable, match="no route"):
-                documents.repodata.draft([NEW.entry], [], 3, 3)
+                documents.repodata.draft(Change(entries=[NEW.entry]), 3, 3)
         store.plan = lambda _: None
         assert documents.repodata.find([PACKAGES[0].nevra]) == {PACKAGES[0].nevra: PACKAGES[0].package}
 
@@ -344,15 +345,15 @@ def test_a_full_disk_does_not_stop_a_generation_that_is_committed(
     with Documents(store, folder, garbage) as documents:
         documents.commit(entries(PACKAGES))
         documents.commit([NEW.entry])
-        draft = documents.repodata.draft([], [one.nevra for one in PACKAGES[:-1]], 3, 3)
-        for piece in draft.pieces:
-            store.add(piece.document.href, piece.parts, piece.document.checksum)
+        draft = documents.repodata.draft(Change(removed=[one.nevra for one in PACKAGES[:-1]]), 3, 3)
+        put(store, draft)
         assert documents.generation is not None
         third = replace(
             documents.generation,
             number=3,
             packages=draft.packages,
-            documents=tuple(piece.document for piece in draft.pieces),
+            documents=draft.documents,
+            frozen=draft.frozen,
         )
         with full_disk():
             documents.repodata.adopt(draft, third)

@@ -9,10 +9,11 @@ from pathlib import Path
 import createrepo_c
 import pytest
 
-from repod.doors import Extent, Store
+from repod.doors import Change, Extent, Store
 from repod.errors import Corrupt
 from repod.package import Nevra, sha256
 from repod.repodata import listing, text
+from repod.repodata.coldstart import sources
 from repod.repodata.segments import SPREAD
 from repod.store.local import LocalStore
 from repod.store.memory import MemoryStore
@@ -101,7 +102,9 @@ def test_repomd_says_of_each_document_what_is_true_of_its_bytes(documents: Docum
 def test_a_draft_tells_what_it_adds_and_what_the_parent_listed_of_what_it_takes_out(documents: Documents) -> None:
     gone, replaced, new = PACKAGES[0], PACKAGES[9], PACKAGES[-1]
     other = made(replaced.nevra, "another build")
-    draft = documents.repodata.draft([new.entry, other.entry], [gone.nevra, PACKAGES[-2].nevra], 3, 7)
+    draft = documents.repodata.draft(
+        Change(entries=[new.entry, other.entry], removed=[gone.nevra, PACKAGES[-2].nevra]), 3, 7
+    )
     assert (draft.number, draft.packages) == (3, len(LISTED))
     assert set(draft.added) == {new.package, other.package}
     assert set(draft.removed) == {gone.package, replaced.package}
@@ -109,10 +112,10 @@ def test_a_draft_tells_what_it_adds_and_what_the_parent_listed_of_what_it_takes_
 
 
 def test_the_parts_of_a_draft_are_ranges_of_the_parent_and_fresh_bytes(documents: Documents) -> None:
-    draft = documents.repodata.draft([], [PACKAGES[3 * SPREAD].nevra], 3, 7)
-    for kind, piece in enumerate(draft.pieces):
+    draft = documents.repodata.draft(Change(removed=[PACKAGES[3 * SPREAD].nevra]), 3, 7)
+    for kind, piece in enumerate(draft.pieces[: len(text.COLUMNS)]):
         assert documents.generation is not None
-        parent = documents.generation.documents[kind].href
+        parent = sources(documents.generation)[kind][1]
         extents = [part for part in piece.parts if isinstance(part, Extent)]
         assert extents
         assert {extent.path for extent in extents} == {parent}
@@ -156,16 +159,16 @@ def test_before_anything_is_loaded_nothing_is_listed(tmp_path: Path) -> None:
 
 def test_only_the_last_draft_can_be_adopted(documents: Documents) -> None:
     assert documents.generation is not None
-    old = documents.repodata.draft([PACKAGES[-1].entry], [], 3, 7)
-    new = documents.repodata.draft([PACKAGES[-2].entry], [], 3, 7)
+    old = documents.repodata.draft(Change(entries=[PACKAGES[-1].entry]), 3, 7)
+    new = documents.repodata.draft(Change(entries=[PACKAGES[-2].entry]), 3, 7)
     with pytest.raises(ValueError, match="not the last one made"):
         documents.repodata.adopt(old, documents.generation)
-    documents.repodata.adopt(new, replace(documents.generation, number=3, documents=[p.document for p in new.pieces]))
+    documents.repodata.adopt(new, replace(documents.generation, number=3, documents=new.documents, frozen=new.frozen))
     assert PACKAGES[-2].package in documents.listed()
 
 
 def test_a_draft_that_is_dropped_leaves_no_trace_in_the_next(documents: Documents) -> None:
-    documents.repodata.draft([PACKAGES[-1].entry], [one.nevra for one in PACKAGES[:50]], 3, 7)
+    documents.repodata.draft(Change(entries=[PACKAGES[-1].entry], removed=[one.nevra for one in PACKAGES[:50]]), 3, 7)
     documents.commit([PACKAGES[-2].entry])
     assert documents.listed() == [one.package for one in [*LISTED, PACKAGES[-2]] if one is not PACKAGES[-1]]
 
@@ -196,6 +199,6 @@ def test_an_entry_that_would_spoil_the_documents_gets_into_none(kind: str, spoil
         documents.commit([PACKAGES[0].entry])
         for others in ([], [PACKAGES[2].entry]):
             with pytest.raises(Corrupt):
-                documents.repodata.draft([bad, *others], [], 2, 7)
+                documents.repodata.draft(Change(entries=[bad, *others]), 2, 7)
         documents.commit([entry])
         assert documents.listed() == [PACKAGES[0].package, PACKAGES[1].package]

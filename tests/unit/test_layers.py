@@ -62,6 +62,7 @@ _LAYERS = (
     Layer(
         name="use cases",
         rows=(
+            ("repod.views",),
             ("repod.intake",),
             ("repod.publish",),
             ("repod.turn",),

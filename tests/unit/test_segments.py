@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from repod.doors import Change
 from repod.errors import Corrupt
 from repod.package import Order
 from repod.repodata import codec, text
@@ -129,7 +130,7 @@ def test_in_an_empty_repository_a_change_touches_the_place_where_segments_will_b
 def test_a_change_packs_no_more_than_its_own_segments(tmp_path: Path) -> None:
     with Documents(store(), tmp_path) as documents:
         documents.commit(entries(PACKAGES))
-        draft = documents.repodata.draft([], [PACKAGES[CUTS[2].start + 1].nevra], 2, 2)
+        draft = documents.repodata.draft(Change(removed=[PACKAGES[CUTS[2].start + 1].nevra]), 2, 2)
         fresh = [part for part in draft.pieces[0].parts if isinstance(part, bytes)]
         assert len(fresh) == 3  # head, one segment, tail
 

@@ -14,8 +14,8 @@ from repod.generation import HEAD, record_path
 from repod.history import History
 from repod.hostfiles import ZYPPER_KEY, key_name, repo_file, write_host_files
 from repod.package import StorePath
-from repod.publish import REPOMD, SIGNATURE
 from repod.repodata import listing
+from repod.views import REPOMD, SIGNATURE
 from tests.lab.entries import made
 from tests.lab.fakes import MacSigner, dearmor, verifies
 from tests.lab.faulty import FaultyStore, Step
@@ -119,7 +119,7 @@ def test_a_host_gets_the_key_and_a_repo_file_that_trusts_nothing_unsigned(site: 
     assert text == repo_file("el9", URL)
     lines = text.splitlines()
     assert lines[0] == "[el9]"
-    assert f"baseurl={URL}" in lines
+    assert {f"metalink={URL}metalink.xml", f"#mirrorlist={URL}mirrorlist", f"#baseurl={URL}"} <= set(lines)
     assert {"gpgcheck=1", "repo_gpgcheck=1", "skip_if_unavailable=0", "enabled=1"} <= set(lines)
     assert f"gpgkey={URL}RPM-GPG-KEY-el9" in lines
 

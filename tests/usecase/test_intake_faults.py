@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from repod.doors import Expect
+from repod.doors import Change, Expect
 from repod.errors import Conflict, OutcomeUnknown, RepodError, Unavailable
 from repod.package import sha256, store_path
 from tests.lab.desk import Desk, desk, results
@@ -181,7 +181,7 @@ def test_what_another_daemon_published_meanwhile_is_seen_by_the_next_turn(site: 
         one.turn()
         two.put(a=rpm(HELLO, "first"), b=rpm(HELLO, "second"))
         assert results(two.turn()) == {"a.rpm": "duplicate", "b.rpm": "rejected"}
-        two.publisher.publish([], [site.generations[0].added[0].nevra], actor="person", why="bad build")
+        two.publisher.publish(Change(removed=[site.generations[0].added[0].nevra]), actor="person", why="bad build")
         one.put(a=rpm(HELLO, "first"))
         assert results(one.turn()) == {"a.rpm": "accepted"}
         assert list(site.listed) == [PLACE]

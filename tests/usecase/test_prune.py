@@ -7,6 +7,7 @@ from repod.generation import HEAD, Document, Generation, Head, record_path
 from repod.package import StorePath, sha256
 from repod.prune import Pruner, expired
 from repod.store.memory import MemoryStore
+from repod.views import frozen
 
 DAY = 86400
 
@@ -30,8 +31,11 @@ def generation(number: int, *documents: Document) -> Generation:
         added=(),
         removed=(),
         documents=documents or (document(number),),
+        frozen=document(1000 + number),
         repomd="",
         signature="",
+        frozen_repomd="",
+        frozen_signature="",
     )
 
 
@@ -46,8 +50,8 @@ class Place:
             self.publish(generation(number))
 
     def publish(self, new: Generation) -> None:
-        for item in new.documents:
-            self.store.write(item.href, b"x", Expect.ANY)
+        for path in (*new.stored, *frozen(new)):
+            self.store.write(path, b"x", Expect.ANY)
         self.store.write(record_path(new.number), new.to_json(), Expect.ABSENT)
         self.store.write(HEAD, Head(generation=new.number).to_json(), Expect.ANY)
 
@@ -56,7 +60,8 @@ class Place:
 
 
 def kept(*numbers: int) -> set[str]:
-    return {record_path(number) for number in numbers} | {document(number).href for number in numbers}
+    generations = [generation(number) for number in numbers]
+    return {path for one in generations for path in (record_path(one.number), *one.stored, *frozen(one))}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,7 @@ def test_the_current_generation_stays_whatever_its_age() -> None:
 
 def test_a_document_that_a_kept_generation_names_too_stays() -> None:
     place = Place(2)
-    place.publish(generation(3, document(1), document(3, "other")))
+    place.publish(generation(3, document(3), document(1, "primary")))
     Pruner(place.store, keep=1, grace=0).prune(1000.0 * DAY)
     assert document(1).href in place.paths()
     assert document(2).href not in place.paths()
@@ -136,7 +141,8 @@ def test_a_store_without_a_pointer_is_left_alone() -> None:
 
 def test_a_record_ahead_of_the_pointer_belongs_to_a_publish_under_way() -> None:
     place = Place(3)
-    place.store.write(record_path(4), generation(4).to_json(), Expect.ABSENT)
-    place.store.write(document(4).href, b"x", Expect.ABSENT)
+    ahead = generation(4)
+    for path in (record_path(4), *ahead.stored, *frozen(ahead)):
+        place.store.write(path, ahead.to_json(), Expect.ABSENT)
     Pruner(place.store, keep=1, grace=0).prune(place.now)
     assert kept(4) <= place.paths()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from repod.doors import Expect
+from repod.doors import Change, Expect
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown, Unavailable
 from repod.generation import HEAD, record_path
 from repod.history import History
 from repod.package import Nevra, StorePath, store_path
-from repod.publish import REPOMD, SIGNATURE
+from repod.views import REPOMD, SIGNATURE
 from tests.lab.entries import made
 from tests.lab.faulty import FaultyStore, Step, raising
 from tests.lab.site import Site, seen
@@ -56,12 +56,20 @@ def test_a_published_package_is_in_the_live_view_and_in_the_record(site: Site) -
     site.assert_settled()
 
 
-@pytest.mark.parametrize("change", [([], []), ([A.entry], []), ([], [B.nevra]), ([A.entry], [C.nevra])])
-def test_what_changes_nothing_makes_no_generation(change: tuple, site: Site) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change(),
+        Change(entries=[A.entry]),
+        Change(removed=[B.nevra]),
+        Change(entries=[A.entry], removed=[C.nevra]),
+    ],
+)
+def test_what_changes_nothing_makes_no_generation(change: Change, site: Site) -> None:
     publisher = site.opened()
     site.publish(publisher, A)
     before = site.dump()
-    assert publisher.publish(*change, actor="x", why="y").number == 2
+    assert publisher.publish(change, actor="x", why="y").number == 2
     assert site.dump() == before
 
 
@@ -69,14 +77,14 @@ def test_of_a_change_only_what_is_not_so_already_is_recorded(site: Site) -> None
     publisher = site.opened()
     site.publish(publisher, A)
     site.put(B)
-    generation = publisher.publish([A.entry, B.entry], [C.nevra], actor="x", why="y")
+    generation = publisher.publish(Change(entries=[A.entry, B.entry], removed=[C.nevra]), actor="x", why="y")
     assert (generation.added, generation.removed) == ((B.package,), ())
 
 
 def test_a_removed_package_leaves_the_view_and_its_file_stays(site: Site) -> None:
     publisher = site.opened()
     site.publish(publisher, A, B)
-    generation = publisher.publish([], [A.nevra], actor="x", why="y")
+    generation = publisher.publish(Change(removed=[A.nevra]), actor="x", why="y")
     assert (generation.added, generation.removed, generation.packages) == ((), (A.package,), 1)
     assert site.listed == seen(B)
     assert site.inner.read(A.package.href).data == A.file
@@ -87,7 +95,7 @@ def test_a_published_nevra_keeps_its_bytes(site: Site) -> None:
     site.publish(publisher, A)
     before = site.dump()
     with pytest.raises(Conflict, match=rf"(?s){A.package.pkgid}.*{OTHER_A.package.pkgid}.*judge it again"):
-        publisher.publish([B.entry, OTHER_A.entry], [], actor="x", why="y")
+        publisher.publish(Change(entries=[B.entry, OTHER_A.entry]), actor="x", why="y")
     assert site.dump() == before
 
 
@@ -103,7 +111,7 @@ def test_a_package_can_be_replaced_where_that_is_asked_for(site: Site) -> None:
 def test_all_packages_can_be_removed_and_published_again(site: Site) -> None:
     publisher = site.opened()
     site.publish(publisher, A, B)
-    assert publisher.publish([], [A.nevra, B.nevra], actor="x", why="y").packages == 0
+    assert publisher.publish(Change(removed=[A.nevra, B.nevra]), actor="x", why="y").packages == 0
     assert site.listed == {}
     site.publish(publisher, A)
     assert site.listed == seen(A)
@@ -130,7 +138,7 @@ def test_documents_are_named_by_their_content_so_that_equal_content_is_stored_on
     publisher = site.opened()
     first = site.publish(publisher, A)
     site.publish(publisher, B)
-    third = publisher.publish([], [B.nevra], actor="x", why="y")
+    third = publisher.publish(Change(removed=[B.nevra]), actor="x", why="y")
     assert [d.href for d in third.documents] == [d.href for d in first.documents]
     assert third.repomd != first.repomd
 
@@ -149,7 +157,7 @@ def test_a_failed_look_at_the_present_state_publishes_nothing(error: Exception, 
     with pytest.raises(type(error), match=str(error)):
         site.publisher(site.store(fail)).open("x")
     with pytest.raises(type(error), match=str(error)):
-        site.publisher(site.store(fail)).publish([B.entry], [], actor="x", why="y")
+        site.publisher(site.store(fail)).publish(Change(entries=[B.entry]), actor="x", why="y")
     assert site.dump() == before
 
 
@@ -239,7 +247,7 @@ def test_a_damaged_cache_is_made_anew_in_the_middle_of_a_publish(site: Site, tmp
         log.write_bytes(bytes(log.stat().st_size))
         site.publish(publisher, C)
         assert site.listed == seen(A, B, C)
-        publisher.publish([], [C.nevra], actor="x", why="y")
+        publisher.publish(Change(removed=[C.nevra]), actor="x", why="y")
     site.assert_settled()
 
 
@@ -251,7 +259,7 @@ def test_a_document_that_was_altered_in_the_store_is_carried_into_no_generation(
     data[len(data) // 2] ^= 1
     site.inner.write(document.href, bytes(data), Expect.ANY)
     with pytest.raises(Corrupt, match=r"gzip|does not have its checksum"):
-        publisher.publish([], [Nevra.parse("p0-1-1.noarch")], actor="x", why="y")
+        publisher.publish(Change(removed=[Nevra.parse("p0-1-1.noarch")]), actor="x", why="y")
     assert len(site.generations) == 2
 
 
@@ -260,7 +268,7 @@ def test_a_document_that_was_lost_in_the_store_is_made_anew_from_the_cache(site:
     packages = [made(f"p{number}-1-1.noarch") for number in range(200)]
     generation = site.publish(publisher, *packages)
     site.inner.remove(generation.documents[1].href)
-    publisher.publish([], [packages[0].nevra], actor="x", why="y")
+    publisher.publish(Change(removed=[packages[0].nevra]), actor="x", why="y")
     assert site.listed == seen(*packages[1:])
     site.assert_settled()
 

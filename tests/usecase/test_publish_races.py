@@ -15,11 +15,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from repod.doors import Expect, Store, Version
+from repod.doors import Change, Expect, Store, Version
 from repod.errors import Conflict, OutcomeUnknown, RepodError, Unavailable
 from repod.generation import HEAD, record_path
 from repod.package import StorePath, store_path
-from repod.publish import REPOMD, SIGNATURE, Publisher
+from repod.publish import Publisher
+from repod.views import REPOMD, SIGNATURE
 from tests.lab.entries import made
 from tests.lab.faulty import Crash, FaultyStore, Moment, Step, at, raising
 from tests.lab.site import Site, seen
@@ -67,14 +68,14 @@ def publish_ours_too(site: Site, theirs: Publisher) -> None:
 
 
 def remove_one(site: Site, theirs: Publisher) -> None:
-    theirs.publish([], [BASE[0].nevra], actor="them", why="remove")
+    theirs.publish(Change(removed=[BASE[0].nevra]), actor="them", why="remove")
 
 
 def publish_and_take_back(site: Site, theirs: Publisher) -> None:
     """Three generations: whoever slept meanwhile wakes late."""
     site.publish(theirs, THEIRS)
     site.publish(theirs, THIRD)
-    theirs.publish([], [THEIRS.nevra], actor="them", why="remove")
+    theirs.publish(Change(removed=[THEIRS.nevra]), actor="them", why="remove")
 
 
 @pytest.mark.parametrize(
@@ -349,11 +350,11 @@ def test_a_publisher_that_always_loses_says_so_after_a_hundred_tries(tmp_path: P
         store = FaultyStore(site.inner)
         mine, theirs = site.opened(store), site.opened(FaultyStore(site.inner))
         site.put(THEIRS)
-        turn = itertools.cycle([([THEIRS.entry], []), ([], [THEIRS.nevra])])
+        turn = itertools.cycle([Change(entries=[THEIRS.entry]), Change(removed=[THEIRS.nevra])])
 
         def win(step: Step) -> None:
             if step.name == "write" and step.path.startswith(".repod/generations/") and step.moment == "before":
-                theirs.publish(*next(turn), actor="them", why="first")
+                theirs.publish(next(turn), actor="them", why="first")
 
         store.plan = win
         with pytest.raises(Conflict, match="100 times"):
