@@ -1,22 +1,11 @@
 """Whether a package may enter a repository: its facts and the rules give every fault at once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from repod.package import ARCH, NAME, VERSION, Facts, Fault, Package, Sha256
-
-REFUSED_PAYLOADS: Mapping[str, Mapping[str, str]] = {
-    "el7": {"zstd": "rpm 4.11 cannot unpack it"},
-    "amzn2": {"zstd": "rpm 4.11 cannot unpack it"},
-}
-"""Per profile, the payload compressors that its hosts cannot read, and why."""
-
-REFUSED_KEYS: Mapping[str, Mapping[str, str]] = {
-    "el7": {"ed25519": "rpm 4.11 cannot verify it"},
-    "amzn2": {"ed25519": "rpm 4.11 cannot verify it"},
-}
-"""Per profile, the key algorithms that its hosts cannot verify, and why."""
+from repod.profiles import PROFILES
 
 _STRONG = {"", "sha256", "sha384", "sha512"}
 _NAME_MAX = 255  # bytes of a file's name on every Linux file system
@@ -27,7 +16,8 @@ class Rules:
     """A repository's policy on what it lets in.
 
     ``names`` are shell patterns. ``signed_by`` are full primary fingerprints; empty means
-    that packages need no signature of their own. ``max_size`` is in bytes.
+    that packages need no signature of their own. ``max_size`` is in bytes. ``profile`` is a key
+    of ``PROFILES``.
     """
 
     arches: Sequence[str]
@@ -80,11 +70,7 @@ def _policy(facts: Facts, rules: Rules) -> Iterator[Fault]:
         yield Fault(
             code="name", text=f"name {nevra.name[:200]}; expected one of {names} ([repository.acceptance] names)"
         )
-    unpackable = REFUSED_PAYLOADS.get(rules.profile, {}).get(facts.payload_compressor)
-    if unpackable:
-        text = (
-            f"its payload is {facts.payload_compressor}, and profile {rules.profile} says {unpackable}; use gzip or xz"
-        )
+    for text in PROFILES[rules.profile].package_faults(facts.payload_compressor, facts.rpm_format):
         yield Fault(code="profile", text=text)
     large = too_large(facts.size, rules)
     if large:

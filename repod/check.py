@@ -9,7 +9,7 @@ from repod.config import Repository, Settings, rejected_dir
 from repod.errors import Misconfigured, RepodError
 from repod.history import History
 from repod.signing import open_signer
-from repod.wiring import open_store, refuse_key, trusted_keys
+from repod.wiring import key_doubts, open_store, refuse_key, trusted_keys
 
 _SKEW = 300.0  # seconds that this clock may be behind the last generation's
 
@@ -63,9 +63,11 @@ def _key(settings: Settings, now: float, environ: Mapping[str, str]) -> Iterator
     signer.close()
     for repository in settings.repository:
         try:
-            refuse_key(repository, signer.report.algorithm)
+            refuse_key(repository, signer)
         except Misconfigured as error:
-            yield _fault("signing", str(error))
+            yield from (_fault("signing", text) for text in error.faults)
+        for text in key_doubts(repository, signer):
+            yield Problem(severity="warning", where=f"{repository.name}: signing", text=text)
     for text in signer.report.warnings:
         yield Problem(severity="warning", where="signing", text=text)
 

@@ -17,10 +17,13 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
 from repod.errors import Misconfigured
+from repod.profiles import PROFILES
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -186,11 +189,23 @@ class Repository(_Section):
     store: Place
     url: str = ""
     profile: Literal["el7", "el8", "el9", "el10", "fedora", "amzn2", "sles15"] = "el9"
+    compression: Literal["gz", "zstd"] = "gz"
+    single_stream: bool = False
     arches: Annotated[Sequence[str], Field(min_length=1)] = ("x86_64", "noarch")
     duplicates: Literal["reject", "replace"] = "reject"
     changelogs: Annotated[int, Field(ge=0)] = 10
     retention: Retention = Retention()
     acceptance: Acceptance = Acceptance()
+
+    @field_validator("compression")
+    @classmethod
+    def _read_by_hosts(cls, value: str, info: ValidationInfo) -> str:
+        """Where ``profile`` is no profile, that is the fault."""
+        profile = PROFILES.get(info.data.get("profile", ""))
+        fault = profile.compression_fault(value) if profile else ""
+        if fault:
+            raise ValueError(fault)
+        return value
 
 
 class Settings(_Section):

@@ -150,6 +150,7 @@ class Facts:
     ``arch`` of ``nevra`` is ``src`` for a source package, whatever machine built it.
     ``header_sha256`` is the digest of the main header: it survives signing.
     ``payload_sha256`` is the digest of the compressed payload as it lies in the file.
+    ``rpm_format`` is the version of the package format: 4, or 6 since rpm 6.
     ``signers`` are the primary fingerprints of those given certificates whose signature verified.
     ``file_digest`` is the algorithm of the digests per file, empty where there are no files.
     ``faults`` are those of the file itself (digests, text, paths), found while reading.
@@ -167,6 +168,7 @@ class Facts:
     file_digest: str
     faults: Sequence[Fault]
     signable: bytes
+    rpm_format: int = 4
 
     @property
     def build(self) -> tuple[Sha256, Sha256]:

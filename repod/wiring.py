@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from repod.acceptance import REFUSED_KEYS, Rules
+from repod.acceptance import Rules
 from repod.config import Repository, Settings, rejected_dir
 from repod.errors import Misconfigured
 from repod.hostfiles import write_host_files
@@ -21,6 +21,7 @@ from repod.inbox.directory import DirectoryInbox
 from repod.intake import Intake, Observe, Policy
 from repod.loop import Log, Loop
 from repod.metrics import Metrics
+from repod.profiles import PROFILES
 from repod.prune import Pruner, Removal
 from repod.publish import Publisher
 from repod.repodata.engine import SegmentedRepodata
@@ -72,12 +73,21 @@ def trusted_keys(repository: Repository) -> bytes:
         raise Misconfigured(msg) from error
 
 
-def refuse_key(repository: Repository, algorithm: str) -> None:
-    """Raise ``Misconfigured`` where the hosts of a repository cannot verify keys of this algorithm."""
-    why = REFUSED_KEYS.get(repository.profile, {}).get(algorithm)
-    if why:
-        msg = f"repository {repository.name}: profile {repository.profile}: the signing key is {algorithm}, and {why}"
-        raise Misconfigured(f"{msg}; use an RSA key")
+def refuse_key(repository: Repository, signer: OpenSigner) -> None:
+    """Raise ``Misconfigured`` where the hosts of a repository cannot verify what the signer signs."""
+    subkey = signer.signing_key != signer.fingerprint
+    faults = PROFILES[repository.profile].key_faults(signer.report.algorithm, subkey=subkey)
+    lines = [f"repository {repository.name}: profile {repository.profile}: {fault}" for fault in faults]
+    if lines:
+        raise Misconfigured(*lines)
+
+
+def key_doubts(repository: Repository, signer: OpenSigner) -> list[str]:
+    """Why the hosts of a repository perhaps cannot verify what the signer signs."""
+    return [
+        f"profile {repository.profile}: {doubt}"
+        for doubt in PROFILES[repository.profile].key_doubts(signer.report.algorithm)
+    ]
 
 
 def pause(attempt: int) -> None:
@@ -157,7 +167,9 @@ class System:
         self.close()
 
     def _wire(self, repository: Repository) -> Wired:
-        refuse_key(repository, self.signer.report.algorithm)
+        refuse_key(repository, self.signer)
+        for doubt in key_doubts(repository, self.signer):
+            self._log.warning("signing key", repository=repository.name, problem=doubt)
         store = open_store(repository)
         repodata = open_repodata(self.settings, repository, store)
         self._stack.callback(repodata.close)

@@ -86,6 +86,7 @@ def examine(path: Path, trusted: bytes) -> Facts:
         file_digest=_file_digest(metadata),
         faults=tuple(faults),
         signable=header,
+        rpm_format=6 if metadata.header.entry_is_present(rpm_rs.Tag.RPMFORMAT) else 4,
     )
 
 

@@ -1,5 +1,6 @@
 """Cases about what the documents hold."""
 
+import gzip
 import hashlib
 import os
 import random
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import rpm_rs
+from lxml import etree
 from watchdog.events import FileOpenedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.inotify import InotifyObserver
 
@@ -19,12 +21,14 @@ from repod.config import parse
 from repod.doors import Change
 from repod.errors import Misconfigured, NotFound
 from repod.package import Nevra
+from repod.profiles import PROFILES
 from tests.cases.place import MakePlace, Place
 from tests.lab import entries, rpms
 from tests.lab.checker import check
 from tests.lab.clients import Dnf, Zypper
 from tests.lab.daemon import Repod
 from tests.lab.keys import Key
+from tests.lab.listing import REPO
 from tests.lab.wait import until
 
 HELLO = "Packages/h/hello-1.0-1.noarch.rpm"
@@ -56,6 +60,22 @@ def test_c057_a_stored_package_replaced_by_hand_is_never_taken_for_the_published
     assert ended.rc == 4
     assert "verify" in ended.err
     assert (repod.inbox() / "other.rpm").exists()
+
+
+def test_c061_clients_of_el7_get_documents_that_they_can_unpack(make_place: MakePlace, built: Path) -> None:
+    """Primary, filelists and other are gzip, groups are for them plain, and zstd cannot be asked for."""
+    place = make_place(profile="el7")
+    place.publish(rpms.quick(built))
+    found = {record.get("type"): record.find(f"{REPO}location") for record in etree.fromstring(place.live())}
+    documents = {kind: str(place_of.get("href")) for kind, place_of in found.items() if place_of is not None}
+    assert sorted(map(str, documents)) == ["filelists", "other", "primary"]
+    for href in documents.values():
+        assert href.endswith(".xml.gz")
+        assert etree.fromstring(gzip.decompress((place.store / href).read_bytes())).get("packages") == "1"
+    assert PROFILES["el7"].form("group", "gz") == ("",)
+    text = '[signing]\nkey = "k"\n[[repository]]\nname = "a"\ninbox = "i"\nstore = "s"\nprofile = "el7"\n'
+    with pytest.raises(Misconfigured, match="profile el7 cannot read zstd metadata: yum stops at it"):
+        parse(text + 'compression = "zstd"', place.base)
 
 
 def test_c062_without_md5_and_sha1_everything_works_and_sha1_cannot_be_asked_for(

@@ -139,6 +139,24 @@ def test_c046_it_is_known_which_key_or_subkey_signs(make_place: MakePlace, built
             assert len(warned) == (signing is subkey)
 
 
+@pytest.mark.parametrize("profile", ["el7", "amzn2"])
+def test_c046_where_hosts_know_the_primary_key_only_it_signs_or_nothing_does(
+    profile: str, make_place: MakePlace, built: Path
+) -> None:
+    """With a signing subkey beside it the primary key signs; where it may not, the start is refused with the reason."""
+    with gnupghome() as home:
+        both = generate(home, usage="sign")
+        keys.add_subkey(home, both)
+        bare = generate(home, usage="cert", uid="Cert Only <c@example.com>")
+        keys.add_subkey(home, bare)
+        place = make_place(profile=profile, signed_with=export(home, both))
+        place.publish(rpms.quick(built))
+        assert issuers(place.store / "Packages/h/hello-1.0-1.noarch.rpm") == {both}
+        assert index_issuer(place.store) == both
+        with pytest.raises(Misconfigured, match=f"profile {profile}: a subkey signs, and rpm 4.11 knows the primary"):
+            make_place(profile=profile, signed_with=export(home, bare))
+
+
 def test_c047_one_signature_ours_whoever_signed_before(make_place: MakePlace, key: Key, built: Path) -> None:
     """Ours already: bytes unchanged. A foreigner's: replaced by ours. That again: the same bytes as before."""
     place = make_place()

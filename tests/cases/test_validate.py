@@ -18,6 +18,7 @@ from tests.lab.daemon import Repod
 from tests.lab.headers import edit, text
 from tests.lab.inboxes import files_below
 from tests.lab.keys import Key, make_key
+from tests.lab.rpmbuild import XZ, ZSTD, rpmbuild
 from tests.lab.wait import until
 
 
@@ -167,22 +168,46 @@ def test_c034_a_package_with_md5_alone_is_not_verifiable(make_place: MakePlace, 
     assert place.sound() == {}
 
 
-def test_c035_a_zstd_payload_is_refused_where_hosts_cannot_unpack_it(make_place: MakePlace, built: Path) -> None:
-    """Profile el7 refuses it at intake and says why; the same package passes in profile el9."""
-    package = rpms.quick(built, "packed", compression="zstd")
-    old, new = make_place(profile="el7"), make_place(profile="el9")
+@pytest.mark.parametrize("profile", ["el7", "amzn2"])
+def test_c035_a_zstd_payload_is_refused_where_hosts_cannot_unpack_it(
+    profile: str, make_place: MakePlace, built: Path
+) -> None:
+    """Profile el7 refuses it at intake and says why; the same package, by rpmbuild, passes in profile el9."""
+    (package,) = rpmbuild(built, "packed", payload=ZSTD)
+    old, new = make_place(profile=profile), make_place(profile="el9")
     new.copy(package)
     ((code, said),) = old.refuse(package)
     assert code == "profile"
-    assert "zstd" in said
+    assert said == f"its payload is zstd, and profile {profile} says rpm 4.11 cannot unpack it; use gzip or xz"
     assert old.metric("repod_rejected_total", reason="profile") == 1
+    old.publish(*rpmbuild(built, "plain", payload=XZ))
+    assert list(old.sound()) == ["plain-1.0-1.noarch"]
     assert [end.result for end in new.drain()] == ["accepted"]
     assert list(new.sound()) == ["packed-1.0-1.noarch"]
 
 
-def test_profile_el7_refuses_a_key_that_its_hosts_cannot_verify(make_place: MakePlace) -> None:
-    with pytest.raises(Misconfigured, match=r"profile el7: the signing key is ed25519.*use an RSA key"):
-        make_place(profile="el7", signed_with=make_key("ed25519"))
+def test_a_package_in_format_6_is_refused_where_hosts_see_no_signature_on_it(
+    make_place: MakePlace, built: Path
+) -> None:
+    """What reading it as signed by repod on such a host ends in is in tests/system/test_profiles.py."""
+    package = rpms.quick(built, "six", fmt=6)
+    old, new = make_place(profile="el9"), make_place(profile="fedora")
+    new.copy(package)
+    ((code, said),) = old.refuse(package)
+    assert (code, "rpm 4 sees no signature on it; build it in format 4" in said) == ("profile", True)
+    assert [end.result for end in new.drain()] == ["accepted"]
+
+
+@pytest.mark.parametrize("profile", ["el7", "amzn2"])
+def test_a_profile_refuses_a_key_that_its_hosts_cannot_verify(profile: str, make_place: MakePlace) -> None:
+    with pytest.raises(Misconfigured, match=rf"profile {profile}: the signing key is ed25519.*use an RSA key"):
+        make_place(profile=profile, signed_with=make_key("ed25519"))
+
+
+def test_a_profile_warns_of_a_key_that_its_hosts_perhaps_cannot_verify(make_place: MakePlace) -> None:
+    place = make_place(profile="el8", signed_with=make_key("ed25519"))
+    (said,) = place.log.warned("signing key")
+    assert said.startswith("profile el8: the signing key is ed25519, and rpm 4.14 as released cannot verify it")
 
 
 def test_c037_an_unsigned_package_is_refused_where_a_signature_is_wanted(

@@ -85,7 +85,7 @@ def published(
     _others(built, vendor_key)
     quick(six, "six", fmt=6, compression="zstd")
     quick(six, "c++filt", "1^2~3", "1+1", "x86_64", fmt=6, epoch=7, compression="xz", reserved=0)
-    repod = Repod(base, key_file, {"test": {"arches": ["x86_64", "noarch", "src"]}, "six": {}})
+    repod = Repod(base, key_file, {"test": {"arches": ["x86_64", "noarch", "src"]}, "six": {"profile": "fedora"}})
     shutil.copytree(built, repod.inbox() / "nightly")
     shutil.copytree(six, repod.inbox("six") / "nightly")
     done = repod.once()

@@ -16,6 +16,7 @@ from tests.lab import damage
 from tests.lab.clients import Dnf
 from tests.lab.daemon import Ended, Repod
 from tests.lab.daemon import repod as command
+from tests.lab.keys import make_key
 from tests.lab.looks import names
 from tests.lab.rpms import quick
 from tests.lab.wait import until
@@ -79,6 +80,23 @@ def test_check_tells_all_faults_at_once_as_a_table_and_as_json(tmp_path: Path, k
     table = repod.cli("check")
     assert table.rc == 2
     assert all(name in table.out for name in ("nowhere", str(key_file_gone), str(repod.inbox("one"))))
+
+
+def test_check_and_start_tell_what_a_profile_refuses_with_the_reason(tmp_path: Path) -> None:
+    key_file = tmp_path / "key.asc"
+    key_file.write_bytes(make_key("ed25519").secret)
+    repod = Repod(tmp_path, key_file, {name: {"profile": name} for name in ("el7", "el8", "el9")})
+    (tmp_path / "state").mkdir()
+    told = repod.cli("check", "--json")
+    rows = {row["severity"]: (row["where"], row["what"]) for row in json.loads(told.out)}
+    assert told.rc == 2
+    why = "repository el7: profile el7: the signing key is ed25519, and rpm 4.11 cannot verify it; use an RSA key"
+    assert rows["fault"] == ("signing", why)
+    assert rows["warning"][0] == "el8: signing"
+    assert "rpm 4.14 as released cannot verify it" in rows["warning"][1]
+    started = repod.once()
+    assert started.rc == 2
+    assert why in started.err
 
 
 def test_settings_with_several_faults_are_told_a_line_each(repod: Repod) -> None:

@@ -29,7 +29,7 @@ from tests.lab.rpmbuild import rpmbuild
 from tests.lab.wait import until
 
 HREF = store_path("Packages/h/hello-1.0-1.noarch.rpm")
-RULES = Rules(arches=["noarch", "x86_64"])
+RULES = Rules(arches=["noarch", "x86_64"], profile="fedora")
 
 
 class Here:
@@ -102,7 +102,7 @@ def built(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return BUILDERS[request.param](folder)
 
 
-def test_the_facts_are_those_that_rpm_reads(rpm_reader: Rpms, built: Path) -> None:
+def test_the_facts_are_those_that_rpm_reads(rpm_reader: Rpms, built: Path, request: pytest.FixtureRequest) -> None:
     facts = rpm_reader.examine(built, b"")
     assert facts.faults == ()
     epoch, name, version, release, arch = query(built, "%{EPOCHNUM}|%{NAME}|%{VERSION}|%{RELEASE}|%{ARCH}").split("|")
@@ -114,6 +114,7 @@ def test_the_facts_are_those_that_rpm_reads(rpm_reader: Rpms, built: Path) -> No
     assert facts.source_rpm == query(built, "%|SOURCERPM?{%{SOURCERPM}}:{}|")
     assert facts.file_digest == ("sha256" if query(built, "[%{BASENAMES}]") != "(none)" else "")
     assert (facts.signatures, facts.signers) == ((), ())
+    assert facts.rpm_format == (6 if request.node.callspec.params["built"] == "version 6" else 4)
     assert judge(facts, RULES) == []
 
 

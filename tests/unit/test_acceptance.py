@@ -65,6 +65,7 @@ def test_a_sound_package_has_no_fault() -> None:
         (replace(SIGNED, signers=(THEIRS,)), Rules(arches=["noarch"], signed_by=[OURS]), "signer", THEIRS),
         (replace(SOUND, file_digest="md5"), Rules(arches=["noarch"], file_digest="sha256"), "file-digest", "md5"),
         (replace(SOUND, payload_compressor="zstd"), Rules(arches=["noarch"], profile="el7"), "profile", "profile el7"),
+        (replace(SOUND, rpm_format=6), Rules(arches=["noarch"], profile="el9"), "profile", "profile el9"),
         (replace(SOUND, file_digest="sha1"), Rules(arches=["noarch"], file_digest="sha256"), "file-digest", "sha1"),
     ],
 )
@@ -88,6 +89,7 @@ def test_each_fault_has_its_code_and_says_what_was_expected(facts: Facts, rules:
         (replace(SOUND, file_digest="md5"), RULES),
         (replace(SOUND, payload_compressor="zstd"), Rules(arches=["noarch"], profile="el9")),
         (replace(SOUND, payload_compressor="xz"), Rules(arches=["noarch"], profile="el7")),
+        (replace(SOUND, rpm_format=6, payload_compressor="zstd"), Rules(arches=["noarch"], profile="fedora")),
         (build(name="x++_.-9", version="1~rc^2+3_4.5", release="0.1"), RULES),
     ],
 )

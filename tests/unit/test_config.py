@@ -4,14 +4,15 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from repod.config import Settings, fingerprint, load, parse, rejected_dir
+from repod.config import Repository, Settings, fingerprint, load, parse, rejected_dir
 from repod.errors import Misconfigured
+from repod.profiles import PROFILES
 
 _SAMPLE = Path(__file__).parents[2] / "config" / "repod.toml"
 _BASE = Path("/base")
@@ -392,3 +393,28 @@ def test_settings_cannot_be_changed_after_they_were_read() -> None:
     settings = _parse(_file())
     with pytest.raises(ValueError, match="frozen"):
         settings.http = settings.http.at(1)
+
+
+@pytest.mark.parametrize("profile", ["el7", "amzn2"])
+def test_a_compression_that_the_hosts_of_the_profile_cannot_read_is_refused_with_the_reason(profile: str) -> None:
+    (fault,) = _faults(_file(repository=f'compression = "zstd"\nprofile = "{profile}"'))
+    assert fault.startswith("repod.toml: repository 'a'.compression: ")
+    assert fault.endswith(f'profile {profile} cannot read zstd metadata: yum stops at it; use "gz"')
+
+
+@pytest.mark.parametrize("profile", ["el8", "el9", "el10", "fedora", "sles15"])
+def test_zstd_is_taken_where_hosts_read_it_and_gzip_everywhere(profile: str) -> None:
+    chosen = _parse(_file(repository=f'compression = "zstd"\nprofile = "{profile}"\nsingle_stream = true'))
+    assert (chosen.repository[0].compression, chosen.repository[0].single_stream) == ("zstd", True)
+    plain = _parse(_file(repository=f'profile = "{profile}"')).repository[0]
+    assert (plain.compression, plain.single_stream) == ("gz", False)
+
+
+def test_a_profile_that_there_is_not_is_the_one_fault_whatever_the_compression() -> None:
+    (fault,) = _faults(_file(repository='compression = "zstd"\nprofile = "el6"'))
+    assert "repository 'a'.profile: input should be 'el7', 'el8'" in fault
+
+
+def test_every_profile_of_the_table_can_be_chosen_and_no_other() -> None:
+    choices = Repository.model_fields["profile"].annotation
+    assert sorted(get_args(choices)) == sorted(PROFILES)

@@ -39,7 +39,7 @@ _LAYERS = (
             ("repod",),
             ("repod.errors",),
             ("repod.processes",),
-            ("repod.package",),
+            ("repod.package", "repod.profiles"),
             ("repod.generation", "repod.rpmhead", "repod.config"),
             ("repod.doors",),
         ),
