@@ -115,16 +115,16 @@ _OLD_ED25519 = _no("rpm 4.11 cannot verify it", "rpm#1202 added it in 2020, afte
 _DOUBTED_ED25519 = Verdict(
     answer=Answer.UNSURE,
     why="rpm 4.14 as released cannot verify it",
-    source="rpm#1202 added it in 2020, after rpm 4.15; whether RHEL's 4.14 got it was not found",
+    source="rpm#1202 added it after rpm 4.15; whether RHEL 8 took it back was not found",
 )
 _UNFOUND_ED25519 = Verdict(
     answer=Answer.UNSURE,
     why="whether its rpm can verify it was not found",
     source="rpm#1202 added it to rpm in 2020, after SUSE Linux Enterprise 15",
 )
-_ED25519 = _yes("rpm verifies it", "rpm 4.18", measured=True)
+_ED25519 = _yes("rpm verifies it", "rpm 4.18; rpm#1571, which RHEL 9's rpm has too", measured=True)
 _OLD_SUBKEY = _no("rpm 4.11 knows the primary key only", "libnvidia-container#86; tyk-pump#245")
-_SUBKEY = _yes("rpm verifies it", "rpm 4.18", measured=True)
+_SUBKEY = _yes("rpm verifies it", "rpm 4.18; ci-dnf-stack#292 for rpm 4.13", measured=True)
 
 _ALL = (
     Profile(
