@@ -29,6 +29,7 @@ _EXPECTED = {
     "string_type": "expected a text",
     "bool_type": "expected true or false",
     "model_type": "expected a table",
+    "string_pattern_mismatch": "expected a URL such as https://example.com/CVE-2026-1",
     "tuple_type": "expected a list",
     "list_type": "expected a list",
     "too_short": "expected at least one",
@@ -197,7 +198,7 @@ def _json(data: bytes) -> Any:
 def _lines(error: ValidationError) -> Iterator[str]:
     for fault in error.errors():
         place = ".".join(str(part + 1) if isinstance(part, int) else part for part in fault["loc"])
-        text = fault["msg"].removeprefix("Value error, ")
+        text = fault["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
         if fault["type"] != "value_error":
             text = _EXPECTED.get(fault["type"], f"{text[0].lower()}{text[1:]}")
         if fault["type"] not in {"value_error", "missing", "extra_forbidden"}:

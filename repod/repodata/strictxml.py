@@ -9,11 +9,10 @@ from lxml import etree
 from repod.errors import Corrupt
 
 _ENCODING = re.compile(rb"""\A<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
+# What may stand before a DOCTYPE, piece by piece: as one expression, comments could be grouped in 2^n ways.
+_PROLOG = re.compile(rb"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 # A DOCTYPE may name a file, which is never read; what stands in brackets defines entities.
-_SUBSET = re.compile(
-    rb"""\A\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*<!DOCTYPE(?:[^>\["']|"[^"]*"|'[^']*')*\[""",
-    re.DOTALL,
-)
+_SUBSET = re.compile(rb"""<!DOCTYPE(?:[^>\["']|"[^"]*"|'[^']*')*\[""")
 _BOM = b"\xef\xbb\xbf"
 OPTIONS: dict[str, Any] = {
     "resolve_entities": False,
@@ -36,9 +35,17 @@ def guard(data: bytes, what: str) -> None:
         found = declared[1].decode("ascii", "replace")
         msg = f"{what}: line 1: expected encoding UTF-8, found {found!r}; convert it, with iconv say"
         raise Corrupt(msg)
-    if _SUBSET.match(data.removeprefix(_BOM)):
+    if _SUBSET.match(data, _prolog(data)):
         msg = f"{what}: its DOCTYPE defines entities or elements; expected none; remove the part in brackets"
         raise Corrupt(msg)
+
+
+def _prolog(data: bytes) -> int:
+    """Where the prolog ends and a DOCTYPE or the root begins."""
+    place = len(_BOM) if data.startswith(_BOM) else 0
+    while match := _PROLOG.match(data, place):
+        place = match.end()
+    return place
 
 
 def plain(data: bytes, what: str) -> str:

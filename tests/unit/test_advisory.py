@@ -127,18 +127,18 @@ def test_all_faults_of_a_file_are_listed_at_once_each_with_its_key() -> None:
     faults = _faults(wrong)
     expected = [
         "a.json: id: expected letters",
-        "a.json: type: ",
+        "a.json: type: expected 'security'",
         "a.json: title: is required and missing",
         "a.json: issued: expected a date",
         "a.json: packages.1.nevra: not a NEVRA: 'hello-1.0'",
         "a.json: packages.2.nevra: not a NEVRA: 'lib%2B%2B-1-1.noarch'",
         "a.json: packages.3.nevra: is required and missing",
         "a.json: updated: expected a date",
-        "a.json: severity: ",
+        "a.json: severity: expected 'Critical'",
         "a.json: summary: expected text without control characters",
         "a.json: reboot_suggested: expected true or false, found 'yes'",
-        "a.json: references.1.href: ",
-        "a.json: references.1.type: ",
+        "a.json: references.1.href: expected a URL",
+        "a.json: references.1.type: expected 'bugzilla'",
         "a.json: titel: is no key of an advisory",
     ]
     assert len(faults) == len(expected)

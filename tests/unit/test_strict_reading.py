@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import lzma
-import time
 from collections.abc import Callable
 
 import pytest
@@ -26,10 +25,8 @@ _HIDDEN = '<!-- x --><?p i?><!DOCTYPE comps SYSTEM "a>b" [<!ENTITY a "b">]><comp
 def test_entities_are_refused_before_anything_expands_or_opens_them(
     check: Callable[[bytes], bytes], text: str, mark: str
 ) -> None:
-    started = time.monotonic()
     with pytest.raises(Corrupt, match="DOCTYPE defines entities"):
         check((mark + text.replace("comps", "updates") if check is updateinfo.check else mark + text).encode())
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -91,6 +88,10 @@ def test_yaml_that_grows_or_says_two_things_is_refused_with_its_line(text: str, 
         strictyaml.parse(part, "it")
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_long_prolog_is_read_in_one_pass() -> None:
+    assert strictxml.parse(b"<!-- a --><?b?> " * 20_000 + b"<comps/>", "comps", "it").tag == "comps"
 
 
 def test_yaml_keeps_versions_as_they_are_written() -> None:
