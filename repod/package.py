@@ -132,6 +132,7 @@ REASONS: Sequence[str] = (
     "symlink",
     "reader",
     "signing",
+    "document",
 )
 
 
