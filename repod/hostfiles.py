@@ -17,18 +17,19 @@ def key_name(name: str) -> StorePath:
     return store_path(f"RPM-GPG-KEY-{name}")
 
 
-def repo_file(name: str, url: str) -> str:
+def repo_file(name: str, url: str, *, metalink: bool) -> str:
     """The ``.repo`` file of a repository at ``url``: both signatures are checked, a broken repository is an error.
 
-    Through the metalink a host reads frozen views, where index and signature always belong together;
-    the live view stands beside it for clients and mirrors that want one plain URL.
+    It offers each form, of which one is active. ``metalink``: the frozen views, where index and
+    signature always belong together; else the live view.
     """
+    forms = [f"metalink={url}{METALINK}", f"mirrorlist={url}{MIRRORLIST}", f"baseurl={url}"]
+    active = forms[0] if metalink else forms[-1]
+    lines = "".join(f"{'' if form == active else '#'}{form}\n" for form in forms)
     return (
         f"[{name}]\n"
         f"name={name}\n"
-        f"metalink={url}{METALINK}\n"
-        f"#mirrorlist={url}{MIRRORLIST}\n"
-        f"#baseurl={url}\n"
+        f"{lines}"
         "enabled=1\n"
         "gpgcheck=1\n"
         "repo_gpgcheck=1\n"
@@ -38,12 +39,12 @@ def repo_file(name: str, url: str) -> str:
     )
 
 
-def write_host_files(store: Store, name: str, url: str, public_key: bytes) -> None:
-    """Put the files for hosts into the store, where they are not so already."""
+def write_host_files(store: Store, name: str, repo: str, public_key: bytes) -> None:
+    """Put the files for hosts into the store, where they are not so already. ``repo``: the ``.repo`` file."""
     files: Mapping[StorePath, bytes] = {
         key_name(name): public_key,
         ZYPPER_KEY: public_key,
-        store_path(f"{name}.repo"): repo_file(name, url).encode(),
+        store_path(f"{name}.repo"): repo.encode(),
     }
     for path, data in files.items():
         version: Version | Expect = Expect.ABSENT

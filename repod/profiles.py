@@ -5,7 +5,7 @@ A reason is either measured with the clients that the tests run (dnf 4.14, zyppe
 ``no``. The README's chapter "Profiles" shows this table; a test holds the two together.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -44,7 +44,7 @@ class Profile:
     ``zstd_metadata``: documents packed with zstd. ``packed_groups``: a ``group`` record (comps)
     that is packed. ``zstd_payload``: packages with such a payload. ``format_6``: packages in rpm's
     format 6, as repod signs them. ``ed25519``: signatures by such a key. ``subkey``: signatures
-    by a subkey.
+    by a subkey. ``metalink``: frozen views through a metalink.
     """
 
     name: str
@@ -55,17 +55,18 @@ class Profile:
     format_6: Verdict
     ed25519: Verdict
     subkey: Verdict
+    metalink: Verdict
 
-    def form(self, kind: str, compression: str) -> Sequence[str]:
-        """The suffixes under which a record of repomd is published: ``""`` plain, ``gz``, ``zst``.
+    def form(self, kind: str, compression: str) -> str:
+        """The suffix under which a record of repomd is published: ``""`` plain, ``gz``, ``zst``.
 
         ``kind`` is the record's type, ``compression`` the repository's: ``gz`` or ``zstd``. Every
-        host of the profile reads each form given. It is one form: of several, the reader chooses, and
-        one that does not know all of them may choose wrongly.
+        host of the profile reads it. There is one form: of several, the reader chooses, and one that
+        does not know all of them may choose wrongly.
         """
         if kind == "group" and self.packed_groups.answer is not Answer.YES:
-            return ("",)
-        return (_SUFFIXES[compression if kind in _READ_BY_ALL else "gz"],)
+            return ""
+        return _SUFFIXES[compression if kind in _READ_BY_ALL else "gz"]
 
     def compression_fault(self, compression: str) -> str:
         """Why hosts cannot read documents so packed; empty where they can."""
@@ -125,6 +126,9 @@ _UNFOUND_ED25519 = Verdict(
 _ED25519 = _yes("rpm verifies it", "rpm 4.18; rpm#1571, which RHEL 9's rpm has too", measured=True)
 _OLD_SUBKEY = _no("rpm 4.11 knows the primary key only", "libnvidia-container#86; tyk-pump#245")
 _SUBKEY = _yes("rpm verifies it", "rpm 4.18; ci-dnf-stack#292 for rpm 4.13", measured=True)
+_METALINK = _yes("dnf asks for it at every refresh", "dnf 4.14", measured=True)
+_YUM_METALINK = _yes("yum asks for it when its cache expires", "yum.conf(5)")
+_ZYPPER_METALINK = _no("zypper keeps it for hours and sees no news meanwhile", "zypper 1.14", measured=True)
 
 _ALL = (
     Profile(
@@ -136,6 +140,7 @@ _ALL = (
         format_6=_OLD_SIX,
         ed25519=_OLD_ED25519,
         subkey=_OLD_SUBKEY,
+        metalink=_YUM_METALINK,
     ),
     Profile(
         name="amzn2",
@@ -146,6 +151,7 @@ _ALL = (
         format_6=_OLD_SIX,
         ed25519=_OLD_ED25519,
         subkey=_OLD_SUBKEY,
+        metalink=_YUM_METALINK,
     ),
     Profile(
         name="el8",
@@ -156,6 +162,7 @@ _ALL = (
         format_6=_UNSEEN_SIX,
         ed25519=_DOUBTED_ED25519,
         subkey=_SUBKEY,
+        metalink=_METALINK,
     ),
     Profile(
         name="el9",
@@ -166,6 +173,7 @@ _ALL = (
         format_6=_UNSEEN_SIX,
         ed25519=_ED25519,
         subkey=_SUBKEY,
+        metalink=_METALINK,
     ),
     Profile(
         name="el10",
@@ -176,6 +184,7 @@ _ALL = (
         format_6=_yes("its rpm reads rpm 6 signatures", "RHEL 10 documentation, Signing RPM packages", since="10.1"),
         ed25519=_ED25519,
         subkey=_SUBKEY,
+        metalink=_METALINK,
     ),
     Profile(
         name="fedora",
@@ -186,6 +195,7 @@ _ALL = (
         format_6=_yes("its rpm is rpm 6", "Fedora change RPM-6.0", since="43"),
         ed25519=_ED25519,
         subkey=_SUBKEY,
+        metalink=_METALINK,
     ),
     Profile(
         name="sles15",
@@ -196,6 +206,7 @@ _ALL = (
         format_6=_UNSEEN_SIX,
         ed25519=_UNFOUND_ED25519,
         subkey=_SUBKEY,
+        metalink=_ZYPPER_METALINK,
     ),
 )
 

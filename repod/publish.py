@@ -8,8 +8,8 @@ The order, in which every single step leaves a valid repository:
    and it holds all that is left to do;
 4. the frozen view ``generations/N/`` gets its index and signature from the record;
 5. the pointer ``.repod/head.json`` moves from N-1 to N by compare-and-swap;
-6. what clients read follows the pointer: the live ``repomd.xml`` and its signature,
-   ``mirrorlist`` and ``metalink.xml``.
+6. what clients read follows the pointer: ``metalink.xml`` and ``mirrorlist``, then the live
+   ``repomd.xml`` and its signature.
 
 Whoever finds a record without the pointer (the writer was stopped between 3 and 5) carries
 on with 4; whoever finds a pointer ahead of what clients read, with 6. So

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from repod.doors import Expect, Store, Version
 from repod.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
-from repod.generation import Generation
+from repod.generation import Generation, record_path
 from repod.package import StorePath, store_path
 
 REPOMD = StorePath("repodata/repomd.xml")
@@ -28,27 +28,29 @@ def mirrorlist(generation: Generation, url: str) -> bytes:
     return f"{url}{generation.view}\n".encode()
 
 
-def metalink(generation: Generation, url: str) -> bytes:
+def metalink(generation: Generation, parent: Generation | None, url: str) -> bytes:
     """Where the newest frozen index lies and what its checksum is, as MirrorManager writes it for dnf.
 
-    Metalink 3.0 (https://www.metalinker.org/), with the timestamp that yum compares.
+    Metalink 3.0 (https://www.metalinker.org/), with the timestamp that yum compares. librepo looks
+    at this file also where a host reads the store as a directory (``baseurl=file:…``), so the live
+    indexes that may lie there stand in it as alternates.
     """
-    repomd = generation.frozen_repomd.encode()
     target = f"{url}{generation.view}{REPOMD}"
-    protocol = urlsplit(target).scheme
+    protocol = quoteattr(urlsplit(target).scheme)
+    live = [one for one in (generation, parent) if one]
+    alternates = "".join(
+        f"    <mm0:alternate>\n{_verified(one.repomd, one.time, 5)}    </mm0:alternate>\n" for one in live
+    )
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n'
         '<metalink version="3.0" xmlns="http://www.metalinker.org/" type="dynamic"'
         ' xmlns:mm0="http://fedorahosted.org/mirrormanager" generator="repod">\n'
         " <files>\n"
         '  <file name="repomd.xml">\n'
-        f"   <mm0:timestamp>{generation.time}</mm0:timestamp>\n"
-        f"   <size>{len(repomd)}</size>\n"
-        "   <verification>\n"
-        f'    <hash type="sha256">{hashlib.sha256(repomd).hexdigest()}</hash>\n'
-        "   </verification>\n"
+        f"{_verified(generation.frozen_repomd, generation.time, 3)}"
+        f"   <mm0:alternates>\n{alternates}   </mm0:alternates>\n"
         '   <resources maxconnections="1">\n'
-        f'    <url protocol={quoteattr(protocol)} type={quoteattr(protocol)} preference="100">{escape(target)}</url>\n'
+        f'    <url protocol={protocol} type={protocol} preference="100">{escape(target)}</url>\n'
         "   </resources>\n"
         "  </file>\n"
         " </files>\n"
@@ -56,13 +58,28 @@ def metalink(generation: Generation, url: str) -> bytes:
     ).encode()
 
 
-def current(generation: Generation, url: str) -> Mapping[StorePath, bytes]:
-    """What follows the pointer when it says ``generation``, in the order in which it is written."""
+def _verified(repomd: str, time: int, indent: int) -> str:
+    """What a metalink says of one index."""
+    data = repomd.encode()
+    lines = (
+        f"<mm0:timestamp>{time}</mm0:timestamp>",
+        f"<size>{len(data)}</size>",
+        f'<verification><hash type="sha256">{hashlib.sha256(data).hexdigest()}</hash></verification>',
+    )
+    return "".join(f"{' ' * indent}{line}\n" for line in lines)
+
+
+def current(generation: Generation, parent: Generation | None, url: str) -> Mapping[StorePath, bytes]:
+    """What follows the pointer when it says ``generation``, in the order in which it is written.
+
+    ``parent`` is the generation before, where its record is still there. The metalink comes first,
+    since it must know the live index that lies beside it, old or new.
+    """
     return {
+        METALINK: metalink(generation, parent, url),
+        MIRRORLIST: mirrorlist(generation, url),
         REPOMD: generation.repomd.encode(),
         SIGNATURE: generation.signature.encode(),
-        MIRRORLIST: mirrorlist(generation, url),
-        METALINK: metalink(generation, url),
     }
 
 
@@ -113,7 +130,7 @@ class Views:
                     return
                 # The version read before the pointer guards the write: whoever moved the
                 # pointer on since has changed the views, or will.
-                for path, data in current(generation, self._url).items():
+                for path, data in current(generation, self._parent(generation), self._url).items():
                     present, version = seen[path]
                     if present != data:
                         self._store.write(path, data, version)
@@ -124,6 +141,11 @@ class Views:
                 return
         msg = f"{REPOMD} could not be brought to the pointer's generation in {_ATTEMPTS} tries; it is tried again"
         raise Unavailable(msg)
+
+    def _parent(self, generation: Generation) -> Generation | None:
+        with contextlib.suppress(NotFound):
+            return Generation.from_json(self._store.read(record_path(generation.parent)).data)
+        return None
 
     def _seen(self, path: StorePath) -> tuple[bytes | None, Version | Expect]:
         with contextlib.suppress(NotFound):

@@ -16,12 +16,12 @@ from typing import Self
 from repod.acceptance import Rules
 from repod.config import Repository, Settings, rejected_dir
 from repod.errors import Misconfigured
-from repod.hostfiles import write_host_files
+from repod.hostfiles import repo_file, write_host_files
 from repod.inbox.directory import DirectoryInbox
 from repod.intake import Intake, Observe, Policy
 from repod.loop import Log, Loop
 from repod.metrics import Metrics
-from repod.profiles import PROFILES
+from repod.profiles import PROFILES, Answer
 from repod.prune import Pruner, Removal
 from repod.publish import Publisher
 from repod.repodata.engine import SegmentedRepodata
@@ -43,6 +43,12 @@ def public_url(settings: Settings, repository: Repository) -> str:
     return f"http://{shown}:{settings.http.port}/repos/{repository.name}/"
 
 
+def repo_text(repository: Repository, url: str) -> str:
+    """The ``.repo`` file of a repository, in the form that its hosts read best."""
+    metalink = PROFILES[repository.profile].metalink.answer is Answer.YES
+    return repo_file(repository.name, url, metalink=metalink)
+
+
 def open_store(repository: Repository) -> LocalStore:
     """The store of a repository; ``Misconfigured`` where its directory cannot be used."""
     return LocalStore(Path(repository.store))
@@ -55,7 +61,11 @@ def open_pruner(repository: Repository, store: LocalStore) -> Pruner:
 
 def open_repodata(settings: Settings, repository: Repository, store: LocalStore) -> SegmentedRepodata:
     """The documents of a repository, with their cache in the state directory."""
-    return SegmentedRepodata(store, Path(settings.state_dir) / "cache" / repository.name)
+    return SegmentedRepodata(
+        store,
+        Path(settings.state_dir) / "cache" / repository.name,
+        form=lambda kind: PROFILES[repository.profile].form(kind, "gz"),
+    )
 
 
 def trusted_keys(repository: Repository) -> bytes:
@@ -130,7 +140,7 @@ class Wired:
 
     def write_host_files(self, public_key: bytes) -> None:
         """Put the ``.repo`` file and the public key into the store."""
-        write_host_files(self.store, self.settings.name, self.url, public_key)
+        write_host_files(self.store, self.settings.name, repo_text(self.settings, self.url), public_key)
 
 
 class System:

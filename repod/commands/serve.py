@@ -15,10 +15,11 @@ from repod.commands.common import looped, settings_option
 from repod.commands.first import listen_option, make
 from repod.config import Settings, load
 from repod.daemon import Daemon
-from repod.hostfiles import key_name, repo_file
+from repod.hostfiles import key_name
 from repod.log import open_log
 from repod.metrics import Metrics
 from repod.start import sample_package
+from repod.wiring import repo_text
 
 
 @click.command()
@@ -90,7 +91,7 @@ def _farewell(settings: Settings, url: str) -> str:
         f"inbox       {repository.inbox}  (cp your.rpm there, and it is published)\n"
         f"metrics     {url}metrics\n"
         f"key         {base}{key_name(repository.name)}\n\n"
-        f"# {file}\n{repo_file(repository.name, base)}\n"
+        f"# {file}\n{repo_text(repository, base)}\n"
         f"Try it on this machine, as root (Ctrl-C here stops the demo):\n"
         f"  curl -fsS --create-dirs -o {file} {base}{repository.name}.repo\n"
         f"  dnf -y --installroot=/var/tmp/repod-try --disablerepo='*' --enablerepo={repository.name} "

@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from repod.doors import Change, Draft, Extent, Find, Part, Piece, Store
+from repod.doors import Change, Draft, Extent, Part, Piece, Store
 from repod.errors import Corrupt, Misconfigured, Unavailable
 from repod.generation import Document, Generation, view_path
 from repod.package import Nevra, Package, StorePath, sha256, store_path
 from repod.repodata import codec, segments, text
 from repod.repodata.cache import GARBAGE, Cache, Index
-from repod.repodata.carrier import Carrier, Form
+from repod.repodata.carrier import After, Carrier, Form
 from repod.repodata.coldstart import fits, segmented, sources
 from repod.repodata.repomd import repomd
 from repod.repodata.segments import Segment
@@ -59,7 +59,7 @@ class SegmentedRepodata:
         """
         self._store = store
         self._cache = Cache(folder, text.COLUMNS, garbage)
-        self._carrier = Carrier(store, form)
+        self._carrier = Carrier(store, form, self._cache.folder / "carried")
         # None: to be made from the generation's documents when it is next asked for. So what
         # could not be read once is never taken for an empty repository.
         self._index: Index | None = None
@@ -147,8 +147,8 @@ class SegmentedRepodata:
     def draft(self, change: Change, number: int, time: int, *, whole: bool = False) -> Draft:
         """See ``Repodata.draft``."""
         plan, gone = self._plan(change)
-        find = self._finder(change)
-        carried, pieces = self._carrier.draft(self._generation, change, find, time)
+        after = After(change, gone, self.find, self.packages)
+        carried, pieces = self._carrier.draft(self._generation, after, time)
         if change.entries or gone or whole or self._generation is None:
             made, index = self._documents(plan, number, time, whole=whole)
             documents, frozen = tuple(one.document for one in made[:-1]), made[-1].document
@@ -174,18 +174,6 @@ class SegmentedRepodata:
         )
         self._drafted = (draft, index)
         return draft
-
-    def _finder(self, change: Change) -> Find:
-        """Looks packages up in the content after ``change``."""
-        added = {entry.package.nevra: entry.package for entry in change.entries}
-        removed = set(change.removed)
-
-        def find(nevras: Iterable[Nevra]) -> dict[Nevra, Package]:
-            wanted = set(nevras)
-            fresh = {nevra: added[nevra] for nevra in wanted & added.keys()}
-            return self.find(wanted - added.keys() - removed) | fresh
-
-        return find
 
     def _copies(
         self, number: int, documents: Sequence[Document], frozen: Document, made: set[StorePath]

@@ -72,7 +72,7 @@ def test_c061_clients_of_el7_get_documents_that_they_can_unpack(make_place: Make
     for href in documents.values():
         assert href.endswith(".xml.gz")
         assert etree.fromstring(gzip.decompress((place.store / href).read_bytes())).get("packages") == "1"
-    assert PROFILES["el7"].form("group", "gz") == ("",)
+    assert PROFILES["el7"].form("group", "gz") == ""
     text = '[signing]\nkey = "k"\n[[repository]]\nname = "a"\ninbox = "i"\nstore = "s"\nprofile = "el7"\n'
     with pytest.raises(Misconfigured, match="profile el7 cannot read zstd metadata: yum stops at it"):
         parse(text + 'compression = "zstd"', place.base)

@@ -38,6 +38,12 @@ def run(words: Sequence[str | Path], home: Path, **more: str) -> Completed:
     return Completed(done.returncode, done.stdout)
 
 
+def choosing(repo: str, form: str) -> str:
+    """A ``.repo`` file with that one of its forms active: ``metalink``, ``mirrorlist`` or ``baseurl``."""
+    lines = re.sub(r"(?m)^#?(metalink|mirrorlist|baseurl)=", r"#\1=", repo)
+    return lines.replace(f"#{form}=", f"{form}=")
+
+
 class Host:
     """A machine as far as packages go: an install root with its own rpm database."""
 

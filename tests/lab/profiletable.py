@@ -9,6 +9,7 @@ _QUESTIONS = {
     "format_6": "rpm format 6",
     "ed25519": "Ed25519 key",
     "subkey": "signing subkey",
+    "metalink": "metalink",
 }
 
 

@@ -45,7 +45,7 @@ _TYPE = {"gz": "gz", "zst": "zstd"}
 # Every pair of forms, of documents and of groups, that some profile publishes.
 _FORMS = sorted(
     {
-        (*profile.form("primary", compression), *profile.form("group", compression))
+        (profile.form("primary", compression), profile.form("group", compression))
         for profile in PROFILES.values()
         for compression in ("gz", "zstd")
         if not profile.compression_fault(compression)

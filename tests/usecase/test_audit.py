@@ -112,11 +112,12 @@ def test_an_empty_store_has_no_generation_and_is_told_so(tmp_path: Path) -> None
 
 
 def test_a_host_gets_the_key_and_a_repo_file_that_trusts_nothing_unsigned(site: Site) -> None:
-    write_host_files(site.inner, "el9", URL, b"the key\n")
+    repo = repo_file("el9", URL, metalink=True)
+    write_host_files(site.inner, "el9", repo, b"the key\n")
     files = site.dump()
     assert files[key_name("el9")] == files[ZYPPER_KEY] == b"the key\n"
     text = files[StorePath("el9.repo")].decode()
-    assert text == repo_file("el9", URL)
+    assert text == repo
     lines = text.splitlines()
     assert lines[0] == "[el9]"
     assert {f"metalink={URL}metalink.xml", f"#mirrorlist={URL}mirrorlist", f"#baseurl={URL}"} <= set(lines)
@@ -124,15 +125,22 @@ def test_a_host_gets_the_key_and_a_repo_file_that_trusts_nothing_unsigned(site: 
     assert f"gpgkey={URL}RPM-GPG-KEY-el9" in lines
 
 
+def test_hosts_that_keep_a_metalink_too_long_get_the_live_view() -> None:
+    lines = repo_file("sles", URL, metalink=False).splitlines()
+    assert {f"#metalink={URL}metalink.xml", f"#mirrorlist={URL}mirrorlist", f"baseurl={URL}"} <= set(lines)
+
+
 def test_host_files_that_are_right_are_not_written_again(site: Site) -> None:
-    write_host_files(site.inner, "el9", URL, b"the key\n")
+    repo = repo_file("el9", URL, metalink=True)
+    write_host_files(site.inner, "el9", repo, b"the key\n")
     store = FaultyStore(site.inner)
     write_host_files(store, "el9", URL, b"the key\n")
     assert [step for step in store.steps if step.name == "write"] == []
 
 
 def test_host_files_follow_the_settings(site: Site) -> None:
-    write_host_files(site.inner, "el9", URL, b"the key\n")
+    repo = repo_file("el9", URL, metalink=True)
+    write_host_files(site.inner, "el9", repo, b"the key\n")
     write_host_files(site.inner, "el9", "https://other.example.com/", b"a new key\n")
     files = site.dump()
     assert files[key_name("el9")] == files[ZYPPER_KEY] == b"a new key\n"
