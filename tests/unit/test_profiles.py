@@ -59,17 +59,17 @@ def test_each_record_has_one_form_and_never_one_that_hosts_cannot_read(
 @pytest.mark.parametrize("name", _YUM)
 def test_c061_yum_gets_gzip_and_plain_groups(name: str) -> None:
     forms = {kind: PROFILES[name].form(kind, "gz") for kind in _KINDS}
-    assert forms.pop("group") == ("",)
-    assert set(forms.values()) == {("gz",)}
+    assert forms.pop("group") == ""
+    assert set(forms.values()) == {"gz"}
     assert "yum stops at it" in PROFILES[name].compression_fault("zstd")
 
 
 @pytest.mark.parametrize("name", _MODERN)
 def test_zstd_is_for_records_whose_readers_are_known_and_any_other_is_gzip(name: str) -> None:
     forms = {kind: PROFILES[name].form(kind, "zstd") for kind in _KINDS}
-    assert {kind for kind, form in forms.items() if form == ("gz",)} == {"productid", "anything"}
-    assert set(forms.values()) == {("gz",), ("zst",)}
-    assert {PROFILES[name].form(kind, "gz") for kind in _KINDS} == {("gz",)}
+    assert {kind for kind, form in forms.items() if form == "gz"} == {"productid", "anything"}
+    assert set(forms.values()) == {"gz", "zst"}
+    assert {PROFILES[name].form(kind, "gz") for kind in _KINDS} == {"gz"}
 
 
 @pytest.mark.parametrize("name", PROFILES)

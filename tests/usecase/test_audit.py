@@ -134,14 +134,14 @@ def test_host_files_that_are_right_are_not_written_again(site: Site) -> None:
     repo = repo_file("el9", URL, metalink=True)
     write_host_files(site.inner, "el9", repo, b"the key\n")
     store = FaultyStore(site.inner)
-    write_host_files(store, "el9", URL, b"the key\n")
+    write_host_files(store, "el9", repo, b"the key\n")
     assert [step for step in store.steps if step.name == "write"] == []
 
 
 def test_host_files_follow_the_settings(site: Site) -> None:
     repo = repo_file("el9", URL, metalink=True)
     write_host_files(site.inner, "el9", repo, b"the key\n")
-    write_host_files(site.inner, "el9", "https://other.example.com/", b"a new key\n")
+    write_host_files(site.inner, "el9", "baseurl=https://other.example.com/\n", b"a new key\n")
     files = site.dump()
     assert files[key_name("el9")] == files[ZYPPER_KEY] == b"a new key\n"
     assert b"https://other.example.com/" in files[StorePath("el9.repo")]
@@ -152,7 +152,7 @@ def test_another_daemon_that_is_faster_with_the_host_files_is_no_error(site: Sit
         if step.name == "write":
             raise Conflict("somebody else did")
 
-    write_host_files(FaultyStore(site.inner, conflict), "el9", URL, b"the key\n")
+    write_host_files(FaultyStore(site.inner, conflict), "el9", "[el9]\n", b"the key\n")
 
 
 def test_host_files_that_cannot_be_read_are_not_taken_for_missing(site: Site) -> None:
@@ -162,5 +162,5 @@ def test_host_files_that_cannot_be_read_are_not_taken_for_missing(site: Site) ->
 
     store = FaultyStore(site.inner, fail)
     with pytest.raises(Unavailable):
-        write_host_files(store, "el9", URL, b"the key\n")
+        write_host_files(store, "el9", "[el9]\n", b"the key\n")
     assert [step for step in store.steps if step.name == "write"] == []
