@@ -46,6 +46,7 @@ _REFUSED = _ABSENT | {
     errno.EROFS,
     errno.EXDEV,
 }
+_PLACINGS = 20
 # These say at the start that a person must change the place.
 _PLACE = {errno.EACCES, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.EOPNOTSUPP, errno.EPERM, errno.EROFS}
 _HINTS = {
@@ -124,17 +125,19 @@ class LocalStore:
         with self._errors(path, "written"), self._staged() as stage:
             stage.feed(data)
             stage.seal()
-            with self._folder(path, create=True) as (folder, name), self._locked():
-                show = stage.replace
-                if expect is Expect.ABSENT:
-                    show = stage.link
-                elif expect is not Expect.ANY:
-                    self._compare(path, expect)
-                try:
-                    self._commit(path, folder, partial(show, folder, name))
-                except FileExistsError as error:
-                    msg = f"{path}: expected nothing there, found an object; read it and try again"
-                    raise Conflict(msg) from error
+
+            def show(folder: int, name: str) -> None:
+                with self._locked():
+                    if expect not in {Expect.ABSENT, Expect.ANY}:
+                        self._compare(path, expect)
+                    put = stage.link if expect is Expect.ABSENT else stage.replace
+                    self._commit(path, folder, partial(put, folder, name))
+
+            try:
+                self._place(path, show)
+            except FileExistsError as error:
+                msg = f"{path}: expected nothing there, found an object; read it and try again"
+                raise Conflict(msg) from error
         return _version(data)
 
     def add(self, path: StorePath, parts: Sequence[Part], checksum: Sha256) -> None:
@@ -146,11 +149,7 @@ class LocalStore:
                 msg = f"{path}: expected bytes with SHA-256 {checksum}, stored {found}; nothing was added"
                 raise Corrupt(msg)
             stage.seal()
-            with self._folder(path, create=True) as (folder, name):
-                try:
-                    self._commit(path, folder, partial(stage.link, folder, name))
-                except FileExistsError:
-                    self._same(path, folder, checksum)
+            self._add(path, stage.link, checksum)
 
     def copy(self, source: StorePath, target: StorePath, checksum: Sha256) -> None:
         """See ``Store.copy``: another name of the same file, as long as the file system allows one more."""
@@ -160,17 +159,38 @@ class LocalStore:
                 self.add(target, [Extent(path=source, offset=0, length=size)], checksum)
 
     def _linked(self, source: StorePath, target: StorePath, checksum: Sha256) -> bool:
-        with self._folder(source) as (origin, old), self._folder(target, create=True) as (folder, name):
-            link = partial(os.link, old, name, src_dir_fd=origin, dst_dir_fd=folder, follow_symlinks=False)
+        def link(folder: int, name: str) -> None:
+            os.link(old, name, src_dir_fd=origin, dst_dir_fd=folder, follow_symlinks=False)
+
+        with self._folder(source) as (origin, old):
             try:
-                self._commit(target, folder, link)
-            except FileExistsError:
-                self._same(target, folder, checksum)
+                self._add(target, link, checksum)
             except OSError as error:
                 if error.errno != errno.EMLINK:
                     raise
                 return False
         return True
+
+    def _add(self, path: StorePath, link: Callable[[int, str], None], checksum: Sha256) -> None:
+        """Show an immutable object by ``link``, or prove that it is there already."""
+
+        def show(folder: int, name: str) -> None:
+            try:
+                self._commit(path, folder, partial(link, folder, name))
+            except FileExistsError:
+                self._same(path, folder, checksum)
+
+        self._place(path, show)
+
+    def _place(self, path: StorePath, show: Callable[[int, str], None]) -> None:
+        """Call ``show`` with the open folder of ``path``, made where it is missing, and the name there."""
+        for _ in range(_PLACINGS - 1):
+            # Somebody else may remove the last object in the folder, and the folder with it.
+            with suppress(FileNotFoundError), self._folder(path, create=True) as (folder, name):
+                show(folder, name)
+                return
+        with self._folder(path, create=True) as (folder, name):
+            show(folder, name)
 
     def list(self, prefix: str) -> Iterable[Stored]:
         """See ``Store.list``. A folder that cannot be read is ``Unavailable``, never left out.
@@ -181,7 +201,7 @@ class LocalStore:
             yield from walk(root, "", prefix)
 
     def remove(self, path: StorePath) -> None:
-        """See ``Store.remove``. Folders stay, empty or not."""
+        """See ``Store.remove``. Folders that are empty then go too, but for those at the top."""
         gone = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
         with (
             self._errors(path, "removed"),
@@ -190,6 +210,15 @@ class LocalStore:
             self._locked(),
         ):
             self._commit(path, folder, partial(os.unlink, name, dir_fd=folder))
+        self._tidy(path)
+
+    def _tidy(self, path: StorePath) -> None:
+        outer = names(path)[:-1]
+        with suppress(OSError):  # one that is not empty ends it
+            while len(outer) > 1:
+                with self._folder(StorePath("/".join(outer))) as (folder, name):
+                    os.rmdir(name, dir_fd=folder)
+                outer = outer[:-1]
 
     def _fill(self, stage: Stage, parts: Sequence[Part]) -> None:
         source: StorePath | Path | None = None

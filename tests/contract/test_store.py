@@ -277,6 +277,26 @@ def test_add_from_beyond_the_end_of_an_object_is_corrupt(store: Store) -> None:
 # ---------------------------------------------------------------- list
 
 
+def test_a_copy_has_the_bytes_and_lives_on_without_its_source(store: Store) -> None:
+    source, target = StorePath("a/one"), StorePath("b/c/two")
+    store.add(source, [b"text"], checksum(b"text"))
+    store.copy(source, target, checksum(b"text"))
+    store.copy(source, target, checksum(b"text"))
+    store.remove(source)
+    assert store.read(target).data == b"text"
+
+
+def test_a_copy_onto_other_bytes_is_a_conflict_and_of_nothing_is_not_found(store: Store) -> None:
+    source, target = StorePath("a/one"), StorePath("two")
+    store.add(source, [b"text"], checksum(b"text"))
+    store.add(target, [b"other"], checksum(b"other"))
+    with pytest.raises(Conflict, match="two"):
+        store.copy(source, target, checksum(b"text"))
+    assert store.read(target).data == b"other"
+    with pytest.raises(NotFound, match="a/none"):
+        store.copy(StorePath("a/none"), StorePath("three"), checksum(b"text"))
+
+
 def test_list_shows_all_objects_with_size_and_time(store: Store) -> None:
     add(store, "Packages/h/hello.rpm", b"12345", data=b"12345")
     store.write(PATH, b"123", Expect.ANY)

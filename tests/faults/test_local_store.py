@@ -4,6 +4,7 @@ import errno
 import os
 import random
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -282,3 +283,30 @@ class _Entries:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+def test_folders_that_a_removal_leaves_empty_go_and_those_at_the_top_stay(store: LocalStore, root: Path) -> None:
+    for path in ("generations/7/repodata/a", "generations/7/repodata/b", "Packages/x"):
+        store.write(StorePath(path), b"x", Expect.ABSENT)
+    store.remove(StorePath("generations/7/repodata/a"))
+    assert (root / "generations/7/repodata/b").exists()
+    store.remove(StorePath("generations/7/repodata/b"))
+    store.remove(StorePath("Packages/x"))
+    assert list((root / "generations").iterdir()) == []
+    assert (root / "Packages").is_dir()
+
+
+def test_objects_are_stored_while_others_are_removed_beside_them(store: LocalStore) -> None:
+    """A folder may go between being opened and being linked into."""
+
+    def work(lane: int) -> None:
+        for number in range(200):
+            path = StorePath(f"Packages/h/{lane}-{number}")
+            store.write(path, b"x", Expect.ABSENT)
+            store.copy(path, StorePath(f"{path}.copy"), checksum(b"x"))
+            store.remove(path)
+            store.remove(StorePath(f"{path}.copy"))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    assert list(store.list("Packages/")) == []
