@@ -1,5 +1,22 @@
-"""``python -m repod``."""
+"""``python -m repod``, and where the installed ``repod`` begins.
 
-from repod.cli import main
+Worker processes run the program's first file once more before they begin (multiprocessing's
+way to know its classes), so this one imports nothing of weight until it is called.
+"""
 
-main(prog_name="repod")
+import gc
+
+
+def main() -> None:
+    """Run the command line."""
+    from repod.cli import main as command  # noqa: PLC0415 - see above
+
+    try:
+        command(prog_name="repod")
+    finally:
+        # Python looks through all that it holds once more when it ends, and there is nothing to find.
+        gc.freeze()
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ from pathlib import Path
 from repod.config import Repository, Settings, rejected_dir
 from repod.errors import Misconfigured, RepodError
 from repod.history import History
-from repod.signing import open_signer
+from repod.signing.opening import open_signer
 from repod.wiring import key_doubts, open_store, refuse_key, trusted_keys
 
 _SKEW = 300.0  # seconds that this clock may be behind the last generation's

@@ -24,7 +24,7 @@ _COMMANDS: Mapping[str, str] = {
     "init": "first",
     "run": "serve",
     "once": "work",
-    "check": "work",
+    "check": "check",
     "prune": "work",
     "status": "look",
     "packages": "look",
@@ -32,6 +32,9 @@ _COMMANDS: Mapping[str, str] = {
     "verify": "look",
 }
 """Each command's name and its module in ``repod.commands``."""
+
+_WITH_PROCESSES = {"demo", "run", "once"}
+"""The commands that read packages and sign in processes of their own."""
 
 
 class _Group(click.Group):
@@ -47,6 +50,14 @@ class _Group(click.Group):
             return None
         command: click.Command = getattr(import_module(f"repod.commands.{_COMMANDS[cmd_name]}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is to run; the server of its processes comes up while it is imported."""
+        if args[0] in _WITH_PROCESSES:
+            import_module("repod.processes").start_server()
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error that repod raises on purpose is told without a traceback."""

@@ -4,23 +4,25 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from repod.doors import Inbox
 from repod.errors import RepodError
 from repod.generation import Generation
 from repod.intake import Outcome
-from repod.metrics import Metrics
 from repod.prune import Removal
 from repod.publish import Publisher
 from repod.turn import Report, Turns
+
+if TYPE_CHECKING:  # a command whose metrics nobody reads does without the library
+    from repod.metrics import Metrics
 
 _PRUNE_SECONDS = 600.0
 _BACKOFF = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
 class Log(Protocol):
-    """As much of structlog's logger as the loop uses."""
+    """As much of ``repod.log.Log`` as the loop uses."""
 
     def info(self, event: str, **fields: Any) -> Any:
         """Something that should be known happened."""
@@ -46,7 +48,7 @@ class Loop:
         watching: Callable[[], bool],
         prune: Callable[[], Sequence[Removal]],
         interval: float,
-        metrics: Metrics,
+        metrics: "Metrics",
         log: Log,
     ) -> None:
         """``prepare`` writes what hosts need; ``interval``: seconds between two scans at the most."""

@@ -7,20 +7,18 @@ so that a new one is there in milliseconds and knows no secret that it was not g
 import contextlib
 import ctypes
 import multiprocessing
+import multiprocessing.forkserver
 import multiprocessing.util
 import os
 import resource
 import signal
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError
-from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection as _Pipe
+from multiprocessing.process import BaseProcess
 from queue import LifoQueue
 from threading import Lock
-from time import monotonic
 from typing import Any, TypeVar
-
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from repod.errors import Unavailable
 
@@ -29,14 +27,17 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _START = 30.0  # seconds until a new process takes a task, on a busy machine
-_LOOK = 0.5  # seconds between two looks at whether the pool still works on a task
+_LAST_WORDS = 3.0  # seconds that a process whose pipe is closed gets to end
+_LONGEST_WAIT = 20 * 86400.0  # seconds; poll counts milliseconds in an int
 _ATTEMPTS = 3
 # Only mkdtemp is used there. The second is where the semaphores of processes lie anyway.
 _SHORT = ("/tmp", "/dev/shm")  # noqa: S108
 _LONGEST = 70  # bytes of TMPDIR, to which the name of a socket is added that may have 108
 
+# multiprocessing looks at all children whenever one is started, and who looks takes the exit code.
+_births_and_deaths = Lock()
 _servers = multiprocessing.get_context("forkserver")
-_servers.set_forkserver_preload(["repod.rpmfile.worker", "repod.signing.workers"])
+_servers.set_forkserver_preload(["repod.preload"])
 
 
 class Lost(Exception):
@@ -52,8 +53,22 @@ class Overtime(Exception):
     """The task took longer than it may."""
 
 
+class _Closed(Exception):
+    """No task is begun any more."""
+
+
+def start_server() -> None:
+    """Have the server process come up while its first user is still busy with something else."""
+    with contextlib.suppress(OSError):  # its first user meets the same, and can say so
+        _keep_sockets_short()
+        multiprocessing.forkserver.ensure_running()
+
+
 class Processes:
-    """``count`` processes for ``tasks``. Thread-safe: callers block until their own task is done."""
+    """Up to ``count`` processes for ``tasks``. Thread-safe: callers block until their own task is done.
+
+    A process begins when it is first needed: who has little to do has few of them.
+    """
 
     def __init__(
         self,
@@ -71,18 +86,14 @@ class Processes:
         processes in messages.
         """
         self._what = what
-        self._timeout = timeout
-        self._begin = (begin, *arguments)
-        self._tasks_each = tasks_each
-        self._lock = Lock()
-        self._closing = False
-        # A pool per process: those of one pool share a lock, and one that is killed may hold it.
-        # Callers wait here for a free one, so that it is known how long an answer can take.
-        self._free: LifoQueue[ProcessPool] = LifoQueue()
-        self._busy: set[ProcessFuture[Any]] = set()
-        self._pools = {self._start() for _ in range(count)}
-        for pool in self._pools:
-            self._free.put(pool)
+        self._workers = [
+            _Worker(begin=(begin, *arguments), timeout=timeout, tasks_each=tasks_each) for _ in range(count)
+        ]
+        # Callers wait here for a free one, so that it is known how long an answer can take;
+        # last in, first out, so that a second process begins only where one is not enough.
+        self._free: LifoQueue[_Worker] = LifoQueue()
+        for worker in self._workers:
+            self._free.put(worker)
 
     def run(self, task: Callable[..., _Result], *arguments: Any, attempts: int = _ATTEMPTS) -> _Result:
         """The result of ``task(*arguments)`` in one of the processes; what it raises is raised here.
@@ -91,92 +102,98 @@ class Processes:
         times, and ``Unavailable`` after ``close``.
         """
         lost = Lost(None)
-        pool = self._free.get()
+        worker = self._free.get()
         try:
             for _ in range(attempts):
                 try:
-                    return self._attempt(pool, task, arguments)
-                except ProcessExpired as error:
-                    lost = Lost(error.exitcode)
-                except BrokenProcessPool:
-                    pass
-                pool = self._replaced(pool)
+                    return worker.run(task, arguments)
+                except Lost as error:
+                    lost = error
+        except _Closed as error:
+            raise Unavailable(f"the {self._what} processes are stopped: repod is shutting down") from error
         finally:
-            self._free.put(pool)
+            self._free.put(worker)
         raise lost
 
     def close(self) -> None:
         """End the processes, whatever they are at; callers that wait get ``Unavailable``."""
+        for worker in self._workers:
+            worker.close()
+
+
+class _Worker:
+    """A process and the pipe to it, begun when it is needed. For one caller at a time."""
+
+    def __init__(self, *, begin: Sequence[Any], timeout: float, tasks_each: int) -> None:
+        self._begin = begin
+        self._timeout = min(timeout, _LONGEST_WAIT)
+        self._tasks_each = tasks_each
+        self._lock = Lock()
+        self._closing = False
+        self._running: tuple[BaseProcess, _Pipe] | None = None
+        self._done = 0
+
+    def run(self, task: Callable[..., _Result], arguments: Sequence[Any]) -> _Result:
+        """See ``Processes.run``; ``_Closed`` after ``close``."""
+        pipe, new = self._started()
+        try:
+            if new:
+                _awaited(pipe, _START, EOFError)
+            pipe.send((task, arguments))
+            done, answer = _awaited(pipe, self._timeout, Overtime)
+        except (EOFError, OSError) as error:
+            raise Lost(self._end(_LAST_WORDS)) from error
+        except BaseException:
+            self._end()
+            raise
+        self._done += 1
+        if self._done == self._tasks_each:
+            self._end()
+        if not done:
+            raise answer
+        result: _Result = answer
+        return result
+
+    def close(self) -> None:
+        """End the process for good; may be called while another thread is in ``run``."""
         with self._lock:
             self._closing = True
-            pools, self._pools = self._pools, set()
-            running = list(self._busy)
-        for future in running:
-            future.cancel()  # type: ignore[no-untyped-call]
-        for pool in pools:
-            _end(pool)
+        self._end()
 
-    def _replaced(self, pool: ProcessPool) -> ProcessPool:
-        """A new pool in place of one whose process was lost."""
+    def _started(self) -> tuple[_Pipe, bool]:
+        """The pipe to the process, and whether that is new and will first say that it has begun."""
         with self._lock:
             if self._closing:
-                raise self._closed()
-            self._pools.discard(pool)
-            new = self._start()
-            self._pools.add(new)
-        _end(pool)
-        return new
+                raise _Closed
+            new = self._running is None
+            if self._running is None:
+                self._running = _start(self._begin)
+                self._done = 0
+            return self._running[1], new
 
-    def _attempt(self, pool: ProcessPool, task: Callable[..., _Result], arguments: Sequence[Any]) -> _Result:
-        future = self._schedule(pool, task, arguments)
-        try:
-            return self._result(pool, future)
-        finally:
-            with self._lock:
-                self._busy.discard(future)
-
-    def _result(self, pool: ProcessPool, future: ProcessFuture[_Result]) -> _Result:
-        """Wait for the result; ``BrokenProcessPool`` where the pool lost the task."""
-        deadline = monotonic() + self._timeout + _START
-        while True:
-            try:
-                return future.result(_LOOK)
-            except CancelledError as error:
-                raise self._closed() from error
-            except TimeoutError as error:
-                if future.done():
-                    raise Overtime from error
-                if not pool.active or monotonic() > deadline:
-                    future.cancel()  # type: ignore[no-untyped-call]
-                    msg = "a process was lost before it could say which task it had"
-                    raise BrokenProcessPool(msg) from error
-
-    def _closed(self) -> Unavailable:
-        return Unavailable(f"the {self._what} processes are stopped: repod is shutting down")
-
-    def _start(self) -> ProcessPool:
-        _keep_sockets_short()
-        return ProcessPool(
-            max_workers=1,
-            max_tasks=self._tasks_each,
-            initializer=_begin,
-            initargs=self._begin,
-            context=_servers,
-        )
-
-    def _schedule(
-        self, pool: ProcessPool, task: Callable[..., _Result], arguments: Sequence[Any]
-    ) -> ProcessFuture[_Result]:
+    def _end(self, patience: float = 0) -> int | None:
+        """Have the process end, after ``patience`` seconds by force; its exit code, None where it is not known."""
         with self._lock:
-            if self._closing:
-                raise self._closed()
-            try:
-                future: ProcessFuture[_Result] = pool.schedule(task, args=arguments, timeout=self._timeout)
-            except RuntimeError as error:  # its process ended while it was idle
-                msg = "the pool broke before it took the task"
-                raise BrokenProcessPool(msg) from error
-            self._busy.add(future)
-            return future
+            running, self._running = self._running, None
+        if running is None:
+            return None
+        process, _ = running
+        with _births_and_deaths:
+            process.join(patience)
+            if process.is_alive():
+                process.kill()
+                process.join(_LAST_WORDS)
+            return process.exitcode
+
+
+def _start(begin: Sequence[Any]) -> tuple[BaseProcess, _Pipe]:
+    _keep_sockets_short()
+    ours, theirs = _servers.Pipe()
+    # Held by nobody else, so that either end sees it when the other is gone.
+    with theirs, _births_and_deaths:
+        process = _servers.Process(target=_serve, args=(theirs, *begin), daemon=True)
+        process.start()
+    return process, ours
 
 
 def _keep_sockets_short() -> None:
@@ -194,13 +211,33 @@ def _keep_sockets_short() -> None:
         tempfile.tempdir = before
 
 
-def _end(pool: ProcessPool) -> None:
-    pool.stop()  # type: ignore[no-untyped-call]
-    pool.join()
+def _awaited(pipe: _Pipe, seconds: float, late: type[Exception]) -> Any:
+    """The next message; ``late`` where none comes in time, ``EOFError`` where the process is gone."""
+    if not pipe.poll(seconds):
+        raise late
+    return pipe.recv()
 
 
-def _begin(begin: Callable[..., None], *arguments: Any) -> None:
-    """Confine the process: no core dump, no look from others of its user, no new privileges."""
+def _serve(pipe: _Pipe, begin: Callable[..., None], *arguments: Any) -> None:
+    """What a process does: say that it has begun, then one task after the other until nobody gives any."""
+    _confine()
+    begin(*arguments)
+    pipe.send(None)
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            task, given = pipe.recv()
+            pipe.send(_answer(task, given))
+
+
+def _answer(task: Callable[..., Any], arguments: Sequence[Any]) -> tuple[bool, Any]:
+    try:
+        return True, task(*arguments)
+    except Exception as error:  # noqa: BLE001 - it is the caller's
+        return False, error
+
+
+def _confine() -> None:
+    """No core dump, no look from others of its user, no new privileges."""
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -208,4 +245,3 @@ def _begin(begin: Callable[..., None], *arguments: Any) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A terminal's Ctrl-C goes to the whole group; the parent decides when these end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    begin(*arguments)

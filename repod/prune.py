@@ -56,7 +56,7 @@ def plan(
     going = {generation.number for generation in expired(generations, keep, grace, now)}
     kept = {path for g in generations if g.number not in going for path in g.stored}
     named = {path for g in generations for path in g.stored}
-    orphaned = now - max(grace, _UNDER_WAY)
+    orphaned = _orphaned(grace, now)
     known = {generation.number for generation in generations}
     indexes = [
         Removal(path=stored.path, size=stored.size, why=f"index of a frozen view, {_BEYOND.format(keep)}")
@@ -81,6 +81,11 @@ def plan(
     return [*indexes, *documents, *records]
 
 
+def _orphaned(grace: float, now: float) -> float:
+    """What was stored before this time, and no record names, belongs to no publish that is under way."""
+    return now - max(grace, _UNDER_WAY)
+
+
 def _why_document(stored: Stored, named: Collection[StorePath]) -> str:
     if stored.path in named:
         return "a document that no kept generation names"
@@ -100,11 +105,15 @@ class Pruner:
         """What would be removed."""
         places = ("repodata/", "generations/", ".repod/generations/")
         listed = [stored for place in places for stored in self._store.list(place)]
+        numbers = sorted(int(m[1]) for m in map(_RECORD.fullmatch, (s.path for s in listed)) if m)
+        orphaned = _orphaned(self._grace, now)
+        if len(numbers) <= self._keep and all(stored.modified >= orphaned for stored in listed):
+            # Nothing can go, whatever the records say; one that added 10,000 packages takes 0.1 s to read.
+            return []
         history = History(self._store)
         current = history.current()
         if current is None:
             return []
-        numbers = sorted(int(m[1]) for m in map(_RECORD.fullmatch, (s.path for s in listed)) if m)
         generations = [history.record(n) for n in reversed(numbers) if n <= current.number]
         return plan(generations, listed, keep=self._keep, grace=self._grace, now=now)
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from repod.acceptance import Rules
 from repod.config import Repository, Settings, rejected_dir
@@ -20,16 +20,18 @@ from repod.hostfiles import repo_file, write_host_files
 from repod.inbox.directory import DirectoryInbox
 from repod.intake import Intake, Observe, Policy
 from repod.loop import Log, Loop
-from repod.metrics import Metrics
 from repod.profiles import PROFILES, Answer
 from repod.prune import Pruner, Removal
 from repod.publish import Publisher
 from repod.repodata.engine import SegmentedRepodata
 from repod.rpmfile.pool import RpmWorkers
-from repod.signing import OpenSigner, open_signer
+from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.store.local import LocalStore
 from repod.turn import Turns
+
+if TYPE_CHECKING:
+    from repod.metrics import Metrics
 
 
 def public_url(settings: Settings, repository: Repository) -> str:
@@ -264,7 +266,7 @@ class System:
 class Looped:
     """A system with a loop per repository: what the daemon runs."""
 
-    def __init__(self, system: System, metrics: Metrics, log: Log) -> None:
+    def __init__(self, system: System, metrics: "Metrics", log: Log) -> None:
         """``system`` is closed with it."""
         self._system = system
         self.roots: Mapping[str, Path] = {
@@ -292,7 +294,7 @@ class Looped:
         self._system.close()
 
 
-def _introduce(signer: OpenSigner, metrics: Metrics, log: Log) -> None:
+def _introduce(signer: OpenSigner, metrics: "Metrics", log: Log) -> None:
     """Say which key signs, until when, and what hosts may dislike about it."""
     metrics.key_expiry.clear()  # before a reload it may have been another key
     metrics.key_expiry.labels(signer.fingerprint).set(float("inf") if signer.expires is None else signer.expires)

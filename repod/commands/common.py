@@ -4,13 +4,15 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from repod.config import Settings
-from repod.metrics import Metrics
 from repod.wiring import Looped, System
+
+if TYPE_CHECKING:
+    from repod.metrics import Metrics
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -44,6 +46,6 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def looped(settings: Settings, log: Any, metrics: Metrics) -> Looped:
+def looped(settings: Settings, log: Any, metrics: "Metrics") -> Looped:
     """Everything that the settings describe, opened."""
     return Looped(System(settings, log=log, observe=metrics.stage, environ=os.environ), metrics, log)

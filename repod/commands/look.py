@@ -19,7 +19,7 @@ from repod.generation import Generation
 from repod.history import History
 from repod.repodata.listing import packages as listed_packages
 from repod.show import show
-from repod.signing import open_signer
+from repod.signing.opening import open_signer
 from repod.signing.verify import verify_detached
 from repod.wiring import open_store, public_url
 

@@ -1,24 +1,33 @@
-"""``repod once``, ``prune`` and ``check``: the work of the daemon without it."""
+"""``repod once`` and ``prune``: the work of the daemon without it."""
 
 import contextlib
-import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from repod import __version__
-from repod.check import check_all
 from repod.commands.common import json_option, looped, repository_argument, settings_option
 from repod.config import load
-from repod.errors import Misconfigured, Refused, RepodError, Unavailable
+from repod.errors import Refused, RepodError, Unavailable
 from repod.log import open_log
 from repod.loop import Loop
-from repod.metrics import Metrics
 from repod.show import show
 from repod.wiring import open_pruner, open_store
+
+if TYPE_CHECKING:
+    from repod.metrics import Metrics
+
+
+class _Unread:
+    """Metrics that nobody will ask for: it takes everything and costs no import of a library."""
+
+    def __getattr__(self, _name: str) -> "_Unread":
+        return self
+
+    def __call__(self, *_: object) -> "_Unread":
+        return self
 
 
 @click.command()
@@ -31,7 +40,9 @@ def once(config: Path, *, as_json: bool) -> None:
     """
     settings = load(config)
     log = open_log(settings.log.format, settings.log.level)
-    with contextlib.closing(looped(settings, log, Metrics(__version__))) as service:
+    # Nobody waits for what comes in later, so nothing is watched.
+    settings = settings.model_copy(update={"inbox": settings.inbox.model_copy(update={"watch": "poll"})})
+    with contextlib.closing(looped(settings, log, cast("Metrics", _Unread()))) as service:
         rows = [_drain(loop) for loop in service.loops]
     show(rows, as_json=as_json, empty="no repositories")
     if any(row["failed"] for row in rows):
@@ -73,15 +84,3 @@ def prune(config: Path, name: str, *, dry_run: bool, as_json: bool) -> None:
     removals = pruner.plan(time.time()) if dry_run else pruner.prune(time.time())
     rows = [{"path": removal.path, "bytes": removal.size, "why": removal.why} for removal in removals]
     show(rows, as_json=as_json, empty="nothing to remove")
-
-
-@click.command()
-@settings_option
-@json_option
-def check(config: Path, *, as_json: bool) -> None:
-    """Check settings, keys, stores, inboxes and the clock: all faults at once."""
-    findings = check_all(load(config), time.time(), os.environ)
-    rows = [{"severity": f.severity, "where": f.where, "what": f.text} for f in findings]
-    show(rows, as_json=as_json, empty="no faults")
-    if any(row["severity"] == "fault" for row in rows):
-        sys.exit(Misconfigured.exit_code)

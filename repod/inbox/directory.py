@@ -11,8 +11,6 @@ from pathlib import Path
 from time import monotonic
 from typing import BinaryIO, Literal
 
-from watchdog.observers.inotify import InotifyObserver
-
 from repod.doors import Arrival, Clock
 from repod.errors import Conflict, Misconfigured, NotFound, Unavailable
 from repod.inbox.folders import is_file, is_folder, is_link, new_file, open_file, opened, pieces, state_of, vanished
@@ -57,9 +55,12 @@ class DirectoryInbox:
         clock: Clock,
         log: Log,
         mountinfo: Path = _MOUNTS,
-        observer: MakeObserver = InotifyObserver,
+        observer: MakeObserver | None = None,
     ) -> None:
-        """Times in seconds. ``Misconfigured`` where the directory is missing or not repod's to change."""
+        """Times in seconds. ``Misconfigured`` where the directory is missing or not repod's to change.
+
+        ``observer``: see ``Watcher``.
+        """
         _check(directory)
         self._root = directory
         self._clock = clock

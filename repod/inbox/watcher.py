@@ -1,45 +1,21 @@
 """Wakes whoever waits for an inbox as soon as something happens in it.
 
 Events are hints: they are late, lost or doubled, and each means no more than "look now".
-What was seen is the business of the scan. So the handler only sets a flag, and it cannot
-fail: watchdog ends its thread on the first exception of a handler, without a word.
+What was seen is the business of the scan.
 """
 
 import errno
-import logging
 import math
-import os
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers.api import BaseObserver
-from watchdog.observers.inotify import InotifyObserver
+if TYPE_CHECKING:
+    from watchdog.observers.api import BaseObserver
 
-from repod.inbox.names import left_alone
-
-# Not "opened" and "closed without writing": reading the inbox would wake its own reader for
-# ever. Not "modified": a file that is being written is not ready, and its end says "closed".
-_EVENTS: list[type[FileSystemEvent]] = [
-    FileCreatedEvent,
-    FileMovedEvent,
-    FileClosedEvent,
-    DirCreatedEvent,
-    DirMovedEvent,
-]
 _RETRY = (1.0, 5.0, 15.0, 60.0)
 _PROVEN = 60.0  # an observer that lived so long did not die of what the one before it died of
 _LIMITS = {
@@ -50,30 +26,17 @@ _LIMITS = {
 Identity = tuple[int, int]
 """Device and inode of a directory."""
 
-MakeObserver = Callable[[], BaseObserver]
+MakeObserver = Callable[[], "BaseObserver"]
 
 
 class Log(Protocol):
-    """As much of structlog's logger as an inbox uses."""
+    """As much of the logger as an inbox uses."""
 
     def info(self, event: str, **fields: Any) -> Any:
         """Something that should be known happened."""
 
     def warning(self, event: str, **fields: Any) -> Any:
         """Something is not as it should be; repod goes on."""
-
-
-class _Hints(FileSystemEventHandler):
-    """Sets the flag for whatever may be a package."""
-
-    def __init__(self, flag: threading.Event) -> None:
-        self._flag = flag
-
-    def dispatch(self, event: FileSystemEvent) -> None:
-        name = os.fsdecode(event.dest_path or event.src_path).rpartition("/")[2]
-        # repod's own renames, and uploads under a name that is not the final one, wake nobody.
-        if not left_alone(name, folder=event.is_directory):
-            self._flag.set()
 
 
 class Watcher:
@@ -91,10 +54,13 @@ class Watcher:
         interval: float,
         log: Log,
         shared: str = "",
-        observer: MakeObserver = InotifyObserver,
+        observer: MakeObserver | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``interval``: seconds between two scans where no events come. ``shared``: type of a network file system."""
+        """``interval``: seconds between two scans where no events come. ``shared``: type of a network file system.
+
+        ``observer``: None is watchdog's, over inotify.
+        """
         self._directory = directory
         self._poll = poll
         self._interval = interval
@@ -185,7 +151,7 @@ class Watcher:
         observer = self._observer
         return observer is not None and not _alive(observer)
 
-    def _sound(self, observer: BaseObserver, identity: Identity) -> bool:
+    def _sound(self, observer: "BaseObserver", identity: Identity) -> bool:
         """Whether it lives and watches the directory that has the name now."""
         if not _alive(observer):
             self._log.warning("inbox watcher died, started again", inbox=str(self._directory))
@@ -201,12 +167,12 @@ class Watcher:
         self._started = now
         self._retry = now + _RETRY[min(self._tries, len(_RETRY) - 1)]
         self._tries += 1
+        from repod.inbox import hints  # noqa: PLC0415 - watchdog is not imported where nothing is watched
+
         observer = None
-        _hush()
         try:
-            observer = self._make()
-            observer.schedule(_Hints(self._hint), str(self._directory), recursive=True, event_filter=_EVENTS)
-            observer.start()
+            observer = self._make() if self._make else hints.InotifyObserver()
+            hints.watch(observer, self._directory, self._hint)
         except (OSError, RuntimeError) as error:
             if observer is not None:
                 _end(observer)
@@ -243,28 +209,14 @@ class Watcher:
             self._shared = ""
 
 
-def _alive(observer: BaseObserver) -> bool:
+def _alive(observer: "BaseObserver") -> bool:
     """Whether all threads of the observer live: one dispatches, one per watch, and one reads (watchdog 7)."""
     reader = getattr(observer, "_inotify_fd", None)
     threads: list[threading.Thread] = [observer, *observer.emitters, *([reader] if reader else [])]
     return bool(observer.emitters) and all(thread.is_alive() for thread in threads)
 
 
-_SILENT = logging.NullHandler()
-
-
-def _hush() -> None:
-    """Keep watchdog from speaking past repod's log, on standard error.
-
-    Folders made in quick succession have it warn, in its reading thread, that it watches
-    one of them twice, which does no harm; where warnings are errors that thread would die.
-    On closing it reports its own end as an error.
-    """
-    warnings.filterwarnings("ignore", message="Callback with id", category=RuntimeWarning)
-    logging.getLogger("watchdog").addHandler(_SILENT)
-
-
-def _end(observer: BaseObserver) -> None:
+def _end(observer: "BaseObserver") -> None:
     # One that is broken may fail to stop, and nothing more can be done about it.
     with suppress(Exception):
         observer.stop()

@@ -4,15 +4,12 @@ An RSA-4096 signature takes 10 ms and holds the interpreter's lock all the time;
 own process it would stop every other thread, and use one core only.
 """
 
-import pysequoia
 from pydantic import SecretBytes, SecretStr
 
 from repod.errors import Unavailable
 from repod.processes import Lost, Overtime, Processes
+from repod.signing import worker
 from repod.signing.openpgp import reason
-
-# The key of a process that signs; the process puts it here when it begins.
-_unlocked: list[pysequoia.PySigner] = []
 
 
 class SigningProcesses:
@@ -25,13 +22,17 @@ class SigningProcesses:
         """``secret`` has one secret key packet that may sign, unlocked by ``passphrase``."""
         self._timeout = timeout
         self._processes = Processes(
-            what="signing", count=count, timeout=timeout, begin=_unlock, arguments=(secret, passphrase)
+            what="signing",
+            count=count,
+            timeout=timeout,
+            begin=worker.unlock,
+            arguments=(secret.get_secret_value(), None if passphrase is None else passphrase.get_secret_value()),
         )
 
     def sign(self, data: bytes) -> bytes:
         """A binary detached signature over ``data``. Raises ``Unavailable``."""
         try:
-            return self._processes.run(_sign, data)
+            return self._processes.run(worker.sign, data)
         except Lost as error:
             msg = f"signing processes in a row ended while they signed ({error}); see the kernel's log for their end"
             raise Unavailable(msg) from error
@@ -45,12 +46,3 @@ class SigningProcesses:
     def close(self) -> None:
         """End the processes; calls of ``sign`` that wait raise ``Unavailable``."""
         self._processes.close()
-
-
-def _unlock(secret: SecretBytes, passphrase: SecretStr | None) -> None:
-    key = pysequoia.Tsk.from_bytes(secret.get_secret_value())
-    _unlocked.append(key.signer(None if passphrase is None else passphrase.get_secret_value()))
-
-
-def _sign(data: bytes) -> bytes:
-    return pysequoia.sign(_unlocked[0], data, mode=pysequoia.SignatureMode.DETACHED, armor=False)

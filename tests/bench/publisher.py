@@ -18,7 +18,7 @@ from repod.doors import Change
 from repod.package import Entry, Nevra, Package, sha256
 from repod.publish import Publisher
 from repod.repodata.engine import SegmentedRepodata
-from repod.signing import open_signer
+from repod.signing.opening import open_signer
 from repod.signing.openpgp import armor
 from repod.store.local import LocalStore
 from repod.wiring import pause

@@ -12,7 +12,7 @@ from pysequoia.packet import PacketPile, SignatureType
 
 from repod.config import Signing
 from repod.errors import Misconfigured, Unavailable
-from repod.signing import OpenSigner
+from repod.signing.opening import OpenSigner
 from repod.signing.openpgp import PUBLIC_KEY, SIGNATURE, USER_ID, armor
 from tests.lab import rpms
 from tests.lab.keys import (

@@ -9,7 +9,7 @@ import pytest
 
 from repod.config import Signing
 from repod.errors import Unavailable
-from repod.signing import OpenSigner
+from repod.signing.opening import OpenSigner
 from tests.lab import processes
 from tests.lab.keys import Key, gnupghome, gpg, make_key
 from tests.lab.signers import issuer, opened, refused, script

@@ -184,7 +184,7 @@ def test_closing_ends_the_processes_and_whoever_waits(key: Key, tmp_path: Path) 
 _HOLDER = """
 import os, sys, time
 from repod.config import Signing
-from repod.signing import open_signer
+from repod.signing.opening import open_signer
 if __name__ == "__main__":
     signer = open_signer(Signing(key=sys.argv[1]), time.time(), os.environ)
     print("ready", flush=True)

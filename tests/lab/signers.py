@@ -11,7 +11,7 @@ import pytest
 
 from repod.config import Signing
 from repod.errors import Misconfigured
-from repod.signing import OpenSigner, open_signer
+from repod.signing.opening import OpenSigner, open_signer
 from tests.lab.keys import Key, end_agent, gnupghome, gpg
 
 KINDS = ("keyfile", "gpg", "command")

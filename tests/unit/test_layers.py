@@ -56,6 +56,7 @@ _LAYERS = (
                 "repod.signing.*",
                 "repod.store.*",
             ),
+            ("repod.preload",),
         ),
         below=("vocabulary",),
     ),

@@ -3,6 +3,7 @@
 import pytest
 
 from repod.doors import Expect
+from repod.errors import Corrupt
 from repod.generation import HEAD, Document, Generation, Head, record_path
 from repod.package import StorePath, sha256
 from repod.prune import Pruner, expired
@@ -146,3 +147,13 @@ def test_a_record_ahead_of_the_pointer_belongs_to_a_publish_under_way() -> None:
         place.store.write(path, ahead.to_json(), Expect.ABSENT)
     Pruner(place.store, keep=1, grace=0).prune(place.now)
     assert kept(4) <= place.paths()
+
+
+def test_no_record_is_read_where_there_is_nothing_that_could_go() -> None:
+    place = Place(3)
+    place.store.write(record_path(2), b"unreadable", Expect.ANY)
+    assert Pruner(place.store, keep=3, grace=3 * DAY).plan(place.now) == []
+    with pytest.raises(Corrupt):
+        Pruner(place.store, keep=2, grace=3 * DAY).plan(place.now)
+    with pytest.raises(Corrupt):
+        Pruner(place.store, keep=3, grace=DAY).plan(place.now)
