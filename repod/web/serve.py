@@ -1,6 +1,7 @@
 """The HTTP listener: repositories for hosts, metrics for Prometheus, health for systemd and load balancers."""
 
 import errno
+import posixpath
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -60,7 +61,8 @@ def make_app(
 def _file(root: Path, path: str) -> Response:
     missing = HTTPException(404, f"{path} is not here")
     try:
-        proven = store_path(path)
+        # Hrefs of frozen views climb to the packages; some clients send them as they are.
+        proven = store_path(posixpath.normpath(path))
     except ValueError as error:
         raise missing from error
     target = root / proven

@@ -74,6 +74,19 @@ def test_a_package_is_found_by_its_name_raw_and_encoded_as_each_client_does_it(n
     assert answer.headers["content-type"] == "application/x-rpm"
 
 
+def test_a_package_is_found_from_a_frozen_view_by_clients_that_do_not_collapse_paths(served: Served) -> None:
+    answer = served.ask(f"generations/2/../../Packages/l/{_FILE}")
+    assert (answer.status, answer.body) == (200, served.package)
+
+
+def test_the_pointers_at_the_newest_view_are_text_and_xml(served: Served) -> None:
+    mirrorlist, metalink = served.ask("mirrorlist"), served.ask("metalink.xml")
+    assert mirrorlist.body.decode() == f"{served.repod.url}/repos/test/generations/2/\n"
+    assert mirrorlist.headers["content-type"].startswith("text/plain")
+    assert metalink.headers["content-type"] == "application/xml"
+    assert {one.headers["cache-control"] for one in (mirrorlist, metalink)} == {"no-cache"}
+
+
 def test_head_answers_as_get_does_without_the_body(served: Served) -> None:
     for target in ("repodata/repomd.xml", f"Packages/l/{_FILE}", "test.repo", "RPM-GPG-KEY-test"):
         head, get = served.ask(target, "HEAD"), served.ask(target)
