@@ -1,4 +1,5 @@
-"""Benchmarks: ``python -m tests.bench add [--sizes 1000,10000]``, ``burst``, ``latency``.
+"""Benchmarks: ``python -m tests.bench add [--sizes 1000,10000]``, ``burst``, ``latency``,
+``compress``.
 
 Each prints a Markdown table, with ratios against the peers of the same run, and the machine.
 """
@@ -7,7 +8,7 @@ import argparse
 import platform
 from pathlib import Path
 
-from tests.bench import add, burst, latency
+from tests.bench import add, burst, compress, latency
 
 
 def machine() -> str:
@@ -34,12 +35,16 @@ def main() -> None:
     bursting.add_argument("--packages", type=int, default=1000)
     waiting = kinds.add_parser("latency", help="from drop to visible in a fresh repomd.xml")
     waiting.add_argument("--drops", type=int, default=100)
+    packing = kinds.add_parser("compress", help="libraries, levels and lengths of segments, against createrepo_c")
+    packing.add_argument("--packages", type=int, default=5000)
     arguments = parser.parse_args()
     print(f"machine: {machine()}\n")
     if arguments.kind == "add":
         add.run([int(size) for size in arguments.sizes.split(",")], arguments.rounds)
     elif arguments.kind == "burst":
         burst.run(arguments.packages)
+    elif arguments.kind == "compress":
+        compress.run(arguments.packages)
     else:
         latency.run(arguments.drops)
 
