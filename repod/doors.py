@@ -202,6 +202,10 @@ class Piece:
     source: StorePath | None = None
 
 
+Ready = Callable[[Piece], object]
+"""Is given each document that can be stored, from any thread, while what is left is still made."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """The documents of a generation that is not committed yet.
@@ -276,10 +280,13 @@ class Repodata(Protocol):
     def packages(self, name: str | None = None) -> Iterator[Package]:
         """All packages of the loaded generation, or those of one name, in document order."""
 
-    def draft(self, change: Change, number: int, time: int, *, whole: bool = False) -> Draft:
+    def draft(
+        self, change: Change, number: int, time: int, *, whole: bool = False, ready: Ready = lambda _: None
+    ) -> Draft:
         """The documents of the loaded generation plus the change, proven readable.
 
         ``whole``: made without any stored document, because one that should be there is not.
+        ``ready`` is given each piece without a source as soon as it can be stored.
         """
 
     def adopt(self, draft: Draft, generation: Generation) -> None:

@@ -19,7 +19,7 @@ slept and wakes finds its compare-and-swap refused and can move nothing back.
 
 import contextlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from repod.doors import Change, Clock, Draft, Expect, Piece, Repodata, Signer, Store, Version
@@ -28,6 +28,8 @@ from repod.generation import HEAD, Generation, Head, record_path
 from repod.views import REPOMD, Views
 
 _ATTEMPTS = 100
+# Most of these wait: for the disk, for the signer.
+_SIDE_BY_SIDE = 8
 
 Armor = Callable[[bytes], bytes]
 """Turns a binary detached signature into its armored form."""
@@ -202,24 +204,32 @@ class Publisher:
     ) -> tuple[Draft, bytes, bytes]:
         """A draft whose documents are stored, and the signatures of its two indexes."""
         try:
-            return self._store_documents(self._repodata.draft(change, number, time))
+            return self._store_documents(change, number, time)
         except NotFound as error:
             self._warn(f"a document of the current generation is gone: {error}; it is made anew from the cache")
-            return self._store_documents(self._repodata.draft(change, number, time, whole=True))
+            return self._store_documents(change, number, time, whole=True)
         except Corrupt as error:
             # The cache is not what the store holds. Once from the store's own documents;
             # if they are the ones that are wrong, the second error says so.
             self._warn(f"cache and store do not agree: {error}; the cache is made anew from the store")
             self._repodata.forget()
             self._repodata.load(parent)
-            return self._store_documents(self._repodata.draft(change, number, time))
+            return self._store_documents(change, number, time)
 
-    def _store_documents(self, draft: Draft) -> tuple[Draft, bytes, bytes]:
-        # Side by side: some wait for the disk, others for the signer. Copies come after what they copy.
-        with ThreadPoolExecutor(len(draft.pieces) + 2) as threads:
+    def _store_documents(
+        self, change: Change, number: int, time: int, *, whole: bool = False
+    ) -> tuple[Draft, bytes, bytes]:
+        """A draft, each document stored while the others are made, and the signatures of its two indexes."""
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
+            adding: list[Future[None]] = []
+            draft = self._repodata.draft(
+                change, number, time, whole=whole, ready=lambda piece: adding.append(threads.submit(self._add, piece))
+            )
             signing = [threads.submit(self._signer.sign, index) for index in (draft.repomd, draft.frozen_repomd)]
-            for copied in (False, True):
-                list(threads.map(self._add, [piece for piece in draft.pieces if bool(piece.source) is copied]))
+            for added in adding:
+                added.result()
+            # Copies come after what they copy.
+            list(threads.map(self._add, [piece for piece in draft.pieces if piece.source]))
             live, frozen = (one.result() for one in signing)
             return draft, live, frozen
 

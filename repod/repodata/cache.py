@@ -13,14 +13,15 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from repod.errors import Corrupt, Unavailable
+from repod.repodata import codec
 from repod.repodata.segments import Segment, Span
 
-FORMAT = 2
+FORMAT = 3
 _PIECE = 1 << 20
 _STAGE = "index-"
 GARBAGE = 64 << 20
@@ -31,10 +32,13 @@ GARBAGE = 64 << 20
 class Index:
     """What the files hold: which generation, how its documents begin and end, its segments.
 
-    ``heads`` and ``tails`` are the lengths in bytes of each document's first and last member.
+    ``packing`` names how the documents are packed, ``checksums`` are theirs. ``heads`` and ``tails``
+    are the lengths in bytes of each document's first and last member, 0 where it is one stream.
     """
 
     generation: int
+    packing: str
+    checksums: Sequence[str]
     heads: Sequence[int]
     tails: Sequence[int]
     segments: Sequence[Segment]
@@ -74,10 +78,14 @@ class Log:
         return span
 
     def read(self, span: Span) -> bytes:
-        """The bytes of ``span``."""
-        data = bytearray()
-        self.feed([span], data.extend)
-        return bytes(data)
+        """The bytes of ``span``; ``Corrupt`` where the file is short."""
+        try:
+            data = os.pread(self._file, span.length, span.offset)
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+        if len(data) != span.length:
+            raise self._short()
+        return data
 
     def feed(self, spans: Iterable[Span], update: Callable[[memoryview], object]) -> None:
         """Give the bytes of ``spans``, in their order, to ``update`` by large pieces.
@@ -95,10 +103,12 @@ class Log:
             except OSError as error:
                 raise _unusable(self.path, error) from error
             if not count:
-                msg = f"cache file {self.path} is shorter than its index says"
-                raise Corrupt(msg)
+                raise self._short()
             update(view[:count])
             at, left = at + count, left - count
+
+    def _short(self) -> Corrupt:
+        return Corrupt(f"cache file {self.path} is shorter than its index says")
 
     def close(self) -> None:
         """Close the file."""
@@ -166,6 +176,29 @@ class Cache:
             [Log(folder / f"{kind}.packed") for kind in self._kinds],
         )
 
+    def text(self, column: int, segment: Segment) -> bytes:
+        """A segment's plain text in one column; ``Corrupt`` where it is not what was kept."""
+        data = self.texts[column].read(segment.texts[column])
+        if codec.crc(data) != segment.crcs[column]:
+            raise self._altered(column)
+        return data
+
+    def feed_text(self, column: int, parts: Sequence[Segment], update: Callable[[memoryview], object]) -> None:
+        """Give the plain text of ``parts`` to ``update``; ``Corrupt`` at its end where it is not what was kept."""
+        crc = 0
+
+        def both(piece: memoryview) -> None:
+            nonlocal crc
+            crc = codec.crc(piece, crc)
+            update(piece)
+
+        self.texts[column].feed((segment.texts[column] for segment in parts), both)
+        if crc != codec.joined_crc((segment.crcs[column], segment.texts[column].length) for segment in parts):
+            raise self._altered(column)
+
+    def _altered(self, column: int) -> Corrupt:
+        return Corrupt(f"the cached text of {self._kinds[column]} does not have its CRC")
+
     @property
     def _logs(self) -> Sequence[Log]:
         return (*self.texts, *self.packs)
@@ -189,7 +222,8 @@ class Cache:
         if any(log.end < end for log, end in zip(self._logs, fields["ends"], strict=True)):
             return None
         segments = [_segment(*row) for row in fields["segments"]]
-        return Index(generation=fields["generation"], heads=fields["heads"], tails=fields["tails"], segments=segments)
+        known = {name: fields[name] for name in ("generation", "packing", "checksums", "heads", "tails")}
+        return Index(**known, segments=segments)
 
     def save(self, index: Index) -> Index:
         """Replace the saved index; the files are written anew first where garbage fills them.
@@ -209,6 +243,8 @@ class Cache:
             "format": FORMAT,
             "epoch": epoch,
             "generation": index.generation,
+            "packing": index.packing,
+            "checksums": index.checksums,
             "heads": index.heads,
             "tails": index.tails,
             "ends": [log.end for log in logs],
@@ -261,7 +297,7 @@ class Cache:
                 )
                 for segment in index.segments
             ]
-            index = Index(generation=index.generation, heads=index.heads, tails=index.tails, segments=segments)
+            index = replace(index, segments=segments)
             self._write(index, epoch, [*texts, *packs])
         except BaseException:
             for log in (*texts, *packs):
@@ -301,7 +337,8 @@ def _joined(spans: Iterable[Span]) -> Iterator[tuple[int, int]]:
 
 
 def _moved(old: Sequence[Log], spans: Sequence[Span], new: Sequence[Log]) -> Iterator[Span]:
-    for source, span, target in zip(old, spans, new, strict=True):
+    # A segment of a document that is one stream has no members of its own.
+    for source, span, target in zip(old[: len(spans)], spans, new[: len(spans)], strict=True):
         yield target.append(source.read(span))
 
 

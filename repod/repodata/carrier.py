@@ -18,7 +18,7 @@ from repod.repodata import carried, codec, text
 from repod.repodata.listing import plain
 
 Form = Callable[[str], str]
-"""How a type of document is packed: the suffix of its name, ``gz`` or nothing."""
+"""How a type of document is packed: the suffix of its name, that of a codec or nothing."""
 
 _NAMES: Mapping[str, str] = {
     "group": "comps.xml",
@@ -118,9 +118,10 @@ class Carrier:
 
     def _packed(self, kind: str, data: bytes, time: int) -> tuple[Document, bytes]:
         suffix = self._form(kind)
-        packed = codec.pack(data) if suffix else data
-        checksum = codec.checksum(packed)
         name = _NAMES.get(kind, f"{kind}.xml") + (f".{suffix}" if suffix else "")
+        packer = codec.of(name)
+        packed = packer.pack(data) if packer else data
+        checksum = codec.checksum(packed)
         document = Document(
             type=kind,
             href=StorePath(f"repodata/{checksum}-{name}"),

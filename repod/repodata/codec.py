@@ -5,6 +5,7 @@ section 2.2) or zstd frames (RFC 8878, section 3). A reader that wrongly stops a
 one must find an unclosed document, so the head is always a member of its own.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -87,6 +88,16 @@ class Codec:
             if over:
                 yield Member(packed=b"".join(packed), text=b"".join(texts))
                 packed, texts = [], []
+
+    def first(self, start: bytes) -> bytes | None:
+        """The text of the first member, where it ends within ``start``, the first bytes of a document."""
+        texts = list[bytes]()
+        with contextlib.suppress(Corrupt):
+            for _, text, over in self._taken([start]):
+                texts.append(text)
+                if over:
+                    return b"".join(texts)
+        return None
 
     def texts(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """The plain text of a document in pieces, however it is cut; ``Corrupt`` as in ``members``."""
@@ -180,14 +191,23 @@ CODECS = {codec.name: codec for codec in (GZ, ZSTD)}
 """All codecs by the name that settings call them."""
 
 
-def of(href: str) -> Codec:
-    """The codec of a document, by the end of its name; ``Corrupt`` where it is none of ours."""
+def of(href: str) -> Codec | None:
+    """The codec of a document, by the end of its name; None where it is not packed, or not by one of ours."""
     suffix = href.rpartition(".")[2]
-    for codec in CODECS.values():
-        if codec.suffix == suffix:
-            return codec
-    msg = f"{href}: expected a document that ends in {' or '.join(codec.suffix for codec in CODECS.values())}"
-    raise Corrupt(msg)
+    return next((codec for codec in CODECS.values() if codec.suffix == suffix), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """How a repository's documents are packed: with which codec, and as one stream or in members."""
+
+    codec: Codec
+    stream: bool
+
+    @property
+    def name(self) -> str:
+        """What tells it from any other."""
+        return f"{self.codec.name}, one stream" if self.stream else self.codec.name
 
 
 def checksum(data: bytes) -> Sha256:
@@ -206,10 +226,3 @@ def joined_crc(pieces: Iterable[tuple[int, int]]) -> int:
     for piece, length in pieces:
         crc = int(zlib_ng.crc32_combine(crc, piece, length))
     return crc
-
-
-# The engine's way in until it is told which codec to use.
-SUFFIX = GZ.suffix
-pack = GZ.pack
-unpack = GZ.unpack
-members = GZ.members

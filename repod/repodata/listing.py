@@ -1,4 +1,4 @@
-"""The packages of a generation, read from the store alone: for commands beside the daemon."""
+"""What a generation's documents say, read from the store alone: for commands beside the daemon too."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,42 +8,67 @@ from repod.errors import Corrupt
 from repod.generation import Document, Generation
 from repod.package import Package, StorePath
 from repod.repodata import codec, text
+from repod.repodata.codec import Codec, Member
 
 
 def packages(store: Store, generation: Generation) -> Iterator[Package]:
     """All packages, in document order; ``Corrupt`` where primary is not what the record says."""
     primary = next(document for document in generation.documents if document.type == text.KINDS[0])
-    for member in members(store, primary):
-        if member.text.startswith(b"<package"):
-            yield from text.packages(member.text)
+    for run in text.runs(text.KINDS[0], generation.packages, texts(store, primary, primary.href)):
+        yield from text.packages(run)
 
 
 def plain(store: Store, document: Document) -> bytes:
     """The plain text of a stored document; ``Corrupt`` where it is not what the record says."""
-    if document.href.endswith(f".{codec.SUFFIX}"):
-        data = b"".join(member.text for member in members(store, document))
+    if codec.of(document.href):
+        data = b"".join(texts(store, document, document.href))
     else:
         data = store.read(document.href).data
     if codec.checksum(data) != document.open_checksum:
-        msg = f"{document.href} does not have its checksum; restore it from a copy of the store"
-        raise Corrupt(msg)
+        raise _altered(document.href)
     return data
 
 
-def members(store: Store, document: Document, path: StorePath | None = None) -> Iterator[codec.Member]:
-    """The members of a document stored at ``path`` (None: in the live view).
+def members(store: Store, document: Document, path: StorePath) -> Iterator[Member]:
+    """The members of a document stored at ``path``; ``Corrupt`` at its end where its checksum is wrong."""
+    pieces = _Counted(store, document, path)
+    yield from codec_of(document).members(pieces)
+    pieces.prove()
 
-    ``Corrupt`` at its end where its checksum is wrong.
-    """
-    path = path or document.href
-    digest = hashlib.sha256()
 
-    def counted() -> Iterator[bytes]:
-        for piece in store.stream(path):
-            digest.update(piece)
+def texts(store: Store, document: Document, path: StorePath) -> Iterator[bytes]:
+    """The plain text of a packed document stored at ``path``, in pieces; ``Corrupt`` as in ``members``."""
+    pieces = _Counted(store, document, path)
+    yield from codec_of(document).texts(pieces)
+    pieces.prove()
+
+
+def codec_of(document: Document) -> Codec:
+    """What a per-package document is packed with; ``Corrupt`` where repod cannot have made it."""
+    found = codec.of(document.href)
+    if found is None:
+        suffixes = " or ".join(one.suffix for one in codec.CODECS.values())
+        msg = f"{document.href}: expected a document that ends in {suffixes}"
+        raise Corrupt(msg)
+    return found
+
+
+class _Counted:
+    """The bytes of a stored document, hashed as they pass."""
+
+    def __init__(self, store: Store, document: Document, path: StorePath) -> None:
+        self._store, self._document, self._path = store, document, path
+        self._digest = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._store.stream(self._path):
+            self._digest.update(piece)
             yield piece
 
-    yield from codec.members(counted())
-    if digest.hexdigest() != document.checksum:
-        msg = f"{path} does not have its checksum; restore it from a copy of the store"
-        raise Corrupt(msg)
+    def prove(self) -> None:
+        if self._digest.hexdigest() != self._document.checksum:
+            raise _altered(self._path)
+
+
+def _altered(path: StorePath) -> Corrupt:
+    return Corrupt(f"{path} does not have its checksum; restore it from a copy of the store")

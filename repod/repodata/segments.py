@@ -33,7 +33,7 @@ class Segment:
     """One segment: its first package, how many there are, and where its bytes lie.
 
     ``texts``, ``crcs`` and ``packs`` have one item per document: where the plain text lies,
-    its CRC-32, and where the compressed member lies.
+    its CRC-32, and where the compressed member lies. Documents that are one stream have no ``packs``.
     """
 
     first: Order

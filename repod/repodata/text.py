@@ -5,7 +5,8 @@ text can be split where an entry ends without parsing it; ``<`` inside text is e
 """
 
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
@@ -39,7 +40,15 @@ _IDENTITY = re.compile(
     rb'  <version epoch="([0-9]+)" ver="([^"&]+)" rel="([^"&]+)"/>'
 )
 _FIELDS = tuple(f"{{{COMMON}}}{tag}" for tag in ("name", "arch", "version", "checksum", "size", "location"))
-_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+_local = threading.local()
+
+
+def _parser() -> etree.XMLParser:
+    """This thread's parser: one that is shared lets only one thread parse at a time."""
+    if not hasattr(_local, "parser"):
+        _local.parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, collect_ids=False)
+    parser: etree.XMLParser = _local.parser
+    return parser
 
 
 def head(kind: str, packages: int) -> bytes:
@@ -60,6 +69,32 @@ def split(text: bytes) -> list[bytes]:
         msg = "metadata text ends inside an entry"
         raise Corrupt(msg)
     return [piece + _END for piece in pieces]
+
+
+def runs(kind: str, packages: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The entries of a whole document in runs, as its plain text comes in.
+
+    ``kind`` is a column. ``Corrupt`` where head or tail is not that of a document of ``packages`` packages.
+    """
+    start, end = head(kind, packages), tail(kind)
+    rest = b""
+    begun = False
+    for piece in pieces:
+        rest += piece
+        if not begun:
+            if len(rest) < len(start):
+                continue
+            begun = rest.startswith(start)
+            if not begun:
+                break
+            rest = rest[len(start) :]
+        over = rest.rfind(_END) + len(_END)
+        if over >= len(_END):
+            yield rest[:over]
+            rest = rest[over:]
+    if not begun or rest != end:
+        msg = f"{kind} is not a whole document of {packages} packages"
+        raise Corrupt(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +122,12 @@ def rows(texts: Sequence[bytes]) -> list[Row]:
     if len({len(column) for column in columns}) != 1:
         msg = f"a segment has {', '.join(str(len(c)) for c in columns)} entries in {', '.join(COLUMNS)}"
         raise Corrupt(msg)
-    return [Row(order=_order(entries[0]), texts=entries) for entries in zip(*columns, strict=True)]
+    return [entry_row(entries) for entries in zip(*columns, strict=True)]
+
+
+def entry_row(entries: Sequence[bytes]) -> Row:
+    """The row of one package from its entry in each column."""
+    return Row(order=_order(entries[0]), texts=entries)
 
 
 def _order(primary: bytes) -> Order:
@@ -112,8 +152,8 @@ def prove(texts: Sequence[bytes]) -> list[Package]:
     Each must be XML and list the same packages in the same order, else ``Corrupt``.
     """
     listed = packages(texts[0])
-    reached = [package.href for package in packages(texts[-1], UP)]
-    if reached != [package.href for package in listed]:
+    reached = [location.get("href") for location in _parse("frozen", texts[-1]).iter(_FIELDS[-1])]
+    if reached != [UP + package.href for package in listed]:
         msg = "primary and its frozen form do not list the same hrefs"
         raise Corrupt(msg)
     for kind, text in zip(KINDS[1:], texts[1:-1], strict=True):
@@ -123,23 +163,20 @@ def prove(texts: Sequence[bytes]) -> list[Package]:
     return listed
 
 
-def packages(primary: bytes, up: str = "") -> list[Package]:
-    """The packages of a run of primary's text; ``Corrupt`` where it is not XML or lacks a field.
-
-    ``up`` is what stands before each href, to be taken off.
-    """
-    return [_package(element, up) for element in _parse("primary", primary)]
+def packages(primary: bytes) -> list[Package]:
+    """The packages of a run of primary's text; ``Corrupt`` where it is not XML or lacks a field."""
+    return [_package(element) for element in _parse("primary", primary)]
 
 
 def _parse(kind: str, text: bytes) -> etree._Element:
     try:
-        return etree.fromstring(head(kind, 0) + text + tail(kind), _PARSER)
+        return etree.fromstring(head(kind, 0) + text + tail(kind), _parser())
     except etree.XMLSyntaxError as error:
         msg = f"{kind} is not XML: {error}"
         raise Corrupt(msg) from error
 
 
-def _package(element: etree._Element, up: str) -> Package:
+def _package(element: etree._Element) -> Package:
     fields = {child.tag: child for child in element}
     try:
         name, arch, version, checksum, size, location = (fields[tag] for tag in _FIELDS)
@@ -153,15 +190,8 @@ def _package(element: etree._Element, up: str) -> Package:
             ),
             pkgid=sha256(checksum.text or ""),
             size=int(size.get("package", "")),
-            href=store_path(_without(up, location.get("href", ""))),
+            href=store_path(location.get("href", "")),
         )
     except (ValueError, KeyError) as error:
         msg = f"primary holds a package that cannot be read: {error}"
         raise Corrupt(msg) from error
-
-
-def _without(up: str, href: str) -> str:
-    if not href.startswith(up):
-        msg = f"expected an href that begins with {up}, found {href!r}"
-        raise ValueError(msg)
-    return href.removeprefix(up)

@@ -16,8 +16,9 @@ from repod.doors import Change
 from repod.errors import Corrupt, Misconfigured, NotFound, Unavailable
 from repod.generation import Generation
 from repod.package import StorePath, sha256
-from repod.repodata import codec, text
+from repod.repodata import text
 from repod.repodata.cache import Cache
+from repod.repodata.codec import GZ
 from repod.repodata.segments import SPREAD
 from repod.store.memory import MemoryStore
 from tests.lab.documents import Documents, members, put
@@ -163,7 +164,7 @@ def test_the_cache_of_an_older_generation_is_made_anew(
         newer = documents.commit([NEW.entry], [PACKAGES[7].nevra])
     with Documents(store, tmp_path / "old").load(newer) as documents:
         assert documents.listed() == [one.package for one in AFTER if one is not PACKAGES[7]]
-    assert len(streamed(store)) == len(text.COLUMNS)
+    assert len(set(streamed(store))) == len(text.COLUMNS)
 
 
 def test_the_cache_of_another_repository_with_the_same_number_is_made_anew(
@@ -294,7 +295,7 @@ def test_documents_that_are_not_whole_are_corrupt_and_not_stood_on(
     tmp_path: Path,
 ) -> None:
     parts = list(members(store.read(generation.documents[kind].href).data))
-    wrong = instead(store, generation, kind, b"".join(codec.pack(part) for part in change(parts)))
+    wrong = instead(store, generation, kind, b"".join(GZ.pack(part) for part in change(parts)))
     with Documents(store, tmp_path / "new") as documents:
         with pytest.raises(Corrupt):
             documents.load(wrong)

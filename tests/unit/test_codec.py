@@ -162,8 +162,17 @@ def test_a_reader_that_stops_after_any_member_but_the_last_fails(one: Codec) -> 
 def test_the_codec_of_a_document_is_told_by_its_name() -> None:
     for one in CODECS.values():
         assert codec.of(f"repodata/abc-primary.xml.{one.suffix}") is one
-    with pytest.raises(Corrupt, match="ends in gz or zst"):
-        codec.of("repodata/abc-primary.xml.bz2")
+    assert codec.of("repodata/abc-comps.xml") is None
+
+
+@each_codec
+def test_the_first_member_is_told_from_a_stream_by_the_start_of_a_document(one: Codec) -> None:
+    assert one.first(document(one)[:1000]) == TEXTS[0]
+    packer = one.stream(len(PLAIN))
+    stream = packer.compress(PLAIN) + packer.flush()
+    assert one.first(stream[:1000]) is None
+    assert one.first(b"junk") is None
+    assert one.first(b"") is None
 
 
 @pytest.mark.parametrize("plain", [b"", b"a", b"abc" * 1000])

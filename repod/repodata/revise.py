@@ -1,0 +1,144 @@
+"""Which segments a change rewrites, and what they become: read, changed, packed and proven beside each other."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from repod.doors import Change
+from repod.errors import Corrupt
+from repod.package import Entry, Order, Package
+from repod.repodata import codec, segments, text
+from repod.repodata.cache import Cache
+from repod.repodata.codec import Packing
+from repod.repodata.segments import Run, Segment
+
+_AHEAD = 8
+"""Segments that are packed and not yet in the cache, at most: they are in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh:
+    """A segment that this draft packed, with its members still in memory; a stream has none."""
+
+    segment: Segment
+    members: Sequence[bytes]
+
+
+Plan = Sequence[slice | Fresh]
+"""A document's segments in order: runs of the parent's, and fresh ones between them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proven:
+    """A segment to be: its packages' first key, how many there are, texts, CRCs, and members."""
+
+    first: Order
+    packages: int
+    texts: Sequence[bytes]
+    crcs: Sequence[int]
+    members: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Changed:
+    """A run of segments after a change, its packages in order, and the packages that it takes out."""
+
+    run: Run
+    rows: Sequence[text.Row]
+    gone: Sequence[Package]
+
+
+class Reviser:
+    """Makes the segments of the next generation. Not thread-safe, as the cache is not."""
+
+    def __init__(self, cache: Cache, packing: Packing, threads: ThreadPoolExecutor) -> None:
+        """``threads`` do the packing and proving."""
+        self._cache = cache
+        self._packing = packing
+        self._threads = threads
+
+    def plan(self, old: Sequence[Segment], change: Change, *, anew: bool) -> tuple[Plan, list[Package]]:
+        """What the next documents are made of, and the packages that ``change`` takes out.
+
+        ``old``: the parent's segments; with ``anew`` none of their members is used.
+        """
+        plan: list[slice | Fresh] = []
+        gone: list[Package] = []
+        packing = deque[tuple[int, Future[_Proven]]]()
+        done = 0
+
+        def take() -> None:
+            at, proven = packing.popleft()
+            plan[at] = self._kept(proven.result())
+
+        for changed in self._changed(old, change, anew=anew):
+            plan.append(slice(done, changed.run.start))
+            done = changed.run.stop
+            gone += changed.gone
+            for cut in segments.groups([row.order for row in changed.rows]):
+                if len(packing) >= _AHEAD:
+                    take()
+                packing.append((len(plan), self._threads.submit(_proven, changed.rows[cut], self._packing)))
+                plan.append(slice(0))
+        while packing:
+            take()
+        plan.append(slice(done, len(old)))
+        return plan, gone
+
+    def _changed(self, old: Sequence[Segment], change: Change, *, anew: bool) -> Iterator[_Changed]:
+        added = sorted({entry.package.nevra: entry for entry in change.entries}.values(), key=_order)
+        removed = {nevra.order for nevra in change.removed}
+        runs = segments.touched(old, [*map(_order, added), *removed])
+        at = 0
+        for run in _filled(runs, len(old)) if anew else runs:
+            start = at
+            while at < len(added) and (run.stop >= len(old) or _order(added[at]) < old[run.stop].first):
+                at += 1
+            rows = {row.order: row for part in old[run.start : run.stop] for row in self._rows(part)}
+            fresh = {_order(entry): text.row(entry) for entry in added[start:at]}
+            leaving = sorted((removed | fresh.keys()) & rows.keys())
+            gone = text.packages(b"".join(rows.pop(order).texts[0] for order in leaving))
+            rows |= fresh
+            yield _Changed(run=run, rows=[rows[order] for order in sorted(rows)], gone=gone)
+
+    def _rows(self, segment: Segment) -> list[text.Row]:
+        return text.rows([self._cache.text(column, segment) for column in range(len(text.COLUMNS))])
+
+    def _kept(self, proven: _Proven) -> Fresh:
+        columns = range(len(proven.members))
+        segment = Segment(
+            first=proven.first,
+            packages=proven.packages,
+            texts=[log.append(data) for log, data in zip(self._cache.texts, proven.texts, strict=True)],
+            crcs=proven.crcs,
+            packs=[self._cache.packs[column].append(proven.members[column]) for column in columns],
+        )
+        return Fresh(segment=segment, members=proven.members)
+
+
+def _order(entry: Entry) -> Order:
+    return entry.package.nevra.order
+
+
+def _filled(runs: Iterable[Run], count: int) -> Iterator[Run]:
+    """``runs``, and each of the ``count`` segments that is in none of them as a run of its own."""
+    done = 0
+    for run in runs:
+        yield from (Run(start=at, stop=at + 1) for at in range(done, run.start))
+        yield run
+        done = run.stop
+    yield from (Run(start=at, stop=at + 1) for at in range(done, count))
+
+
+def _proven(rows: Sequence[text.Row], packing: Packing) -> _Proven:
+    """One segment, read back strictly: what its members unpack to lists just these packages."""
+    texts = [b"".join(row.texts[column] for row in rows) for column in range(len(text.COLUMNS))]
+    members = [] if packing.stream else [packing.codec.pack(data) for data in texts]
+    read = [packing.codec.unpack(member) for member in members] or texts
+    listed = [package.nevra.order for package in text.prove(read)]
+    if listed != [row.order for row in rows] or text.rows(read) != rows:
+        msg = f"segment of {rows[0].order[0]} does not read back as it was written"
+        raise Corrupt(msg)
+    crcs = [codec.crc(data) for data in texts]
+    return _Proven(first=rows[0].order, packages=len(rows), texts=texts, crcs=crcs, members=members)
