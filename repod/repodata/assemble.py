@@ -219,6 +219,8 @@ def _parts(standing: Standing, plan: Plan, column: int) -> Iterator[Part]:
         if isinstance(item, Fresh):
             yield item.members[column]
             continue
+        if item.start == item.stop:
+            continue
         at += sum(segment.packs[column].length for segment in old[reached : item.start])
         length = sum(segment.packs[column].length for segment in old[item])
         if length and source:

@@ -56,12 +56,13 @@ class Unpacker(Protocol):
 class Codec:
     """One compression, without state: threads may share it.
 
-    ``name`` is what settings call it, ``suffix`` how names of files end, ``pack`` makes one whole
-    member of a text. ``stream`` takes the length of a whole document's text in bytes and gives
-    the packer for it. ``unpacker`` and ``faults`` serve the methods below.
+    ``name`` is what settings call it, ``title`` what people do, ``suffix`` how names of files
+    end. ``pack`` makes one whole member of a text. ``stream`` takes the length of a whole
+    document's text in bytes and gives the packer for it. ``unpacker`` and ``faults`` serve the methods below.
     """
 
     name: str
+    title: str
     suffix: str
     pack: Callable[[bytes], bytes]
     stream: Callable[[int], Packer]
@@ -72,7 +73,7 @@ class Codec:
         """The text of one whole member; ``Corrupt`` where it is anything else."""
         texts = list(self.members([member]))
         if len(texts) != 1:
-            msg = f"expected one {self.name} member, found {len(texts)}"
+            msg = f"expected one {self.title} member, found {len(texts)}"
             raise Corrupt(msg)
         return texts[0].text
 
@@ -114,7 +115,7 @@ class Codec:
                 try:
                     text = unpacker.decompress(rest)
                 except self.faults as error:
-                    msg = f"not a sound {self.name} document: {error}"
+                    msg = f"not a sound {self.title} document: {error}"
                     raise Corrupt(msg) from error
                 over = unpacker.eof
                 used = len(rest) - (len(unpacker.unused_data) if over else 0)
@@ -123,7 +124,7 @@ class Codec:
                 if over:
                     unpacker = self.unpacker()
         if begun:
-            msg = f"{self.name} document is cut short"
+            msg = f"{self.title} document is cut short"
             raise Corrupt(msg)
 
 
@@ -154,6 +155,7 @@ def _gz_pack(text: bytes) -> bytes:
 
 GZ = Codec(
     name="gz",
+    title="gzip",
     suffix="gz",
     pack=_gz_pack,
     stream=lambda _length: zlib_ng.compressobj(_GZ_STREAM_LEVEL, zlib_ng.DEFLATED, _GZ_WBITS),
@@ -180,6 +182,7 @@ def _zstd_pack(text: bytes) -> bytes:
 
 ZSTD = Codec(
     name="zstd",
+    title="zstd",
     suffix="zst",
     pack=_zstd_pack,
     stream=lambda length: _zstd().compressobj(size=length),

@@ -1,7 +1,7 @@
 """Which segments a change rewrites, and what they become: read, changed, packed and proven beside each other."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -42,10 +42,11 @@ class _Proven:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Changed:
-    """A run of segments after a change, its packages in order, and the packages that it takes out."""
+    """A run of segments after a change: its packages in order, those that are new, and those that it takes out."""
 
     run: Run
     rows: Sequence[text.Row]
+    added: Mapping[Order, Entry]
     gone: Sequence[Package]
 
 
@@ -79,7 +80,9 @@ class Reviser:
             for cut in segments.groups([row.order for row in changed.rows]):
                 if len(packing) >= _AHEAD:
                     take()
-                packing.append((len(plan), self._threads.submit(_proven, changed.rows[cut], self._packing)))
+                packing.append(
+                    (len(plan), self._threads.submit(_proven, changed.rows[cut], changed.added, self._packing))
+                )
                 plan.append(slice(0))
         while packing:
             take()
@@ -96,11 +99,11 @@ class Reviser:
             while at < len(added) and (run.stop >= len(old) or _order(added[at]) < old[run.stop].first):
                 at += 1
             rows = {row.order: row for part in old[run.start : run.stop] for row in self._rows(part)}
-            fresh = {_order(entry): text.row(entry) for entry in added[start:at]}
+            fresh = {_order(entry): entry for entry in added[start:at]}
             leaving = sorted((removed | fresh.keys()) & rows.keys())
             gone = text.packages(b"".join(rows.pop(order).texts[0] for order in leaving))
-            rows |= fresh
-            yield _Changed(run=run, rows=[rows[order] for order in sorted(rows)], gone=gone)
+            rows |= {order: text.row(entry) for order, entry in fresh.items()}
+            yield _Changed(run=run, rows=[rows[order] for order in sorted(rows)], added=fresh, gone=gone)
 
     def _rows(self, segment: Segment) -> list[text.Row]:
         return text.rows([self._cache.text(column, segment) for column in range(len(text.COLUMNS))])
@@ -131,14 +134,28 @@ def _filled(runs: Iterable[Run], count: int) -> Iterator[Run]:
     yield from (Run(start=at, stop=at + 1) for at in range(done, count))
 
 
-def _proven(rows: Sequence[text.Row], packing: Packing) -> _Proven:
-    """One segment, read back strictly: what its members unpack to lists just these packages."""
-    texts = [b"".join(row.texts[column] for row in rows) for column in range(len(text.COLUMNS))]
+def _proven(rows: Sequence[text.Row], added: Mapping[Order, Entry], packing: Packing) -> _Proven:
+    """One segment, read back strictly: its members unpack to the very texts of its packages.
+
+    Those of ``added`` are proven to be what they should be; the others were when they came.
+    """
+    fresh = [row for row in rows if row.order in added]
+    _prove([added[row.order].package for row in fresh], fresh)
+    columns = range(len(text.COLUMNS))
+    texts = [b"".join(row.texts[column] for row in rows) for column in columns]
     members = [] if packing.stream else [packing.codec.pack(data) for data in texts]
-    read = [packing.codec.unpack(member) for member in members] or texts
-    listed = [package.nevra.order for package in text.prove(read)]
-    if listed != [row.order for row in rows] or text.rows(read) != rows:
+    if [packing.codec.unpack(member) for member in members] not in ([], texts):
         msg = f"segment of {rows[0].order[0]} does not read back as it was written"
         raise Corrupt(msg)
     crcs = [codec.crc(data) for data in texts]
     return _Proven(first=rows[0].order, packages=len(rows), texts=texts, crcs=crcs, members=members)
+
+
+def _prove(packages: Sequence[Package], rows: Sequence[text.Row]) -> None:
+    """Show that ``rows``, wherever they stand, say just that ``packages`` are listed; ``Corrupt`` else."""
+    alone = all(text.is_entry(data) for row in rows for data in row.texts)
+    listed = text.prove([b"".join(row.texts[column] for row in rows) for column in range(len(text.COLUMNS))])
+    if not alone or listed != packages:
+        names = ", ".join(str(package.nevra) for package in packages)
+        msg = f"the metadata of {names} does not say what the package is; nothing was published"
+        raise Corrupt(msg)

@@ -71,6 +71,11 @@ def split(text: bytes) -> list[bytes]:
     return [piece + _END for piece in pieces]
 
 
+def is_entry(text: bytes) -> bool:
+    """Whether ``split`` would give just this back."""
+    return text.find(_END) == len(text) - len(_END)
+
+
 def runs(kind: str, packages: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The entries of a whole document in runs, as its plain text comes in.
 

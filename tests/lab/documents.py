@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
+import zstandard
+
 from repod.doors import Change, Draft, Store
 from repod.generation import Generation
 from repod.package import Entry, Nevra, Package
@@ -16,11 +18,21 @@ from repod.repodata.engine import SegmentedRepodata
 class Documents:
     """The documents of one repository, generation after generation. Close it, or use it as a context."""
 
-    def __init__(self, store: Store, folder: Path, garbage: int = GARBAGE) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        garbage: int = GARBAGE,
+        compression: str = "gz",
+        *,
+        single_stream: bool = False,
+    ) -> None:
         """``folder``: the cache's."""
         self.store = store
         self.generation: Generation | None = None
-        self.repodata = SegmentedRepodata(store, folder, garbage=garbage)
+        self.repodata = SegmentedRepodata(
+            store, folder, compression=compression, single_stream=single_stream, garbage=garbage
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +73,10 @@ class Documents:
 
     def plain(self) -> dict[str, bytes]:
         """The plain text of each document, from the store."""
-        return {kind: gzip.decompress(data) for kind, data in self.packed().items()}
+        assert self.generation is not None
+        readers = {".gz": gzip.decompress, ".zst": unzstd}
+        packed = self.packed()
+        return {d.type: readers[Path(d.href).suffix](packed[d.type]) for d in self.generation.documents}
 
     def packed(self) -> dict[str, bytes]:
         """Each document as it is stored."""
@@ -80,6 +95,11 @@ def put(store: Store, draft: Draft) -> None:
             store.copy(piece.source, piece.path, piece.checksum)
         else:
             store.add(piece.path, piece.parts, piece.checksum)
+
+
+def unzstd(data: bytes) -> bytes:
+    """The text of all frames of a zstd file."""
+    return zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True).read()
 
 
 def members(data: bytes) -> Iterator[bytes]:

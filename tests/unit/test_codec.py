@@ -73,7 +73,7 @@ def test_a_stream_is_one_member_however_its_text_comes(one: Codec) -> None:
     ids=["nothing", "two", "cut short", "junk behind", "begun behind", "plain"],
 )
 def test_what_is_not_one_whole_member_cannot_be_unpacked(one: Codec, spoil: Callable[[bytes], bytes]) -> None:
-    with pytest.raises(Corrupt, match=one.name):
+    with pytest.raises(Corrupt, match=one.title):
         one.unpack(spoil(one.pack(b"abc")))
 
 
