@@ -22,6 +22,7 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 VERSION = re.compile(r"[A-Za-z0-9_.+~^]+")
 ARCH = re.compile(r"[A-Za-z0-9_]+")
+_NEVER_IN_PATHS = re.compile("[\0\\\\\ud800-\udfff]")
 _NEVRA = re.compile(r"(?P<name>.+)-(?:(?P<epoch>[0-9]+):)?(?P<version>[^-:]+)-(?P<release>[^-]+)\.(?P<arch>[^-.]+)")
 
 
@@ -36,7 +37,7 @@ def sha256(text: str) -> Sha256:
 def store_path(text: str) -> StorePath:
     """``text`` as a proven store path; ``ValueError`` if it could leave the store."""
     climbs = any(part in {"", ".", ".."} for part in text.split("/"))
-    if climbs or "\0" in text or "\\" in text or any("\ud800" <= char <= "\udfff" for char in text):
+    if climbs or _NEVER_IN_PATHS.search(text):
         msg = f"not a path inside a store: {text!r}"
         raise ValueError(msg)
     return StorePath(text)

@@ -66,7 +66,9 @@ def open_repodata(settings: Settings, repository: Repository, store: LocalStore)
     return SegmentedRepodata(
         store,
         Path(settings.state_dir) / "cache" / repository.name,
-        form=lambda kind: PROFILES[repository.profile].form(kind, "gz"),
+        compression=repository.compression,
+        single_stream=repository.single_stream,
+        form=lambda kind: PROFILES[repository.profile].form(kind, repository.compression),
     )
 
 

@@ -7,7 +7,7 @@ repomd names both checksums and the package count stands in a document's first b
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +59,7 @@ class SegmentedRepodata:
         self._generation: Generation | None = None
         self._marks = _NO_MARKS
         self._drafted: tuple[Draft, Index, _Marks] | None = None
+        self._saving: Future[Index] | None = None
         # As many as can work at once, and two at least: one may wait for the disk.
         processors = max(2, len(os.sched_getaffinity(0)))
         self._threads = ThreadPoolExecutor(processors, thread_name_prefix="repodata")
@@ -81,6 +82,7 @@ class SegmentedRepodata:
 
     def _standing(self) -> Index:
         """The index of the loaded generation."""
+        self._settle()
         if self._index is None:
             self._index = self._found(self._generation) if self._generation else self._nothing()
         return self._index
@@ -93,7 +95,10 @@ class SegmentedRepodata:
         if index is not None and fits(index, generation):
             return index
         self._cache.clear()
-        return self._saved(segmented(self._store, self._cache, generation))
+        index = segmented(self._store, self._cache, generation)
+        with contextlib.suppress(Unavailable, Corrupt):
+            return self._cache.save(index)
+        return index
 
     def _refuse_lost(self) -> None:
         """An empty store that was not empty when the cache was written is not a new one."""
@@ -108,10 +113,11 @@ class SegmentedRepodata:
 
     def forget(self) -> None:
         """Drop the cache: it was found to be wrong. The next ``load`` reads the store."""
-        self._cache.clear()
         self._stand(None, self._generation)
+        self._cache.clear()
 
     def _stand(self, index: Index | None, generation: Generation | None, marks: _Marks = _NO_MARKS) -> None:
+        self._settle()
         self._index, self._generation, self._marks = index, generation, marks
 
     def find(self, nevras: Iterable[Nevra]) -> dict[Nevra, Package]:
@@ -213,11 +219,14 @@ class SegmentedRepodata:
             msg = f"draft {draft.number} is not the last one made"
             raise ValueError(msg)
         _, index, marks = self._drafted
-        self._stand(self._saved(index), generation, marks)
+        self._stand(index, generation, marks)
+        # Beside what follows the pointer: nothing that clients read waits for it.
+        self._saving = self._threads.submit(self._cache.save, index)
         self._drafted = None
 
-    def _saved(self, index: Index) -> Index:
-        """The index as it lies in the cache now; it can be used on where a full disk, say, keeps it out."""
-        with contextlib.suppress(Unavailable, Corrupt):
-            return self._cache.save(index)
-        return index
+    def _settle(self) -> None:
+        """Stand on the index as it lies in the cache; it can be used on where a full disk, say, keeps it out."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            with contextlib.suppress(Unavailable, Corrupt):
+                self._index = saving.result()

@@ -51,7 +51,7 @@ def main(folder: Path, key: str, base: Path, added: Path) -> None:
     store_dir = folder / "store"
     store_dir.mkdir()
     store = LocalStore(store_dir)
-    signer = open_signer(Signing(key=key), time.time(), os.environ, processes=1)
+    signer = open_signer(Signing(key=key), time.time(), os.environ)
     engine = SegmentedRepodata(store, folder / "cache")
     publisher = Publisher(
         store=store, url="http://bench/", repodata=engine, signer=signer, armor=armor, clock=time.time, pause=pause

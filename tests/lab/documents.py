@@ -69,6 +69,7 @@ class Documents:
             frozen_signature="",
         )
         self.repodata.adopt(draft, self.generation)
+        self.repodata.load(self.generation)  # waits for the cache
         return self.generation
 
     def plain(self) -> dict[str, bytes]:
