@@ -1,5 +1,6 @@
 """Benchmarks: ``python -m tests.bench add [--sizes 1000,10000]``, ``burst``, ``latency``,
-``compress``.
+``compress``,
+``metadata``.
 
 Each prints a Markdown table, with ratios against the peers of the same run, and the machine.
 """
@@ -8,7 +9,7 @@ import argparse
 import platform
 from pathlib import Path
 
-from tests.bench import add, burst, compress, latency
+from tests.bench import add, burst, compress, latency, metadata
 
 
 def machine() -> str:
@@ -37,6 +38,9 @@ def main() -> None:
     waiting.add_argument("--drops", type=int, default=100)
     packing = kinds.add_parser("compress", help="libraries, levels and lengths of segments, against createrepo_c")
     packing.add_argument("--packages", type=int, default=5000)
+    making = kinds.add_parser("metadata", help="one and a hundred packages added, gz and zstd, against the floor")
+    making.add_argument("--sizes", default="1000,10000,50000")
+    making.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     print(f"machine: {machine()}\n")
     if arguments.kind == "add":
@@ -45,6 +49,8 @@ def main() -> None:
         burst.run(arguments.packages)
     elif arguments.kind == "compress":
         compress.run(arguments.packages)
+    elif arguments.kind == "metadata":
+        metadata.run([int(size) for size in arguments.sizes.split(",")], arguments.rounds)
     else:
         latency.run(arguments.drops)
 
