@@ -139,7 +139,7 @@ def _order(primary: bytes) -> Order:
     match = _IDENTITY.match(primary)
     if match is None:
         return packages(primary)[0].nevra.order
-    name, arch, epoch, version, release = (group.decode() for group in match.groups())
+    name, arch, epoch, version, release = map(bytes.decode, match.groups())
     return Nevra(name=name, epoch=int(epoch), version=version, release=release, arch=arch).order
 
 
