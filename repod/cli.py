@@ -26,6 +26,7 @@ _COMMANDS: Mapping[str, str] = {
     "once": "work",
     "check": "check",
     "prune": "work",
+    "adopt": "adopt",
     "status": "look",
     "packages": "look",
     "history": "look",
@@ -33,7 +34,7 @@ _COMMANDS: Mapping[str, str] = {
 }
 """Each command's name and its module in ``repod.commands``."""
 
-_WITH_PROCESSES = {"demo", "run", "once"}
+_WITH_PROCESSES = {"demo", "run", "once", "adopt"}
 """The commands that read packages and sign in processes of their own."""
 
 

@@ -58,6 +58,7 @@ def plan(
     named = {path for g in generations for path in g.stored}
     orphaned = _orphaned(grace, now)
     known = {generation.number for generation in generations}
+    began = min((generation.time for generation in generations), default=now)
     indexes = [
         Removal(path=stored.path, size=stored.size, why=f"index of a frozen view, {_BEYOND.format(keep)}")
         for stored in listed
@@ -70,8 +71,9 @@ def plan(
         for stored in listed
         if _DOCUMENT.fullmatch(stored.path)
         and stored.path not in kept
-        # One that no record names may belong to a publish that is under way.
-        and (stored.path in named or stored.modified < orphaned)
+        # One that no record names may belong to a publish that is under way, or to the repository
+        # that was adopted in its place: hosts may hold that one's index as long as any other.
+        and (stored.path in named or max(stored.modified, began) < orphaned)
     ]
     records = [
         Removal(path=stored.path, size=stored.size, why=_BEYOND.format(keep))

@@ -148,7 +148,7 @@ class Publisher:
                 if found.path != record_path(1) and self._state().generation is None:
                     msg = (
                         f"the store holds {found.path} but no {HEAD}: it is another tool's repository, "
-                        f"or its pointer was lost; give an empty store, or restore {HEAD}"
+                        f"or its pointer was lost; take it over with repod adopt, or restore {HEAD}"
                     )
                     raise Misconfigured(msg)
 

@@ -133,6 +133,7 @@ class Wired:
     settings: Repository
     url: str
     store: LocalStore
+    repodata: SegmentedRepodata
     publisher: Publisher
     inbox: DirectoryInbox
     turns: Turns
@@ -213,6 +214,7 @@ class System:
             settings=repository,
             url=url,
             store=store,
+            repodata=repodata,
             publisher=publisher,
             inbox=inbox,
             turns=turns,

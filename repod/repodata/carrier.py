@@ -96,13 +96,14 @@ class Carrier:
         if present and not edits and not after.names & self._named(kind, present):
             return present
         data = plain(self._store, present) if present else None
-        for edit in edits:
-            data = edit.apply(data, after.find)
         # One that was taken over as it was and is not sound stays so: that is not this change's fault.
         with contextlib.suppress(Corrupt):
             if data is not None:
                 added = list(after.added.values())
                 data = carried.follow(kind, data, added=added, removed=after.gone, find=after.find, named=after.named)
+        # After that: an edit knows the packages itself, and one that sets a document sets its very bytes.
+        for edit in edits:
+            data = edit.apply(data, after.find)
         return data
 
     def _named(self, kind: str, document: Document) -> frozenset[str]:

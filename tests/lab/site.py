@@ -47,13 +47,15 @@ class Site:
         self._open.callback(engine.close)
         return engine
 
-    def publisher(self, store: FaultyStore | None = None, cache: str = "") -> Publisher:
-        """A publisher of a process of its own."""
+    def publisher(
+        self, store: FaultyStore | None = None, cache: str = "", repodata: SegmentedRepodata | None = None
+    ) -> Publisher:
+        """A publisher of a process of its own; ``repodata``: what others in that process use too."""
         store = store or self.store()
         return Publisher(
             store=store,
             url=URL,
-            repodata=self.repodata(store, cache),
+            repodata=repodata or self.repodata(store, cache),
             signer=self.signer,
             armor=armor,
             clock=self.clock,

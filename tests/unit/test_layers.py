@@ -44,7 +44,7 @@ _LAYERS = (
             ("repod.doors",),
         ),
     ),
-    Layer(name="decisions", rows=(("repod.acceptance",),), below=("vocabulary",)),
+    Layer(name="decisions", rows=(("repod.acceptance", "repod.adoption"),), below=("vocabulary",)),
     Layer(
         name="adapters",
         rows=(
@@ -54,6 +54,7 @@ _LAYERS = (
                 "repod.repodata.*",
                 "repod.rpmfile.*",
                 "repod.signing.*",
+                "repod.source.*",
                 "repod.store.*",
             ),
             ("repod.preload",),
@@ -70,6 +71,7 @@ _LAYERS = (
             ("repod.history",),
             ("repod.prune",),
             ("repod.audit",),
+            ("repod.adopt",),
             ("repod.hostfiles",),
             ("repod.start",),
         ),

@@ -106,6 +106,19 @@ def test_a_document_that_no_record_names_goes_once_it_is_older_than_grace() -> N
     assert document(77).href not in place.paths()
 
 
+def test_documents_of_a_repository_that_was_adopted_in_place_stay_for_grace_however_old_they_are() -> None:
+    """Hosts may have read its index a moment before the adopt."""
+    place = Place(0)
+    place.store.write(document(77).href, b"x", Expect.ABSENT)
+    place.now = 100.0 * DAY
+    place.publish(generation(100))
+    pruner = Pruner(place.store, keep=1, grace=3 * DAY)
+    pruner.prune(102.0 * DAY)
+    assert document(77).href in place.paths()
+    pruner.prune(104.0 * DAY)
+    assert document(77).href not in place.paths()
+
+
 def test_files_that_are_no_documents_are_never_touched() -> None:
     place = Place(3)
     others = ("repodata/repomd.xml", "repodata/repomd.xml.asc", "repodata/notes.txt", "Packages/a/a-1-1.noarch.rpm")
