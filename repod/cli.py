@@ -28,6 +28,8 @@ _COMMANDS: Mapping[str, str] = {
     "prune": "work",
     "status": "look",
     "packages": "look",
+    "advisory": "documents",
+    "comps": "documents",
     "history": "look",
     "verify": "look",
 }

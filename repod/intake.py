@@ -1,4 +1,4 @@
-"""Arrivals become stored, signed packages, or are refused with every reason.
+"""Arrivals become stored, signed packages and edits of documents, or are refused with every reason.
 
 Nothing here makes a package visible: that is ``publish``. An arrival stays in its inbox
 until its generation is live, so that a stop at any step loses nothing; coming back to it,
@@ -18,10 +18,10 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
-from repod.acceptance import Rules, conflict, judge, too_large
-from repod.doors import Arrival, Inbox, Repodata, Rpms, Signer, Store, Unreadable
+from repod.acceptance import Rules, conflict, judge, too_large, unwanted_document
+from repod.doors import Arrival, Documents, Edit, Inbox, Repodata, Rpms, Signer, Store, Unreadable
 from repod.errors import Conflict, Corrupt, NotFound, RepodError, Unavailable
-from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath, store_path
+from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath, is_rpm, store_path
 
 Observe = Callable[[str, float], None]
 """Told the name of a stage and the seconds it took."""
@@ -40,9 +40,10 @@ _MAYBE_UNFINISHED = {"not-rpm", "truncated", "digest", "reader", "unverifiable"}
 class Outcome:
     """What became of one arrival.
 
-    ``result``: ``accepted`` (stored, to be published as ``entry``), ``duplicate`` (this very
-    build is published), ``rejected`` (see ``faults``), ``waiting`` (not now: it changed, or
-    may still be written), ``failed`` (repod could not do it now: see ``problem``).
+    ``result``: ``accepted`` (stored, to be published as ``entry``; or a document, to be published
+    by ``edit``), ``duplicate`` (this very build, or all that the document says, is published),
+    ``rejected`` (see ``faults``), ``waiting`` (not now: it changed, or may still be written),
+    ``failed`` (repod could not do it now: see ``problem``).
     """
 
     arrival: Arrival
@@ -50,6 +51,7 @@ class Outcome:
     checksum: str = ""
     nevra: Nevra | None = None
     entry: Entry | None = None
+    edit: Edit | None = None
     faults: Sequence[Fault] = ()
     problem: str = ""
 
@@ -57,6 +59,11 @@ class Outcome:
     def settled(self) -> bool:
         """Whether the arrival needs no other try."""
         return self.result in {"accepted", "duplicate", "rejected"}
+
+    @property
+    def is_package(self) -> bool:
+        """Whether the arrival is a package, and no document."""
+        return is_rpm(self.arrival.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +92,7 @@ class Policy:
 
 
 class Intake:
-    """Takes packages in for one repository."""
+    """Takes packages and documents in for one repository."""
 
     def __init__(
         self,
@@ -93,6 +100,7 @@ class Intake:
         store: Store,
         inbox: Inbox,
         rpms: Rpms,
+        documents: Documents,
         signer: Signer,
         repodata: Repodata,
         policy: Policy,
@@ -104,6 +112,7 @@ class Intake:
         self._store = store
         self._inbox = inbox
         self._rpms = rpms
+        self._documents = documents
         self._signer = signer
         self._repodata = repodata
         self._policy = policy
@@ -126,7 +135,10 @@ class Intake:
         self._threads.shutdown(cancel_futures=True)
 
     def take_in(self, arrivals: Iterable[Arrival]) -> list[Outcome]:
-        """Take copies, read, judge, sign and store; the inbox is left as it is."""
+        """Take copies, read, judge, sign and store; the inbox is left as it is.
+
+        Documents are taken and read; the outcomes that have an ``edit`` stand in the order of arrival.
+        """
         # A killed worker may leave a file of its own beside the copy: the whole folder goes at the end.
         with tempfile.TemporaryDirectory(dir=self._workspace, ignore_cleanup_errors=True) as work:
             examined = self._map(partial(self._examine, Path(work)), arrivals)
@@ -148,7 +160,8 @@ class Intake:
         self._observe(name, time.perf_counter() - start)
 
     def _examine(self, work: Path, arrival: Arrival) -> Outcome | _Taken:
-        fault = arrival.fault or too_large(arrival.size, self._policy.rules)
+        rules, document = self._policy.rules, not is_rpm(arrival.name)
+        fault = arrival.fault or (unwanted_document(rules) if document else None) or too_large(arrival.size, rules)
         if fault:
             return Outcome(arrival=arrival, result="rejected", faults=[fault])
         copy = work / f"{secrets.token_hex(16)}.rpm"
@@ -156,6 +169,9 @@ class Intake:
             with self._stage("copy"):
                 checksum = self._inbox.take(arrival, copy)
             with self._stage("read"):
+                if document:
+                    edit = self._documents.read(arrival.name, copy)
+                    return Outcome(arrival=arrival, result="accepted", checksum=checksum, edit=edit)
                 facts = self._rpms.examine(copy, self._signer.public_key + b"\n" + self._policy.trusted)
         except (Conflict, NotFound):
             return Outcome(arrival=arrival, result="waiting", problem="it changed while it was read")

@@ -29,7 +29,7 @@ from watchdog.events import (
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyObserver
 
-from repod.inbox.names import left_alone
+from repod.inbox.names import Wanted, left_alone
 
 # Not "opened" and "closed without writing": reading the inbox would wake its own reader for
 # ever. Not "modified": a file that is being written is not ready, and its end says "closed".
@@ -64,15 +64,16 @@ class Log(Protocol):
 
 
 class _Hints(FileSystemEventHandler):
-    """Sets the flag for whatever may be a package."""
+    """Sets the flag for whatever may be an arrival."""
 
-    def __init__(self, flag: threading.Event) -> None:
+    def __init__(self, flag: threading.Event, wanted: Wanted) -> None:
         self._flag = flag
+        self._wanted = wanted
 
     def dispatch(self, event: FileSystemEvent) -> None:
         name = os.fsdecode(event.dest_path or event.src_path).rpartition("/")[2]
         # repod's own renames, and uploads under a name that is not the final one, wake nobody.
-        if not left_alone(name, folder=event.is_directory):
+        if not left_alone(name, folder=event.is_directory, wanted=self._wanted):
             self._flag.set()
 
 
@@ -90,6 +91,7 @@ class Watcher:
         poll: bool,
         interval: float,
         log: Log,
+        wanted: Wanted,
         shared: str = "",
         observer: MakeObserver = InotifyObserver,
         monotonic: Callable[[], float] = time.monotonic,
@@ -99,6 +101,7 @@ class Watcher:
         self._poll = poll
         self._interval = interval
         self._log = log
+        self._wanted = wanted
         self._shared = shared
         self._make = observer
         self._monotonic = monotonic
@@ -205,7 +208,9 @@ class Watcher:
         _hush()
         try:
             observer = self._make()
-            observer.schedule(_Hints(self._hint), str(self._directory), recursive=True, event_filter=_EVENTS)
+            observer.schedule(
+                _Hints(self._hint, self._wanted), str(self._directory), recursive=True, event_filter=_EVENTS
+            )
             observer.start()
         except (OSError, RuntimeError) as error:
             if observer is not None:
