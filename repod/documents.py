@@ -62,8 +62,10 @@ class Scales:
                 return Verdict(result="failed", text=f"{edit.what} cannot join what is there: {error}")
         try:
             after = edit.apply(texts[edit.type], find)
-        except (Corrupt, NotFound) as error:
-            return Verdict(result="rejected", text=f"{edit.what} does not fit what is there: {error}")
+        except NotFound as error:
+            return Verdict(result="rejected", text=str(error))
+        except Corrupt as error:
+            return Verdict(result="rejected", text=f"{edit.what} cannot join what is there: {error}")
         except Exception as error:  # noqa: BLE001 - whatever a document brings about, packages go on
             return Verdict(result="failed", text=f"{edit.what} cannot join what is there: {error!r:.160}")
         before, texts[edit.type] = texts[edit.type], after
@@ -71,11 +73,12 @@ class Scales:
 
 
 def publish_edits(
-    publisher: Publisher, scales: Scales, edits: Sequence[Edit], *, actor: str, why: str
+    publisher: Publisher, scales: Scales, edits: Sequence[Edit], *, actor: str, done: str
 ) -> tuple[Generation, list[Verdict]]:
     """Publish all of ``edits``, or none where one cannot be made; the generation that holds them, and each verdict.
 
-    Raises ``Unfit`` where an edit cannot be made on what is there, ``Unavailable`` where that cannot be read.
+    ``done``: what is done with them, in a word, for the record of the generation. Raises ``Unfit``
+    where an edit cannot be made on what is there, ``Unavailable`` where that cannot be read.
     """
     generation = publisher.open(actor)
     verdicts = scales.weigh(generation, edits)
@@ -85,5 +88,14 @@ def publish_edits(
             raise error("\n".join(texts))
     made = [edit for edit, verdict in zip(edits, verdicts, strict=True) if verdict.result == "accepted"]
     if made:
-        generation = publisher.publish(Change(edits=made), actor=actor, why=why)
+        generation = publisher.publish(Change(edits=made), actor=actor, why=f"{in_words(made)} {done}")
     return generation, verdicts
+
+
+def in_words(edits: Sequence[Edit], entries: Sequence[Entry] = ()) -> str:
+    """What comes, in words: by name where it is one thing, else counted."""
+    names = [*(str(entry.package.nevra) for entry in entries), *(edit.what for edit in edits)]
+    if len(names) == 1:
+        return names[0]
+    counts = ((len(entries), "package"), (len(edits), "document"))
+    return " and ".join(f"{count} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count)

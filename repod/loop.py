@@ -160,6 +160,7 @@ class Loop:
             packages=generation.packages,
             added=len(generation.added),
             removed=len(generation.removed),
+            documents=sum(1 for outcome in report.outcomes if outcome.edit and outcome.result == "accepted"),
             seconds=round(report.published_seconds, 3),
         )
 

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from repod.documents import Scales, Verdict
-from repod.doors import Arrival, Change, Clock, Edit, Inbox
+from repod.documents import Scales, Verdict, in_words
+from repod.doors import Arrival, Change, Clock, Inbox
 from repod.errors import RepodError
 from repod.generation import Generation
 from repod.intake import ANOTHER_FIRST, Intake, Outcome
-from repod.package import Entry, Fault
+from repod.package import Fault
 from repod.publish import Publisher
 
 BATCH = 500
@@ -106,7 +106,7 @@ class Turns:
                 self._publisher.sync_live()
             return None
         change = Change(entries=entries, edits=edits)
-        why = f"{_what(entries, edits)} arrived"
+        why = f"{in_words(edits, entries)} arrived"
         return self._publisher.publish(change, actor=actor, why=why, replace=self._intake.replaces)
 
     def _clear(self, outcomes: Sequence[Outcome]) -> tuple[dict[str, str], list[str]]:
@@ -134,12 +134,3 @@ def _judged(outcome: Outcome, verdict: Verdict) -> Outcome:
         faults=[Fault(code="document", text=verdict.text)] if rejected else (),
         problem="" if rejected else verdict.text,
     )
-
-
-def _what(entries: Sequence[Entry], edits: Sequence[Edit]) -> str:
-    """What comes, in words: by name where it is one thing, else counted."""
-    names = [*(str(entry.package.nevra) for entry in entries), *(edit.what for edit in edits)]
-    if len(names) == 1:
-        return names[0]
-    counts = ((len(entries), "package"), (len(edits), "document"))
-    return " and ".join(f"{count} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count)

@@ -11,6 +11,7 @@ from repod.commands.common import json_option, person, repository_argument, sett
 from repod.config import load
 from repod.documents import publish_edits
 from repod.doors import Edit, Unreadable
+from repod.errors import Refused
 from repod.history import History
 from repod.log import open_log
 from repod.package import Fault
@@ -44,16 +45,7 @@ def add(config: Path, name: str, files: Sequence[Path], *, as_json: bool) -> Non
         if carried.kind(file.name) not in {carried.ADVISORY, updateinfo.TYPE}:
             msg = f"{file}: expected a name as ADVISORY.toml, ADVISORY.json or updateinfo.xml"
             raise click.UsageError(msg)
-    edits: list[Edit] = []
-    faults: list[Fault] = []
-    for file in files:
-        try:
-            edits.append(read_file(file.name, file))
-        except Unreadable as error:
-            faults += error.faults
-    if faults:
-        raise Unreadable(*faults)
-    _publish(config, name, edits, "added", as_json=as_json)
+    _publish(config, name, _read(files), "added", as_json=as_json)
 
 
 @advisory.command("list")
@@ -91,7 +83,7 @@ def comps() -> None:
 @click.argument("file", metavar="FILE", type=_FILE)
 def set_(config: Path, name: str, file: Path, *, as_json: bool) -> None:
     """Make FILE, a comps.xml, packed or not, the groups of REPO, in place of those there are."""
-    _publish(config, name, [read_file(file.name, file, comps_xml.TYPE)], "set", as_json=as_json)
+    _publish(config, name, _read([file], comps_xml.TYPE), "set", as_json=as_json)
 
 
 @comps.command("remove")
@@ -103,14 +95,27 @@ def unset(config: Path, name: str, *, as_json: bool) -> None:
     _publish(config, name, [carried.SetDocument(type=comps_xml.TYPE, data=None)], "removed", as_json=as_json)
 
 
+def _read(files: Sequence[Path], as_kind: str = "") -> list[Edit]:
+    """The edits that ``files`` ask for; ``Refused`` lists the faults of all, one a line."""
+    edits: list[Edit] = []
+    faults: list[Fault] = []
+    for file in files:
+        try:
+            edits.append(read_file(file.name, file, as_kind))
+        except Unreadable as error:
+            faults += error.faults
+    if faults:
+        raise Refused("\n".join(fault.text for fault in faults))
+    return edits
+
+
 def _publish(config: Path, name: str, edits: Sequence[Edit], done: str, *, as_json: bool) -> None:
     """Publish ``edits`` and say what became of each; ``done`` is what they do, in a word."""
     settings = load(config)
     repository = settings.named(name)
     log = open_log(settings.log.format, settings.log.level)
-    why = f"{', '.join(edit.what for edit in edits)} {done}"
     with editing(settings, repository, log, os.environ) as (publisher, scales):
-        generation, verdicts = publish_edits(publisher, scales, edits, actor=person(os.environ), why=why)
+        generation, verdicts = publish_edits(publisher, scales, edits, actor=person(os.environ), done=done)
     rows = [
         {
             "document": edit.what,

@@ -139,7 +139,8 @@ def read(name: str, data: bytes, as_kind: str = "") -> Edit:
     try:
         return _edit(as_kind or kind(name), name, data)
     except Corrupt as error:
-        raise Unreadable(Fault(code="document", text=str(error))) from error
+        text = str(error) if str(error).startswith(f"{name}: ") else f"{name}: {error}"
+        raise Unreadable(Fault(code="document", text=text)) from error
 
 
 def _edit(kind: str, name: str, data: bytes) -> Edit:

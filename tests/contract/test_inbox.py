@@ -147,11 +147,12 @@ def test_what_does_not_begin_like_a_package_waits_until_it_has_settled(place: Pl
 @pytest.mark.parametrize("data", [b"text", b"\xed\xab\xee\xdb begins like an RPM"])
 def test_a_document_is_ready_when_nobody_writes_to_it_and_it_has_settled(place: Place, data: bytes) -> None:
     finish = place.writing("x.doc", data)
-    place.clock.added = SETTLE + 1
+    place.clock.added += SETTLE + 1
     assert only(place.inbox).waiting == "open for writing"
     finish()
-    place.put("x.doc", data)
+    place.delete("x.doc")
     place.clock.added = 0
+    place.put("x.doc", data)
     assert only(place.inbox).waiting == "changed a moment ago; it may still be written"
     place.clock.added = SETTLE + 1
     assert (only(place.inbox).name, only(place.inbox).waiting) == ("x.doc", "")

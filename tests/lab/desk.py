@@ -36,14 +36,15 @@ class Desk:
         replace: bool = False,
         settle: float = 0,
         trusted: str = "",
+        documents: bool = True,
         inbox: MemoryInbox | None = None,
     ) -> None:
         self.site = site
         self.work = work
         self.rpms = FakeRpms()
         self.signer = MacSigner()
-        documents = DocumentReader(directly)
-        self.inbox = inbox or MemoryInbox(clock=site.clock, wanted=documents.knows)
+        reader = DocumentReader(directly)
+        self.inbox = inbox or MemoryInbox(clock=site.clock, wanted=reader.knows)
         self.store: FaultyStore = site.store()
         self.stages: list[str] = []
         self.unusable = ""
@@ -54,11 +55,11 @@ class Desk:
             store=self.store,
             inbox=self.inbox,
             rpms=self.rpms,
-            documents=documents,
+            documents=reader,
             signer=self.signer,
             repodata=repodata,
             policy=Policy(
-                rules=Rules(arches=["noarch"], signed_by=signed_by, max_size=10_000),
+                rules=Rules(arches=["noarch"], signed_by=signed_by, max_size=10_000, documents=documents),
                 replace=replace,
                 trusted=MacSigner(trusted).public_key if trusted else b"",
                 changelogs=10,
@@ -77,11 +78,12 @@ class Desk:
             clock=site.clock,
             pause=site.pauses.append,
         )
+        self.scales = Scales(plain=partial(plain, self.store), find=repodata.find)
         self.turns = Turns(
             inbox=self.inbox,
             intake=self.intake,
             publisher=self.publisher,
-            scales=Scales(plain=partial(plain, self.store), find=repodata.find),
+            scales=self.scales,
             clock=site.clock,
             usable=self._usable,
         )
