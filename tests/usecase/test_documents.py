@@ -156,6 +156,7 @@ def test_a_document_waits_in_the_inbox_while_what_is_there_cannot_be_read(site: 
             raise Unavailable("the store is away")
 
     arrive(one, {"x.json": advisory("FOO-1")})
+    arrive(one, {"third.rpm": rpm("third-1-1.noarch")})
     site.plan(one.store, plan)
     files = {"y.json": advisory("FOO-2"), "other.rpm": rpm("other-1-1.noarch")}
     assert arrive(one, files) == {"y.json": "failed", "other.rpm": "accepted"}
