@@ -241,6 +241,10 @@ class Edit(Protocol):
     def what(self) -> str:
         """What it is about, as one says it: ``comps.xml``, ``advisory FOO-1``, ``3 advisories``."""
 
+    @property
+    def size(self) -> int:
+        """How many bytes it holds."""
+
     def apply(self, present: bytes | None, find: Find) -> bytes | None:
         """The plain document after the change; ``None`` where there is none.
 

@@ -32,6 +32,9 @@ _Result = TypeVar("_Result")
 ANOTHER_FIRST = "another came first"
 """Problem of an arrival that can be judged when the one before it is published."""
 
+HELD = 64 << 20
+"""Bytes of documents, unpacked, above which those that are left are for the next turn."""
+
 # A file that looks damaged may be one that is still being written.
 _MAYBE_UNFINISHED = {"not-rpm", "truncated", "digest", "reader", "unverifiable"}
 
@@ -134,15 +137,18 @@ class Intake:
         """Wait for what is under way."""
         self._threads.shutdown(cancel_futures=True)
 
-    def take_in(self, arrivals: Iterable[Arrival]) -> list[Outcome]:
+    def take_in(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """Take copies, read, judge, sign and store; the inbox is left as it is.
 
         Documents are taken and read; the outcomes that have an ``edit`` stand in the order of arrival.
         """
         # A killed worker may leave a file of its own beside the copy: the whole folder goes at the end.
         with tempfile.TemporaryDirectory(dir=self._workspace, ignore_cleanup_errors=True) as work:
-            examined = self._map(partial(self._examine, Path(work)), arrivals)
+            packages = [arrival for arrival in arrivals if is_rpm(arrival.name)]
+            documents = [arrival for arrival in arrivals if not is_rpm(arrival.name)]
+            examined = self._map(partial(self._examine, Path(work)), packages)
             outcomes = [item for item in examined if isinstance(item, Outcome)]
+            outcomes += self._read_documents(Path(work), documents)
             judged = list(self._judge([item for item in examined if isinstance(item, _Taken)]))
             outcomes += [item for item in judged if isinstance(item, Outcome)]
             outcomes += self._map(self._seal, [item for item in judged if not isinstance(item, Outcome)])
@@ -160,8 +166,42 @@ class Intake:
         self._observe(name, time.perf_counter() - start)
 
     def _examine(self, work: Path, arrival: Arrival) -> Outcome | _Taken:
-        rules, document = self._policy.rules, not is_rpm(arrival.name)
-        fault = arrival.fault or (unwanted_document(rules) if document else None) or too_large(arrival.size, rules)
+        trusted = self._signer.public_key + b"\n" + self._policy.trusted
+        read = self._read(work, arrival, lambda copy: self._rpms.examine(copy, trusted))
+        if isinstance(read, Outcome):
+            return read
+        copy, checksum, facts = read
+        return _Taken(arrival=arrival, copy=copy, checksum=checksum, facts=facts)
+
+    def _read_documents(self, work: Path, arrivals: Iterable[Arrival]) -> Iterator[Outcome]:
+        """One after the other: so they stay in order, and no more of them are held than fit."""
+        held = 0
+        for arrival in arrivals:
+            if self._stopping.is_set():
+                return
+            if held > HELD:
+                yield Outcome(arrival=arrival, result="waiting", problem=ANOTHER_FIRST)
+                continue
+            outcome = self._read_document(work, arrival)
+            held += outcome.edit.size if outcome.edit else 0
+            yield outcome
+
+    def _read_document(self, work: Path, arrival: Arrival) -> Outcome:
+        fault = arrival.fault or unwanted_document(self._policy.rules)
+        if fault:
+            return Outcome(arrival=arrival, result="rejected", faults=[fault])
+        read = self._read(work, arrival, partial(self._documents.read, arrival.name))
+        if isinstance(read, Outcome):
+            return read
+        copy, checksum, edit = read
+        copy.unlink(missing_ok=True)
+        return Outcome(arrival=arrival, result="accepted", checksum=checksum, edit=edit)
+
+    def _read(
+        self, work: Path, arrival: Arrival, read: Callable[[Path], _Result]
+    ) -> Outcome | tuple[Path, Sha256, _Result]:
+        """A private copy, its checksum, and what ``read`` makes of it; or why there is none of it."""
+        fault = arrival.fault or too_large(arrival.size, self._policy.rules)
         if fault:
             return Outcome(arrival=arrival, result="rejected", faults=[fault])
         copy = work / f"{secrets.token_hex(16)}.rpm"
@@ -169,10 +209,7 @@ class Intake:
             with self._stage("copy"):
                 checksum = self._inbox.take(arrival, copy)
             with self._stage("read"):
-                if document:
-                    edit = self._documents.read(arrival.name, copy)
-                    return Outcome(arrival=arrival, result="accepted", checksum=checksum, edit=edit)
-                facts = self._rpms.examine(copy, self._signer.public_key + b"\n" + self._policy.trusted)
+                return copy, checksum, read(copy)
         except (Conflict, NotFound):
             return Outcome(arrival=arrival, result="waiting", problem="it changed while it was read")
         except Unreadable as error:
@@ -181,7 +218,6 @@ class Intake:
         except (RepodError, OSError) as error:
             copy.unlink(missing_ok=True)
             return Outcome(arrival=arrival, result="failed", problem=str(error))
-        return _Taken(arrival=arrival, copy=copy, checksum=checksum, facts=facts)
 
     def _refused(self, arrival: Arrival, checksum: str, faults: Sequence[Fault], nevra: Nevra | None = None) -> Outcome:
         young = arrival.age < self._policy.settle

@@ -75,7 +75,7 @@ class Turns:
             before = time.perf_counter()
             generation = self._publish(outcomes, actor)
             published = time.perf_counter() - before
-        self._held = {outcome.arrival.name for outcome in outcomes if not outcome.settled}
+        self._held = {o.arrival.name for o in outcomes if not o.settled and o.problem != ANOTHER_FIRST}
         places, problems = self._clear(outcomes)
         left = len(ready) > BATCH or any(outcome.problem == ANOTHER_FIRST for outcome in outcomes)
         return Report(

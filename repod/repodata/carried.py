@@ -53,6 +53,11 @@ class SetDocument:
         """See ``Edit.what``."""
         return "comps.xml" if self.type == comps.TYPE else self.type
 
+    @property
+    def size(self) -> int:
+        """See ``Edit.size``."""
+        return len(self.data or b"")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeModules:
@@ -69,6 +74,11 @@ class MergeModules:
     def what(self) -> str:
         """See ``Edit.what``."""
         return "modules.yaml"
+
+    @property
+    def size(self) -> int:
+        """See ``Edit.size``."""
+        return len(self.data)
 
     def apply(self, present: bytes | None, find: Find) -> bytes:
         """See ``Edit.apply``."""
@@ -93,6 +103,11 @@ class MergeAdvisories:
         """See ``Edit.what``."""
         return _advisories(self.ids)
 
+    @property
+    def size(self) -> int:
+        """See ``Edit.size``."""
+        return len(self.data)
+
     def apply(self, present: bytes | None, find: Find) -> bytes:
         """See ``Edit.apply``."""
         return updateinfo.merge(present, self.data, find)
@@ -113,6 +128,11 @@ class RemoveAdvisories:
     def what(self) -> str:
         """See ``Edit.what``."""
         return _advisories(self.ids)
+
+    @property
+    def size(self) -> int:
+        """See ``Edit.size``."""
+        return 0
 
     def apply(self, present: bytes | None, find: Find) -> bytes | None:
         """See ``Edit.apply``."""

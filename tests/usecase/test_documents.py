@@ -1,6 +1,8 @@
 """Documents that arrive: published with the packages of their turn, or refused alone; the old ones stay."""
 
+import bz2
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from repod.documents import publish_edits
 from repod.doors import Change, Edit, Find
 from repod.errors import Unavailable, Unfit
+from repod.intake import HELD
 from repod.repodata.carried import RemoveAdvisories, SetDocument, read
 from repod.repodata.listing import plain
 from tests.lab import advisories
@@ -120,6 +123,28 @@ def test_of_two_advisories_with_one_id_the_later_wins(one: Desk) -> None:
     assert b'name="a"' not in carried(one)["updateinfo"]
 
 
+def test_many_large_documents_are_taken_a_few_at_a_time_in_their_order(site: Site, tmp_path: Path) -> None:
+    """Packed they are small: the daemon must not hold all of them unpacked at once."""
+    with desk(site, tmp_path / "work") as one:
+        large = b"<!--" + b" " * (1 << 20) + b"-->"
+        for number in range(5):
+            site.clock.now += 1
+            one.inbox.put(f"{9 - number}-comps.xml.bz2", bz2.compress(comps(f"web{number}") + large * (HELD >> 21)))
+        taken = []
+        while one.left:
+            report = one.turn()
+            taken.append(list(results(report).values()).count("accepted"))
+            assert report.more is bool(one.left)
+        assert taken == [2, 2, 1]
+        assert b"web4" in carried(one)["group"][:100]
+
+
+def test_a_name_that_is_not_utf8_is_told_as_text(one: Desk) -> None:
+    name = os.fsdecode(b"caf\xe9.json")
+    assert arrive(one, {name: b"[]"}) == {name: "rejected"}
+    assert [text.partition(": ")[0] for _, text in reasons(one, name)] == [r"caf\xe9.json"]
+
+
 @pytest.mark.parametrize("name", ["comps.xml", "x.modules.yaml", "updateinfo.xml", "x.json", "x.toml", "comps.xml.gz"])
 def test_what_cannot_be_read_is_rejected_with_its_reason_and_the_old_documents_stay(one: Desk, name: str) -> None:
     arrive(one, {"comps.xml": comps("web"), "x.json": advisory("FOO-1"), "x.modules.yaml": MODULES})
@@ -171,6 +196,7 @@ class _Poison:
 
     type: str = "updateinfo"
     what: str = "poison"
+    size: int = 0
 
     def apply(self, present: bytes | None, find: Find) -> bytes | None:
         raise RecursionError(f"deep {present!r} {find}")
