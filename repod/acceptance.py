@@ -17,7 +17,7 @@ class Rules:
 
     ``names`` are shell patterns. ``signed_by`` are full primary fingerprints; empty means
     that packages need no signature of their own. ``max_size`` is in bytes. ``profile`` is a key
-    of ``PROFILES``.
+    of ``PROFILES``. ``documents``: groups, module streams and advisories are let in.
     """
 
     arches: Sequence[str]
@@ -26,6 +26,7 @@ class Rules:
     max_size: int = 2 << 30
     profile: str = "el9"
     file_digest: str = "any"
+    documents: bool = True
 
 
 def judge(facts: Facts, rules: Rules) -> list[Fault]:
@@ -39,6 +40,14 @@ def too_large(size: int, rules: Rules) -> Fault | None:
         return None
     text = f"{size} bytes; expected at most {rules.max_size} ([repository.acceptance] max_size)"
     return Fault(code="size", text=text)
+
+
+def unwanted_document(rules: Rules) -> Fault | None:
+    """The fault of a file for being a document, where it has one."""
+    if rules.documents:
+        return None
+    text = "groups, modules and advisories are not let in here ([repository.acceptance] documents = false)"
+    return Fault(code="document", text=text)
 
 
 def _identity(facts: Facts) -> Iterator[Fault]:

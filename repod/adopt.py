@@ -74,6 +74,16 @@ class Keep:
     type: str
     data: bytes = field(repr=False)
 
+    @property
+    def what(self) -> str:
+        """See ``Edit.what``."""
+        return self.type
+
+    @property
+    def size(self) -> int:
+        """See ``Edit.size``."""
+        return len(self.data)
+
     def apply(self, present: bytes | None, _find: Find) -> bytes:
         """See ``Edit.apply``."""
         return self.data if present is None else present

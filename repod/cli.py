@@ -29,6 +29,8 @@ _COMMANDS: Mapping[str, str] = {
     "adopt": "adopt",
     "status": "look",
     "packages": "look",
+    "advisory": "documents",
+    "comps": "documents",
     "history": "look",
     "verify": "look",
 }

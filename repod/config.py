@@ -163,13 +163,14 @@ class Watch(_Section):
 
 
 class Acceptance(_Section):
-    """``[repository.acceptance]``: which packages are let in."""
+    """``[repository.acceptance]``: which packages and documents are let in."""
 
     names: Sequence[str] = ("*",)
     signed_by: Sequence[Fingerprint] = ()
     keys: str = ""
     max_size: Bytes = 2 << 30
     file_digest: Literal["any", "sha256"] = "any"
+    documents: bool = True
 
 
 class Retention(_Section):

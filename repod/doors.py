@@ -102,7 +102,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """One package seen in an inbox.
+    """One package or document seen in an inbox.
 
     ``name`` is the path below the inbox as it was uploaded, raw. ``mark`` tells one state
     of the file from any other; only the inbox that made it reads it. ``age`` is seconds
@@ -119,7 +119,7 @@ class Arrival:
 
 
 class Inbox(Protocol):
-    """Where packages come in."""
+    """Where packages and documents come in."""
 
     def scan(self) -> Sequence[Arrival]:
         """Everything that waits now. Raises ``Unavailable`` rather than show less than there is."""
@@ -161,7 +161,7 @@ class Signer(Protocol):
 
 
 class Unreadable(RepodError):
-    """A file that cannot be read as an RPM, with the reasons."""
+    """A file that cannot be read as what it should be, with the reasons."""
 
     exit_code = 3
 
@@ -241,12 +241,30 @@ class Edit(Protocol):
     def type(self) -> str:
         """The record of repomd that it changes, such as ``group``, ``modules``, ``updateinfo``."""
 
+    @property
+    def what(self) -> str:
+        """What it is about, as one says it: ``comps.xml``, ``advisory FOO-1``, ``3 advisories``."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it holds."""
+
     def apply(self, present: bytes | None, find: Find) -> bytes | None:
         """The plain document after the change; ``None`` where there is none.
 
         ``present`` is the plain document before; ``find`` looks packages up in the content that
-        the document will lie beside.
+        the document will lie beside. ``Corrupt`` or ``NotFound`` where it cannot be made on that.
         """
+
+
+class Documents(Protocol):
+    """Reads files that hold carried documents, apart from this process, within limits of time and memory."""
+
+    def knows(self, name: str) -> bool:
+        """Whether a file of that name is a document."""
+
+    def read(self, name: str, path: Path) -> Edit:
+        """The edit that the file at ``path``, uploaded as ``name``, asks for; ``Unreadable`` lists its faults."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,5 +51,9 @@ class OutcomeUnknown(Unavailable):
     """A write may or may not have happened: delete nothing, read back."""
 
 
+class Unfit(RepodError):
+    """A change does not fit what is there; nothing was made visible. Ask for another one."""
+
+
 class Corrupt(RepodError):
     """Bytes are not what their checksum or format says; nothing was made visible."""

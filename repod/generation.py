@@ -76,6 +76,11 @@ class Generation:
         frozen = {store_path(self.view + document.href): document for document in (self.frozen, *self.documents[1:])}
         return live | frozen
 
+    @property
+    def carried(self) -> Mapping[str, Document]:
+        """The live view's carried documents by their type."""
+        return {document.type: document for document in self.documents[3:]}
+
     def document(self, kind: str) -> Document | None:
         """The live view's document of that type, where it has one."""
         return next((document for document in self.documents if document.type == kind), None)

@@ -26,6 +26,18 @@ class History:
         """Generation ``number``; ``NotFound`` where there is none, or it is pruned."""
         return Generation.from_json(self._store.read(record_path(number)).data)
 
+    def changed_documents(self, generation: Generation) -> list[str] | None:
+        """Types of the carried documents that ``generation`` brought, changed or took away.
+
+        None where its parent is pruned, so that it is not known.
+        """
+        try:
+            before = self.record(generation.parent).carried if generation.parent else {}
+        except NotFound:
+            return None
+        after = generation.carried
+        return sorted(kind for kind in {*before, *after} if before.get(kind) != after.get(kind))
+
     def back(self) -> Iterator[Generation]:
         """The generations, newest first, as far back as the records reach."""
         generation = self.current()

@@ -1,4 +1,4 @@
-"""Arrivals become stored, signed packages, or are refused with every reason.
+"""Arrivals become stored, signed packages and edits of documents, or are refused with every reason.
 
 Nothing here makes a package visible: that is ``publish``. An arrival stays in its inbox
 until its generation is live, so that a stop at any step loses nothing; coming back to it,
@@ -18,10 +18,10 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
-from repod.acceptance import Rules, conflict, judge, too_large
-from repod.doors import Arrival, Inbox, Repodata, Rpms, Signer, Store, Unreadable
+from repod.acceptance import Rules, conflict, judge, too_large, unwanted_document
+from repod.doors import Arrival, Documents, Edit, Inbox, Repodata, Rpms, Signer, Store, Unreadable
 from repod.errors import Conflict, Corrupt, NotFound, RepodError, Unavailable
-from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath, store_path
+from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath, is_rpm, store_path
 
 Observe = Callable[[str, float], None]
 """Told the name of a stage and the seconds it took."""
@@ -32,6 +32,9 @@ _Result = TypeVar("_Result")
 ANOTHER_FIRST = "another came first"
 """Problem of an arrival that can be judged when the one before it is published."""
 
+HELD = 64 << 20
+"""Bytes of documents, unpacked, above which those that are left are for the next turn."""
+
 # A file that looks damaged may be one that is still being written.
 _MAYBE_UNFINISHED = {"not-rpm", "truncated", "digest", "reader", "unverifiable"}
 
@@ -40,9 +43,10 @@ _MAYBE_UNFINISHED = {"not-rpm", "truncated", "digest", "reader", "unverifiable"}
 class Outcome:
     """What became of one arrival.
 
-    ``result``: ``accepted`` (stored, to be published as ``entry``), ``duplicate`` (this very
-    build is published), ``rejected`` (see ``faults``), ``waiting`` (not now: it changed, or
-    may still be written), ``failed`` (repod could not do it now: see ``problem``).
+    ``result``: ``accepted`` (stored, to be published as ``entry``; or a document, to be published
+    by ``edit``), ``duplicate`` (this very build, or all that the document says, is published),
+    ``rejected`` (see ``faults``), ``waiting`` (not now: it changed, or may still be written),
+    ``failed`` (repod could not do it now: see ``problem``).
     """
 
     arrival: Arrival
@@ -50,6 +54,7 @@ class Outcome:
     checksum: str = ""
     nevra: Nevra | None = None
     entry: Entry | None = None
+    edit: Edit | None = None
     faults: Sequence[Fault] = ()
     problem: str = ""
 
@@ -57,6 +62,11 @@ class Outcome:
     def settled(self) -> bool:
         """Whether the arrival needs no other try."""
         return self.result in {"accepted", "duplicate", "rejected"}
+
+    @property
+    def is_package(self) -> bool:
+        """Whether the arrival is a package, and no document."""
+        return is_rpm(self.arrival.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +95,7 @@ class Policy:
 
 
 class Intake:
-    """Takes packages in for one repository."""
+    """Takes packages and documents in for one repository."""
 
     def __init__(
         self,
@@ -93,6 +103,7 @@ class Intake:
         store: Store,
         inbox: Inbox,
         rpms: Rpms,
+        documents: Documents,
         signer: Signer,
         repodata: Repodata,
         policy: Policy,
@@ -104,6 +115,7 @@ class Intake:
         self._store = store
         self._inbox = inbox
         self._rpms = rpms
+        self._documents = documents
         self._signer = signer
         self._repodata = repodata
         self._policy = policy
@@ -125,12 +137,18 @@ class Intake:
         """Wait for what is under way."""
         self._threads.shutdown(cancel_futures=True)
 
-    def take_in(self, arrivals: Iterable[Arrival]) -> list[Outcome]:
-        """Take copies, read, judge, sign and store; the inbox is left as it is."""
+    def take_in(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        """Take copies, read, judge, sign and store; the inbox is left as it is.
+
+        Documents are taken and read; the outcomes that have an ``edit`` stand in the order of arrival.
+        """
         # A killed worker may leave a file of its own beside the copy: the whole folder goes at the end.
         with tempfile.TemporaryDirectory(dir=self._workspace, ignore_cleanup_errors=True) as work:
-            examined = self._map(partial(self._examine, Path(work)), arrivals)
+            packages = [arrival for arrival in arrivals if is_rpm(arrival.name)]
+            documents = [arrival for arrival in arrivals if not is_rpm(arrival.name)]
+            examined = self._map(partial(self._examine, Path(work)), packages)
             outcomes = [item for item in examined if isinstance(item, Outcome)]
+            outcomes += self._read_documents(Path(work), documents)
             judged = list(self._judge([item for item in examined if isinstance(item, _Taken)]))
             outcomes += [item for item in judged if isinstance(item, Outcome)]
             outcomes += self._map(self._seal, [item for item in judged if not isinstance(item, Outcome)])
@@ -148,6 +166,41 @@ class Intake:
         self._observe(name, time.perf_counter() - start)
 
     def _examine(self, work: Path, arrival: Arrival) -> Outcome | _Taken:
+        trusted = self._signer.public_key + b"\n" + self._policy.trusted
+        read = self._read(work, arrival, lambda copy: self._rpms.examine(copy, trusted))
+        if isinstance(read, Outcome):
+            return read
+        copy, checksum, facts = read
+        return _Taken(arrival=arrival, copy=copy, checksum=checksum, facts=facts)
+
+    def _read_documents(self, work: Path, arrivals: Iterable[Arrival]) -> Iterator[Outcome]:
+        """One after the other: so they stay in order, and no more of them are held than fit."""
+        held = 0
+        for arrival in arrivals:
+            if self._stopping.is_set():
+                return
+            if held > HELD:
+                yield Outcome(arrival=arrival, result="waiting", problem=ANOTHER_FIRST)
+                continue
+            outcome = self._read_document(work, arrival)
+            held += outcome.edit.size if outcome.edit else 0
+            yield outcome
+
+    def _read_document(self, work: Path, arrival: Arrival) -> Outcome:
+        fault = arrival.fault or unwanted_document(self._policy.rules)
+        if fault:
+            return Outcome(arrival=arrival, result="rejected", faults=[fault])
+        read = self._read(work, arrival, partial(self._documents.read, arrival.name))
+        if isinstance(read, Outcome):
+            return read
+        copy, checksum, edit = read
+        copy.unlink(missing_ok=True)
+        return Outcome(arrival=arrival, result="accepted", checksum=checksum, edit=edit)
+
+    def _read(
+        self, work: Path, arrival: Arrival, read: Callable[[Path], _Result]
+    ) -> Outcome | tuple[Path, Sha256, _Result]:
+        """A private copy, its checksum, and what ``read`` makes of it; or why there is none of it."""
         fault = arrival.fault or too_large(arrival.size, self._policy.rules)
         if fault:
             return Outcome(arrival=arrival, result="rejected", faults=[fault])
@@ -156,7 +209,7 @@ class Intake:
             with self._stage("copy"):
                 checksum = self._inbox.take(arrival, copy)
             with self._stage("read"):
-                facts = self._rpms.examine(copy, self._signer.public_key + b"\n" + self._policy.trusted)
+                return copy, checksum, read(copy)
         except (Conflict, NotFound):
             return Outcome(arrival=arrival, result="waiting", problem="it changed while it was read")
         except Unreadable as error:
@@ -165,7 +218,6 @@ class Intake:
         except (RepodError, OSError) as error:
             copy.unlink(missing_ok=True)
             return Outcome(arrival=arrival, result="failed", problem=str(error))
-        return _Taken(arrival=arrival, copy=copy, checksum=checksum, facts=facts)
 
     def _refused(self, arrival: Arrival, checksum: str, faults: Sequence[Fault], nevra: Nevra | None = None) -> Outcome:
         young = arrival.age < self._policy.settle

@@ -162,6 +162,7 @@ class Loop:
             packages=generation.packages,
             added=len(generation.added),
             removed=len(generation.removed),
+            documents=sum(1 for outcome in report.outcomes if outcome.edit and outcome.result == "accepted"),
             seconds=round(report.published_seconds, 3),
         )
 
@@ -173,27 +174,30 @@ class Loop:
 
     def _tell(self, outcome: Outcome, place: str, generation: Generation | None) -> None:
         fields: dict[str, Any] = {"repository": self.name, "file": outcome.arrival.name}
+        noun = "package" if outcome.is_package else "document"
         if outcome.nevra:
             fields["package"] = str(outcome.nevra)
+        if outcome.edit:
+            fields["document"] = outcome.edit.what
         if outcome.result == "accepted":
             self._metrics.arrivals.labels(self.name, "published").inc()
             number = generation.number if generation else None
-            self._log.info("package published", generation=number, sha256=outcome.checksum, **fields)
+            self._log.info(f"{noun} published", generation=number, sha256=outcome.checksum, **fields)
         elif outcome.result == "duplicate":
             self._metrics.arrivals.labels(self.name, "duplicate").inc()
-            self._log.info("package is published already", sha256=outcome.checksum, **fields)
+            self._log.info(f"{noun} is published already", sha256=outcome.checksum, **fields)
         elif outcome.result == "rejected":
             self._metrics.arrivals.labels(self.name, "rejected").inc()
             self._metrics.rejected.labels(self.name, outcome.faults[0].code).inc()
             faults = [fault.text for fault in outcome.faults]
-            self._log.warning("package rejected", faults=faults, sha256=outcome.checksum, moved_to=place, **fields)
+            self._log.warning(f"{noun} rejected", faults=faults, sha256=outcome.checksum, moved_to=place, **fields)
         elif self._told.get(outcome.arrival.name) != outcome.problem:
             self._told[outcome.arrival.name] = outcome.problem
             if outcome.result == "failed":
                 self._metrics.error(self.name)
-                self._log.error("package not taken in, tried again later", problem=outcome.problem, **fields)
+                self._log.error(f"{noun} not taken in, tried again later", problem=outcome.problem, **fields)
             else:
-                self._log.info("package waits", why=outcome.problem, **fields)
+                self._log.info(f"{noun} waits", why=outcome.problem, **fields)
 
     def _failed(self, error: Exception) -> None:
         self._metrics.error(self.name, error)

@@ -26,6 +26,11 @@ _NEVER_IN_PATHS = re.compile("[\0\\\\\ud800-\udfff]")
 _NEVRA = re.compile(r"(?P<name>.+)-(?:(?P<epoch>[0-9]+):)?(?P<version>[^-:]+)-(?P<release>[^-]+)\.(?P<arch>[^-.]+)")
 
 
+def is_rpm(name: str) -> bool:
+    """Whether a file of that name is to be read as an RPM."""
+    return name.endswith(".rpm")
+
+
 def sha256(text: str) -> Sha256:
     """``text`` as a proven SHA-256; ``ValueError`` if it is not one."""
     if not _HEX64.fullmatch(text):

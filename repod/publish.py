@@ -87,9 +87,11 @@ class Publisher:
             self._views.freeze(Generation.from_json(record))
             self._move(number + 1, state.version)
 
-    def refresh(self) -> None:
+    def refresh(self) -> Generation | None:
         """Stand on what the pointer says now, so that what is decided next is decided by it."""
-        self._repodata.load(self.current().generation)
+        generation = self.current().generation
+        self._repodata.load(generation)
+        return generation
 
     def open(self, actor: str) -> Generation:
         """The current generation, live; a store without any trace of one gets an empty first one."""
@@ -107,6 +109,7 @@ class Publisher:
 
         ``Conflict`` where other writers were faster a hundred times, or where one of them
         published another build under a NEVRA of the entries and ``replace`` does not allow that.
+        ``Unfit`` where an edit cannot be made on what is there.
         """
         for attempt in range(_ATTEMPTS):
             state = self.current()

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from repod.documents import Scales, Verdict, in_words
 from repod.doors import Arrival, Change, Clock, Inbox
 from repod.errors import RepodError
 from repod.generation import Generation
 from repod.intake import ANOTHER_FIRST, Intake, Outcome
+from repod.package import Fault
 from repod.publish import Publisher
 
 BATCH = 500
@@ -41,6 +43,7 @@ class Turns:
         inbox: Inbox,
         intake: Intake,
         publisher: Publisher,
+        scales: Scales,
         clock: Clock,
         usable: Callable[[], None],
     ) -> None:
@@ -48,6 +51,7 @@ class Turns:
         self._inbox = inbox
         self._intake = intake
         self._publisher = publisher
+        self._scales = scales
         self._clock = clock
         self._usable = usable
         self._held = set[str]()
@@ -66,12 +70,12 @@ class Turns:
         generation, published = None, 0.0
         if ready:
             self._usable()
-            self._publisher.refresh()
-            outcomes = self._intake.take_in(ready[:BATCH])
+            parent = self._publisher.refresh()
+            outcomes = self._weighed(parent, self._intake.take_in(ready[:BATCH]))
             before = time.perf_counter()
             generation = self._publish(outcomes, actor)
             published = time.perf_counter() - before
-        self._held = {outcome.arrival.name for outcome in outcomes if not outcome.settled}
+        self._held = {o.arrival.name for o in outcomes if not o.settled and o.problem != ANOTHER_FIRST}
         places, problems = self._clear(outcomes)
         left = len(ready) > BATCH or any(outcome.problem == ANOTHER_FIRST for outcome in outcomes)
         return Report(
@@ -85,15 +89,25 @@ class Turns:
             published_seconds=published,
         )
 
-    def _publish(self, outcomes: Sequence[Outcome], actor: str) -> Generation | None:
+    def _weighed(self, parent: Generation | None, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """The outcomes, with a verdict on each edit."""
         entries = [outcome.entry for outcome in outcomes if outcome.entry]
-        if not entries:
+        edits = [outcome.edit for outcome in outcomes if outcome.edit]
+        verdicts = iter(self._scales.weigh(parent, edits, entries))
+        return [_judged(outcome, next(verdicts)) if outcome.edit else outcome for outcome in outcomes]
+
+    def _publish(self, outcomes: Sequence[Outcome], actor: str) -> Generation | None:
+        accepted = [outcome for outcome in outcomes if outcome.result == "accepted"]
+        entries = [outcome.entry for outcome in accepted if outcome.entry]
+        edits = [outcome.edit for outcome in accepted if outcome.edit]
+        if not accepted:
             if any(outcome.result == "duplicate" for outcome in outcomes):
                 # Its generation may be committed by a turn that failed before clients could see it.
                 self._publisher.sync_live()
             return None
-        why = f"{len(entries)} arrived" if len(entries) > 1 else f"{entries[0].package.nevra} arrived"
-        return self._publisher.publish(Change(entries=entries), actor=actor, why=why, replace=self._intake.replaces)
+        change = Change(entries=entries, edits=edits)
+        why = f"{in_words(edits, entries)} arrived"
+        return self._publisher.publish(change, actor=actor, why=why, replace=self._intake.replaces)
 
     def _clear(self, outcomes: Sequence[Outcome]) -> tuple[dict[str, str], list[str]]:
         """Remove what is live and move what is refused; a problem with one does not stop the others."""
@@ -110,3 +124,13 @@ class Turns:
             except RepodError as error:
                 problems.append(f"{outcome.arrival.name}: {error}")
         return places, problems
+
+
+def _judged(outcome: Outcome, verdict: Verdict) -> Outcome:
+    rejected = verdict.result == "rejected"
+    return replace(
+        outcome,
+        result=verdict.result,
+        faults=[Fault(code="document", text=verdict.text)] if rejected else (),
+        problem="" if rejected else verdict.text,
+    )

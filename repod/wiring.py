@@ -7,7 +7,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from repod.acceptance import Rules
 from repod.config import Repository, Settings, rejected_dir
+from repod.documents import Scales
 from repod.errors import Misconfigured
 from repod.hostfiles import repo_file, write_host_files
 from repod.inbox.directory import DirectoryInbox
@@ -24,6 +25,8 @@ from repod.profiles import PROFILES, Answer
 from repod.prune import Pruner, Removal
 from repod.publish import Publisher
 from repod.repodata.engine import SegmentedRepodata
+from repod.repodata.listing import plain
+from repod.repodata.reader import DocumentReader
 from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
@@ -148,6 +151,47 @@ class Wired:
         write_host_files(self.store, self.settings.name, repo_text(self.settings, self.url), public_key)
 
 
+def open_publisher(
+    settings: Settings,
+    repository: Repository,
+    *,
+    store: LocalStore,
+    repodata: SegmentedRepodata,
+    signer: OpenSigner,
+    log: Log,
+) -> Publisher:
+    """What publishes a repository."""
+    return Publisher(
+        store=store,
+        url=public_url(settings, repository),
+        repodata=repodata,
+        signer=signer,
+        armor=armor,
+        clock=time.time,
+        pause=pause,
+        warn=lambda text: log.warning("repodata mended", repository=repository.name, problem=text),
+    )
+
+
+def open_scales(store: LocalStore, repodata: SegmentedRepodata) -> Scales:
+    """What weighs edits of the documents of a repository."""
+    return Scales(plain=partial(plain, store), find=repodata.find)
+
+
+@contextmanager
+def editing(
+    settings: Settings, repository: Repository, log: Log, environ: Mapping[str, str]
+) -> Iterator[tuple[Publisher, Scales]]:
+    """A repository opened to be changed by a command: without its inbox, and beside a daemon that has it open too."""
+    with ExitStack() as stack:
+        signer = stack.enter_context(closing(open_signer(settings.signing, time.time(), environ)))
+        refuse_key(repository, signer)
+        store = open_store(repository)
+        repodata = stack.enter_context(closing(open_repodata(settings, repository, store)))
+        publisher = open_publisher(settings, repository, store=store, repodata=repodata, signer=signer, log=log)
+        yield publisher, open_scales(store, repodata)
+
+
 class System:
     """Everything that the settings describe, opened. Use it as a context or close it."""
 
@@ -166,6 +210,7 @@ class System:
             workers = settings.workers
             self.rpms = RpmWorkers(count=workers.count, timeout=workers.timeout, memory=workers.memory)
             stack.callback(self.rpms.close)
+            self.documents = DocumentReader(self.rpms.run)
             self.repositories = {r.name: self._wire(r) for r in settings.repository}
             self._stack = stack.pop_all()
 
@@ -188,16 +233,8 @@ class System:
         store = open_store(repository)
         repodata = open_repodata(self.settings, repository, store)
         self._stack.callback(repodata.close)
-        url = public_url(self.settings, repository)
-        publisher = Publisher(
-            store=store,
-            url=url,
-            repodata=repodata,
-            signer=self.signer,
-            armor=armor,
-            clock=time.time,
-            pause=pause,
-            warn=lambda text: self._log.warning("repodata mended", repository=repository.name, problem=text),
+        publisher = open_publisher(
+            self.settings, repository, store=store, repodata=repodata, signer=self.signer, log=self._log
         )
         inbox = self._inbox(repository)
         self._stack.callback(inbox.close)
@@ -207,12 +244,13 @@ class System:
             inbox=inbox,
             intake=intake,
             publisher=publisher,
+            scales=open_scales(store, repodata),
             clock=time.time,
             usable=lambda: self.signer.refuse_expired(time.time()),
         )
         return Wired(
             settings=repository,
-            url=url,
+            url=public_url(self.settings, repository),
             store=store,
             repodata=repodata,
             publisher=publisher,
@@ -228,6 +266,7 @@ class System:
             store=store,
             inbox=inbox,
             rpms=self.rpms,
+            documents=self.documents,
             signer=self.signer,
             repodata=repodata,
             policy=self._policy(repository),
@@ -247,6 +286,7 @@ class System:
             incomplete_after=watch.incomplete_after,
             clock=time.time,
             log=self._log,
+            wanted=self.documents.knows,
         )
 
     def _policy(self, repository: Repository) -> Policy:
@@ -259,6 +299,7 @@ class System:
                 max_size=rules.max_size,
                 profile=repository.profile,
                 file_digest=rules.file_digest,
+                documents=rules.documents,
             ),
             replace=repository.duplicates == "replace",
             trusted=trusted_keys(repository),

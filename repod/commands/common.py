@@ -1,7 +1,8 @@
 """What the commands share: options, times, and everything joined."""
 
 import os
-from collections.abc import Callable
+import pwd
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,6 +45,14 @@ def repository_argument(command: _Command) -> _Command:
 def stamp(seconds: float) -> str:
     """Seconds since 1970 as people and machines both read them: ISO 8601, UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def person(environ: Mapping[str, str]) -> str:
+    """Who runs the command, for the record of a generation: behind sudo, who called it."""
+    try:
+        return environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def looped(settings: Settings, log: Any, metrics: "Metrics") -> Looped:

@@ -6,6 +6,7 @@ import itertools
 import os
 import sys
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,15 @@ import click
 from repod.audit import Audit
 from repod.commands.common import json_option, repository_argument, settings_option, stamp
 from repod.config import load, rejected_dir
-from repod.errors import RepodError
+from repod.doors import Store
+from repod.errors import Corrupt, NotFound, RepodError
 from repod.generation import Generation
 from repod.history import History
+from repod.inbox.names import left_alone
+from repod.package import Nevra
+from repod.repodata import carried, modules
 from repod.repodata.listing import packages as listed_packages
+from repod.repodata.listing import plain
 from repod.show import show
 from repod.signing.opening import open_signer
 from repod.signing.verify import verify_detached
@@ -48,7 +54,9 @@ def status(config: Path, *, as_json: bool) -> None:
 
 
 def _count(folder: Path) -> int:
-    return sum(not path.name.startswith(".") and path.is_file() for path in folder.rglob("*.rpm"))
+    """Packages and documents below ``folder``."""
+    alone = functools.partial(left_alone, folder=False, wanted=lambda name: bool(carried.kind(name)))
+    return sum(not alone(path.name) and path.is_file() for path in folder.rglob("*"))
 
 
 @click.command()
@@ -61,12 +69,29 @@ def packages(config: Path, name: str, package: str, *, as_json: bool) -> None:
     store = open_store(load(config).named(name))
     generation = History(store).current()
     listed = listed_packages(store, generation) if generation else iter(())
+    streams = _streams(store, generation) if generation else {}
     rows = [
-        {"package": str(item.nevra), "size": item.size, "sha256": item.pkgid, "path": item.href}
+        {
+            "package": str(item.nevra),
+            "size": item.size,
+            "sha256": item.pkgid,
+            "path": item.href,
+            "module": [":".join(stream) for stream in sorted(streams.get(item.nevra, ()))],
+        }
         for item in listed
         if package in {"", item.nevra.name}
     ]
     show(rows, as_json=as_json, empty="no packages")
+
+
+def _streams(store: Store, generation: Generation) -> Mapping[Nevra, Collection[modules.Stream]]:
+    """The module streams of each modular package; a document that is not sound names none, with a word about it."""
+    document = generation.document(modules.TYPE)
+    try:
+        return modules.artifacts(plain(store, document)) if document else {}
+    except (Corrupt, NotFound) as error:
+        click.echo(f"repod: module streams are not shown: {error}", err=True)
+        return {}
 
 
 @click.command()
@@ -76,12 +101,13 @@ def packages(config: Path, name: str, package: str, *, as_json: bool) -> None:
 @click.option("--limit", default=20, show_default=True, help="How many generations, newest first; 0: all.")
 def history(config: Path, name: str, limit: int, *, as_json: bool) -> None:
     """List the generations of REPO: when, by whom, why, what."""
-    back = History(open_store(load(config).named(name))).back()
-    rows = [_row(generation) for generation in itertools.islice(back, limit or None)]
+    past = History(open_store(load(config).named(name)))
+    back = itertools.islice(past.back(), limit or None)
+    rows = [_row(generation, past.changed_documents(generation)) for generation in back]
     show(rows, as_json=as_json, empty="nothing published yet")
 
 
-def _row(generation: Generation) -> dict[str, Any]:
+def _row(generation: Generation, documents: list[str] | None) -> dict[str, Any]:
     return {
         "generation": generation.number,
         "time": stamp(generation.time),
@@ -90,6 +116,7 @@ def _row(generation: Generation) -> dict[str, Any]:
         "packages": generation.packages,
         "added": [str(package.nevra) for package in generation.added],
         "removed": [str(package.nevra) for package in generation.removed],
+        "documents": documents,
     }
 
 

@@ -16,12 +16,12 @@ from repod.errors import Conflict, Misconfigured, NotFound, Unavailable
 from repod.inbox.folders import is_file, is_folder, is_link, new_file, open_file, opened, pieces, state_of, vanished
 from repod.inbox.hiding import Hideout, is_hidden, mark_of, same_file, split
 from repod.inbox.mounts import shared_filesystem
-from repod.inbox.names import left_alone, shown
+from repod.inbox.names import Wanted, left_alone, shown
 from repod.inbox.readiness import Patience, Wait, has_writer, read_head
 from repod.inbox.rejected import Rejected, reason
 from repod.inbox.told import Told
 from repod.inbox.watcher import Log, MakeObserver, Watcher
-from repod.package import Fault, Sha256, sha256
+from repod.package import Fault, Sha256, is_rpm, sha256
 
 _DEEPEST = 32
 _SHORTEST_WAIT = 0.05
@@ -54,6 +54,7 @@ class DirectoryInbox:
         incomplete_after: float,
         clock: Clock,
         log: Log,
+        wanted: Wanted,
         mountinfo: Path = _MOUNTS,
         observer: MakeObserver | None = None,
     ) -> None:
@@ -64,6 +65,7 @@ class DirectoryInbox:
         _check(directory)
         self._root = directory
         self._clock = clock
+        self._wanted = wanted
         shared = shared_filesystem(directory, mountinfo)
         # There a lease would speak of this machine's writers only, and CIFS refuses leases as if there were one.
         self._leases = not shared
@@ -75,7 +77,13 @@ class DirectoryInbox:
         self._checksums: dict[tuple[str, str], Sha256] = {}
         self._due = math.inf
         self._watcher = Watcher(
-            directory, poll=watch == "poll", interval=scan_interval, log=log, shared=shared, observer=observer
+            directory,
+            poll=watch == "poll",
+            interval=scan_interval,
+            log=log,
+            wanted=wanted,
+            shared=shared,
+            observer=observer,
         )
 
     @property
@@ -185,7 +193,7 @@ class DirectoryInbox:
         return os.listdir(folder) if back else names
 
     def _is_left_alone(self, path: Sequence[str], state: os.stat_result) -> bool:
-        why = left_alone(path[-1], folder=is_folder(state))
+        why = left_alone(path[-1], folder=is_folder(state), wanted=self._wanted)
         if not why and is_folder(state) and len(path) > _DEEPEST:
             why = f"it lies more than {_DEEPEST} folders deep"
         if not why and not (is_folder(state) or is_file(state) or is_link(state)):
@@ -213,7 +221,7 @@ class DirectoryInbox:
                 self._told.tell(name, "arrival cannot be read", why, warn=True)
                 yield self._found(name, state, Wait(why=why))
         else:
-            wait = self._patience.judge(head, state.st_size, self._age(state), writer=writer)
+            wait = self._patience.judge(head, state.st_size, self._age(state), writer=writer, rpm=is_rpm(path[-1]))
             yield self._found(name, state, wait)
 
     def _found(self, name: str, state: os.stat_result, wait: Wait | None, fault: Fault | None = None) -> _Found:
@@ -273,7 +281,7 @@ def _key(arrival: Arrival) -> tuple[str, str]:
 
 
 def _link_fault(name: str) -> Fault:
-    text = f"{shown(name)} is a symbolic link; repod follows none out of an inbox; upload the package itself"
+    text = f"{shown(name)} is a symbolic link; repod follows none out of an inbox; upload the file itself"
     return Fault(code="symlink", text=text)
 
 

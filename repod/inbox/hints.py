@@ -1,4 +1,4 @@
-"""watchdog, as a hint: it sets a flag for whatever may be a package.
+"""watchdog, as a hint: it sets a flag for whatever may be an arrival.
 
 The handler cannot fail: watchdog ends its thread on the first exception of one, without a word.
 """
@@ -21,7 +21,7 @@ from watchdog.events import (
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyObserver
 
-from repod.inbox.names import left_alone
+from repod.inbox.names import Wanted, left_alone
 
 # Not "opened" and "closed without writing": reading the inbox would wake its own reader for
 # ever. Not "modified": a file that is being written is not ready, and its end says "closed".
@@ -39,22 +39,23 @@ __all__ = ["InotifyObserver", "watch"]
 
 
 class _Hints(FileSystemEventHandler):
-    """Sets the flag for whatever may be a package."""
+    """Sets the flag for whatever may be an arrival."""
 
-    def __init__(self, flag: threading.Event) -> None:
+    def __init__(self, flag: threading.Event, wanted: Wanted) -> None:
         self._flag = flag
+        self._wanted = wanted
 
     def dispatch(self, event: FileSystemEvent) -> None:
         name = os.fsdecode(event.dest_path or event.src_path).rpartition("/")[2]
         # repod's own renames, and uploads under a name that is not the final one, wake nobody.
-        if not left_alone(name, folder=event.is_directory):
+        if not left_alone(name, folder=event.is_directory, wanted=self._wanted):
             self._flag.set()
 
 
-def watch(observer: BaseObserver, directory: Path, flag: threading.Event) -> None:
+def watch(observer: BaseObserver, directory: Path, flag: threading.Event, wanted: Wanted) -> None:
     """Have ``observer`` begin to set ``flag`` for what happens in ``directory`` and below it."""
     _hush()
-    observer.schedule(_Hints(flag), str(directory), recursive=True, event_filter=_EVENTS)
+    observer.schedule(_Hints(flag, wanted), str(directory), recursive=True, event_filter=_EVENTS)
     observer.start()
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from repod.doors import Arrival, Clock
 from repod.errors import Conflict, NotFound, Unavailable
 from repod.inbox.folders import new_file
-from repod.inbox.names import left_alone, shown
+from repod.inbox.names import REASON, Wanted, left_alone, shown
 from repod.inbox.readiness import Patience
-from repod.inbox.rejected import REASON, as_json, candidates, reason
-from repod.package import Fault, Sha256, sha256
+from repod.inbox.rejected import as_json, candidates, reason
+from repod.package import Fault, Sha256, is_rpm, sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +30,10 @@ class MemoryInbox:
     ``broken``: while it is not empty, ``scan`` raises ``Unavailable`` with it.
     """
 
-    def __init__(self, *, clock: Clock, settle: float = 0.0, incomplete_after: float = 0.0) -> None:
+    def __init__(self, *, clock: Clock, wanted: Wanted, settle: float = 0.0, incomplete_after: float = 0.0) -> None:
         """By default nothing waits to become whole: any bytes are ready at once."""
         self._clock = clock
+        self._wanted = wanted
         self._patience = Patience(settle=settle, incomplete_after=incomplete_after)
         self._files: dict[str, _File] = {}
         self._numbers = itertools.count(1)
@@ -69,7 +70,7 @@ class MemoryInbox:
             raise Unavailable(self.broken)
         with self._lock:
             files = sorted(self._files.items(), key=lambda item: (item[1].changed, item[0]))
-        return [self._arrival(name, file) for name, file in files if not _is_left_alone(name)]
+        return [self._arrival(name, file) for name, file in files if not self._is_left_alone(name)]
 
     def take(self, arrival: Arrival, target: Path) -> Sha256:
         """As in ``Inbox``."""
@@ -110,7 +111,7 @@ class MemoryInbox:
 
     def _arrival(self, name: str, file: _File) -> Arrival:
         age = max(0.0, self._clock() - file.changed)
-        wait = self._patience.judge(file.data, len(file.data), age, writer=file.writer)
+        wait = self._patience.judge(file.data, len(file.data), age, writer=file.writer, rpm=is_rpm(name))
         waiting = wait.why if wait else ""
         return Arrival(name=name, size=len(file.data), mark=str(file.number), age=age, waiting=waiting)
 
@@ -122,7 +123,7 @@ class MemoryInbox:
             raise Conflict(f"{shown(arrival.name)} changed after it was seen; it is looked at again")
         return file
 
-
-def _is_left_alone(path: str) -> bool:
-    *folders, name = path.split("/")
-    return bool(left_alone(name, folder=False)) or any(left_alone(folder, folder=True) for folder in folders)
+    def _is_left_alone(self, path: str) -> bool:
+        *folders, name = path.split("/")
+        parts = [*((folder, True) for folder in folders), (name, False)]
+        return any(left_alone(part, folder=folder, wanted=self._wanted) for part, folder in parts)

@@ -1,6 +1,15 @@
-"""Names in an inbox: which are packages, which are left alone, how any is written down."""
+"""Names in an inbox: which are arrivals, which are left alone, how any is written down."""
 
 import os
+from collections.abc import Callable
+
+from repod.package import is_rpm
+
+Wanted = Callable[[str], bool]
+"""Whether a file of that name, which is no RPM, is an arrival all the same."""
+
+REASON = ".reason.json"
+"""End of the name of the file that says why an arrival was rejected."""
 
 OURS = ".repod-"
 """Beginning of the names that repod itself gives to what it is moving."""
@@ -10,7 +19,7 @@ _LONGEST = 255  # bytes in one file name, on every file system Linux knows
 _PARTS = ("~", ".tmp", ".part", ".partial", ".filepart", ".crdownload", ".swp")
 
 
-def left_alone(name: str, *, folder: bool) -> str:
+def left_alone(name: str, *, folder: bool, wanted: Wanted) -> str:
     """Why an entry of that name is none of repod's business; empty where it is."""
     if name.startswith("."):
         return "its name is hidden"
@@ -19,7 +28,9 @@ def left_alone(name: str, *, folder: bool) -> str:
     if folder:
         # Only root may read it, and only a file system check writes there.
         return "it belongs to the file system" if name == "lost+found" else ""
-    return "" if name.endswith(".rpm") else "its name does not end in .rpm"
+    if name.lower().endswith(REASON):
+        return "it says why an arrival was rejected"
+    return "" if is_rpm(name) or wanted(name) else "its name is not that of a package or document"
 
 
 def shown(name: str) -> str:

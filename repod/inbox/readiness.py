@@ -26,18 +26,26 @@ class Patience:
     """How many seconds a file must be unchanged before it is taken as it is.
 
     ``settle``: where nothing tells whether it is whole. ``incomplete_after``: where its own
-    header says that it is not.
+    header says that it is not, or there is nothing in it yet.
     """
 
     settle: float
     incomplete_after: float
 
-    def judge(self, head: bytes, size: int, age: float, *, writer: bool | None) -> Wait | None:
-        """None where the file is ready to be taken. ``writer``: somebody has it open for writing; None: unknown."""
+    def judge(self, head: bytes, size: int, age: float, *, writer: bool | None, rpm: bool) -> Wait | None:
+        """None where the file is ready to be taken. ``writer``: somebody has it open for writing; None: unknown.
+
+        ``rpm``: its name says that it is one; any other file promises no length.
+        """
         if writer:
             return Wait(why="open for writing")
-        limit, why = self._doubt(head, size, certain=writer is not None)
+        limit, why = self._doubt(head, size, certain=writer is not None) if rpm else self._unpromised(size)
         return None if age >= limit else Wait(why=why, seconds=limit - age)
+
+    def _unpromised(self, size: int) -> tuple[float, str]:
+        if not size:
+            return self.incomplete_after, "empty; it may still be written"
+        return self.settle, "changed a moment ago; it may still be written"
 
     def _doubt(self, head: bytes, size: int, *, certain: bool) -> tuple[float, str]:
         needed = head_size(head)

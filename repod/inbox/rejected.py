@@ -21,10 +21,8 @@ from repod.inbox.folders import (
     remove_if_there,
     state_of,
 )
-from repod.inbox.names import OURS, fitted, shown
+from repod.inbox.names import OURS, REASON, fitted, shown
 from repod.package import Fault
-
-REASON = ".reason.json"
 
 
 def reason(

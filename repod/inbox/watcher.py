@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver
 
+from repod.inbox.names import Wanted
+
 _RETRY = (1.0, 5.0, 15.0, 60.0)
 _PROVEN = 60.0  # an observer that lived so long did not die of what the one before it died of
 _LIMITS = {
@@ -53,6 +55,7 @@ class Watcher:
         poll: bool,
         interval: float,
         log: Log,
+        wanted: Wanted,
         shared: str = "",
         observer: MakeObserver | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -65,6 +68,7 @@ class Watcher:
         self._poll = poll
         self._interval = interval
         self._log = log
+        self._wanted = wanted
         self._shared = shared
         self._make = observer
         self._monotonic = monotonic
@@ -172,7 +176,7 @@ class Watcher:
         observer = None
         try:
             observer = self._make() if self._make else hints.InotifyObserver()
-            hints.watch(observer, self._directory, self._hint)
+            hints.watch(observer, self._directory, self._hint, self._wanted)
         except (OSError, RuntimeError) as error:
             if observer is not None:
                 _end(observer)

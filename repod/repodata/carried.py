@@ -48,6 +48,16 @@ class SetDocument:
         del present, find
         return self.data
 
+    @property
+    def what(self) -> str:
+        """See ``Edit.what``."""
+        return "comps.xml" if self.type == comps.TYPE else self.type
+
+    @property
+    def size(self) -> int:
+        """See ``Edit.size``."""
+        return len(self.data or b"")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeModules:
@@ -60,6 +70,16 @@ class MergeModules:
         """See ``Edit.type``."""
         return modules.TYPE
 
+    @property
+    def what(self) -> str:
+        """See ``Edit.what``."""
+        return "modules.yaml"
+
+    @property
+    def size(self) -> int:
+        """See ``Edit.size``."""
+        return len(self.data)
+
     def apply(self, present: bytes | None, find: Find) -> bytes:
         """See ``Edit.apply``."""
         del find
@@ -68,14 +88,25 @@ class MergeModules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeAdvisories:
-    """Add advisories, given as an ``updateinfo.xml``; see ``updateinfo.merge``."""
+    """Add the advisories ``ids``, given as an ``updateinfo.xml``; see ``updateinfo.merge``."""
 
+    ids: Sequence[str]
     data: bytes
 
     @property
     def type(self) -> str:
         """See ``Edit.type``."""
         return updateinfo.TYPE
+
+    @property
+    def what(self) -> str:
+        """See ``Edit.what``."""
+        return _advisories(self.ids)
+
+    @property
+    def size(self) -> int:
+        """See ``Edit.size``."""
+        return len(self.data)
 
     def apply(self, present: bytes | None, find: Find) -> bytes:
         """See ``Edit.apply``."""
@@ -93,10 +124,24 @@ class RemoveAdvisories:
         """See ``Edit.type``."""
         return updateinfo.TYPE
 
+    @property
+    def what(self) -> str:
+        """See ``Edit.what``."""
+        return _advisories(self.ids)
+
+    @property
+    def size(self) -> int:
+        """See ``Edit.size``."""
+        return 0
+
     def apply(self, present: bytes | None, find: Find) -> bytes | None:
         """See ``Edit.apply``."""
         del find
         return updateinfo.remove(present, self.ids)
+
+
+def _advisories(ids: Sequence[str]) -> str:
+    return f"advisory {ids[0]}" if len(ids) == 1 else f"{len(ids)} advisories"
 
 
 def kind(name: str) -> str:
@@ -105,15 +150,17 @@ def kind(name: str) -> str:
     return next((kind for kind, form in _FILES if form.fullmatch(plain)), "")
 
 
-def read(name: str, data: bytes) -> Edit:
-    """The edit that an uploaded file asks for, by its name; ``Unreadable`` lists the file's faults.
+def read(name: str, data: bytes, as_kind: str = "") -> Edit:
+    """The edit that a file asks for; ``Unreadable`` lists the file's faults.
 
-    ``ValueError`` where the name is of no document (``kind`` is empty).
+    ``as_kind``: what it is, as by ``kind``, whatever its name says. ``ValueError`` where it is
+    not given and the name is of no document.
     """
     try:
-        return _edit(kind(name), name, data)
+        return _edit(as_kind or kind(name), name, data)
     except Corrupt as error:
-        raise Unreadable(Fault(code="document", text=str(error))) from error
+        text = str(error) if str(error).startswith(f"{name}: ") else f"{name}: {error}"
+        raise Unreadable(Fault(code="document", text=text)) from error
 
 
 def _edit(kind: str, name: str, data: bytes) -> Edit:
@@ -123,11 +170,15 @@ def _edit(kind: str, name: str, data: bytes) -> Edit:
     if kind == modules.TYPE:
         return MergeModules(data=modules.check(plain))
     if kind == updateinfo.TYPE:
-        return MergeAdvisories(data=updateinfo.check_merge(plain))
+        return _merge(updateinfo.check_merge(plain))
     if kind == ADVISORY:
-        return MergeAdvisories(data=advisory.read(plain_name(name), plain))
+        return _merge(advisory.read(plain_name(name), plain))
     msg = f"not the name of a document: {name!r}"
     raise ValueError(msg)
+
+
+def _merge(data: bytes) -> MergeAdvisories:
+    return MergeAdvisories(ids=tuple(updateinfo.ids_of(data)), data=data)
 
 
 def names(record: str, data: bytes) -> frozenset[str]:

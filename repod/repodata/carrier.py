@@ -10,11 +10,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from repod.doors import Change, Find, Piece, Store
-from repod.errors import Corrupt
+from repod.doors import Change, Edit, Find, Piece, Store
+from repod.errors import Corrupt, NotFound, Unfit
 from repod.generation import Document, Generation
 from repod.package import Nevra, Package, Sha256, StorePath
-from repod.repodata import carried, codec, text
+from repod.repodata import carried, codec
 from repod.repodata.listing import plain
 
 Form = Callable[[str], str]
@@ -75,7 +75,7 @@ class Carrier:
 
     def draft(self, generation: Generation | None, after: After, time: int) -> tuple[list[Document], list[Piece]]:
         """The documents after a change, in the order of their types, and those that are to be stored."""
-        before = {d.type: d for d in generation.documents[len(text.KINDS) :]} if generation else {}
+        before = generation.carried if generation else {}
         documents = dict(before)
         pieces: list[Piece] = []
         for kind in sorted({*before, *(edit.type for edit in after.change.edits)}):
@@ -103,7 +103,7 @@ class Carrier:
                 data = carried.follow(kind, data, added=added, removed=after.gone, find=after.find, named=after.named)
         # After that: an edit knows the packages itself, and one that sets a document sets its very bytes.
         for edit in edits:
-            data = edit.apply(data, after.find)
+            data = _applied(edit, data, after.find)
         return data
 
     def _named(self, kind: str, document: Document) -> frozenset[str]:
@@ -133,6 +133,15 @@ class Carrier:
             timestamp=time,
         )
         return document, packed
+
+
+def _applied(edit: Edit, present: bytes | None, find: Find) -> bytes | None:
+    """The document after an edit; what does not fit is no sign of a damaged store."""
+    try:
+        return edit.apply(present, find)
+    except (Corrupt, NotFound) as error:
+        msg = f"{edit.what}: {error}"
+        raise Unfit(msg) from error
 
 
 class _Names:

@@ -100,7 +100,8 @@ def refuse_warnings(log: Iterable[Any], what: str) -> None:
 
 def broken(error: etree.XMLSyntaxError, what: str) -> Corrupt:
     """What to raise where lxml says that a document is not XML."""
-    return Corrupt(f"{what}: line {error.lineno or 1}: not sound XML: {error.msg}")
+    said = str(error.msg).replace("\n", "")
+    return Corrupt(f"{what}: line {error.lineno or 1}: not sound XML: {said}")
 
 
 def text_of(element: etree._Element, tag: str) -> str:

@@ -92,10 +92,10 @@ def merge(present: bytes | None, data: bytes, find: Find) -> bytes:
     ``Corrupt`` as ``check``, and where there is none or the root declares namespaces.
     """
     incoming = _cut(fill(check_merge(data), find))
-    new = dict(_paired(_ids(data), incoming))
+    new = dict(_paired(ids_of(data), incoming))
     old = _cut(present or _EMPTY)
     left = dict(new)
-    there = _paired(_ids(present or _EMPTY), old)
+    there = _paired(ids_of(present or _EMPTY), old)
     records = [left.pop(key, b"") if key in new else record for key, record in there]
     return _joined(present, old, [*records, *left.values()]) or b""
 
@@ -103,7 +103,7 @@ def merge(present: bytes | None, data: bytes, find: Find) -> bytes:
 def remove(present: bytes | None, ids: Sequence[str]) -> bytes | None:
     """``present`` without the advisories ``ids``; ``None`` where none is left. ``NotFound`` names those not there."""
     old = _cut(present or _EMPTY)
-    there = _paired(_ids(present or _EMPTY), old)
+    there = _paired(ids_of(present or _EMPTY), old)
     missing = sorted(set(ids) - {key for key, _ in there})
     if missing:
         msg = f"no advisory {', '.join(missing)} in this repository; see: repod advisory list"
@@ -142,6 +142,11 @@ def follow(present: bytes, added: Iterable[Nevra], removed: Iterable[Nevra], nam
 def rows(data: bytes) -> list[Row]:
     """Every advisory in document order."""
     return [_row(element) for element in _updates(data)]
+
+
+def ids_of(data: bytes) -> list[str]:
+    """The ids of the advisories in document order."""
+    return [text_of(element, "id") for element in _updates(data)]
 
 
 def names(data: bytes) -> frozenset[str]:
@@ -245,10 +250,6 @@ def _element(document: _Cut, record: bytes) -> etree._Element:
 
 def _text(element: etree._Element) -> bytes:
     return etree.tostring(element, encoding="unicode").encode()
-
-
-def _ids(data: bytes) -> list[str]:
-    return [text_of(element, "id") for element in _updates(data)]
 
 
 def _paired(ids: Sequence[str], document: _Cut) -> list[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""RPM files read in processes of their own: what a file does there costs that file."""
+"""Files read in processes of their own: what a file does there costs that file."""
 
 import os
 import resource
@@ -38,17 +38,18 @@ class RpmWorkers:
 
     def examine(self, path: Path, trusted: bytes) -> Facts:
         """See ``Rpms.examine``."""
-        return self._run(worker.examine, path, trusted)
+        return self.run(worker.examine, path, trusted)
 
     def seal(self, path: Path, signature: bytes | None, published: bytes, href: StorePath, changelogs: int) -> Entry:
         """See ``Rpms.seal``."""
-        return self._run(worker.seal, path, signature, published, href, changelogs)
+        return self.run(worker.seal, path, signature, published, href, changelogs)
 
     def close(self) -> None:
         """End the processes, whatever they are at."""
         self._processes.close()
 
-    def _run(self, task: Callable[..., _Result], *arguments: Any) -> _Result:
+    def run(self, task: Callable[..., _Result], *arguments: Any) -> _Result:
+        """The result of any task on a file; ``Unreadable`` as for RPMs. Task and result must pickle."""
         kind, value = self._answer(task, *arguments)
         if kind == "unreadable":
             raise Unreadable(*value)

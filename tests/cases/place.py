@@ -170,6 +170,22 @@ class Place:
         ends = self.drain()
         assert [end.result for end in ends] == ["accepted"] * len(packages), ends
 
+    def deliver(self, documents: Mapping[str, bytes]) -> None:
+        """Put documents into the inbox, where all must be accepted, and publish them."""
+        for name, data in documents.items():
+            stage = self.base / name
+            stage.write_bytes(data)
+            self.put(stage)
+        accepted = set[str]()
+
+        def all_accepted() -> bool:
+            for outcome in self.turn().outcomes:
+                assert outcome.result == "accepted", outcome
+                accepted.add(outcome.arrival.name)
+            return accepted == documents.keys()
+
+        until(all_accepted, _WAIT, "the documents to be published")
+
     def refuse(self, package: Path) -> list[tuple[str, str]]:
         """Drop a package that must be refused; code and text of its faults, from the file beside it."""
         self.put(package)

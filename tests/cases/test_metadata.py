@@ -29,6 +29,7 @@ from tests.lab.clients import Dnf, Zypper
 from tests.lab.daemon import Repod
 from tests.lab.keys import Key
 from tests.lab.listing import REPO
+from tests.lab.papers import papers
 from tests.lab.wait import until
 
 HELLO = "Packages/h/hello-1.0-1.noarch.rpm"
@@ -60,6 +61,34 @@ def test_c057_a_stored_package_replaced_by_hand_is_never_taken_for_the_published
     assert ended.rc == 4
     assert "verify" in ended.err
     assert (repod.inbox() / "other.rpm").exists()
+
+
+def test_c059_groups_modules_and_advisories_outlive_every_publish(place: Place, built: Path) -> None:
+    """One more package: the same three records with the same checksums, and their files are there."""
+    place.publish(rpms.quick(built))
+    place.deliver(papers("hello-1.0-1.noarch"))
+    before = _records(place)
+    assert {"group", "modules", "updateinfo"} < before.keys()
+    place.publish(rpms.quick(built, "other"))
+    place.restart().publish(rpms.quick(built, "third"))
+    after = _records(place)
+    assert before["primary"] != after["primary"]
+    for kind in ("group", "modules", "updateinfo"):
+        assert after[kind] == before[kind]
+        href, checksum = after[kind]
+        assert hashlib.sha256((place.store / href).read_bytes()).hexdigest() == checksum
+    assert len(place.sound()) == 3
+
+
+def _records(place: Place) -> dict[str, tuple[str, str]]:
+    """The records of the live index: type to href and checksum."""
+    return {
+        str(record.get("type")): (
+            str(next(record.iter(f"{REPO}location")).get("href")),
+            str(record.findtext(f"{REPO}checksum")),
+        )
+        for record in etree.fromstring(place.live()).iter(f"{REPO}data")
+    }
 
 
 def test_c061_clients_of_el7_get_documents_that_they_can_unpack(make_place: MakePlace, built: Path) -> None:

@@ -19,6 +19,7 @@ from tests.lab import keys, rpms
 from tests.lab.clients import rpmkeys_check
 from tests.lab.daemon import Repod
 from tests.lab.keys import Key, end_agent, export, generate, gnupghome, make_key
+from tests.lab.papers import papers
 from tests.lab.signers import opened, script
 from tests.lab.wait import until
 
@@ -216,10 +217,15 @@ def test_c051_a_signer_that_damages_what_it_makes_publishes_nothing(
 
 
 def test_c053_the_signature_of_the_index_is_over_its_final_bytes(place: Place, built: Path) -> None:
-    """After each publish the .asc verifies over the repomd.xml that lies in the store."""
+    """After each publish, also of groups, modules and advisories, the .asc verifies over the stored repomd.xml."""
     for number in range(3):
         place.publish(rpms.quick(built, version=f"{number}"))
         assert len(place.sound()) == number + 1
+        for name, data in papers(f"hello-{number}-1.noarch").items():
+            place.deliver({name: data})
+            assert len(place.sound()) == number + 1
+    for kind in (b"group", b"modules", b"updateinfo"):
+        assert b'<data type="' + kind + b'">' in place.live()
 
 
 def test_c054_a_long_state_directory_works_and_a_long_gnupg_home_is_named(

@@ -34,6 +34,10 @@ LEFT_ALONE = [
     "backup.rpm~",
     "README",
     "upper.RPM",
+    "hello.rpm.sha256",
+    "hello.rpm.reason.json",
+    ".half.doc",
+    "half.doc.part",
     "rpm",
     ".rsync-partial/x.rpm",
     "new.part/x.rpm",
@@ -137,6 +141,28 @@ def test_what_does_not_begin_like_a_package_waits_until_it_has_settled(place: Pl
     place.put("hello.rpm", JUNK[kind])
     assert "does not begin like an RPM" in only(place.inbox).waiting
     place.clock.added = SETTLE + 1
+    assert only(place.inbox).waiting == ""
+
+
+@pytest.mark.parametrize("data", [b"text", b"\xed\xab\xee\xdb begins like an RPM"])
+def test_a_document_is_ready_when_nobody_writes_to_it_and_it_has_settled(place: Place, data: bytes) -> None:
+    finish = place.writing("x.doc", data)
+    place.clock.added += SETTLE + 1
+    assert only(place.inbox).waiting == "open for writing"
+    finish()
+    place.delete("x.doc")
+    place.clock.added = 0
+    place.put("x.doc", data)
+    assert only(place.inbox).waiting == "changed a moment ago; it may still be written"
+    place.clock.added = SETTLE + 1
+    assert (only(place.inbox).name, only(place.inbox).waiting) == ("x.doc", "")
+
+
+def test_an_empty_document_waits_for_its_text(place: Place) -> None:
+    place.put("x.doc", b"")
+    place.clock.added = INCOMPLETE_AFTER - 5
+    assert only(place.inbox).waiting == "empty; it may still be written"
+    place.clock.added = INCOMPLETE_AFTER + 1
     assert only(place.inbox).waiting == ""
 
 

@@ -13,7 +13,7 @@ from watchdog.events import DirCreatedEvent, FileClosedEvent, FileCreatedEvent, 
 
 from repod.errors import Unavailable
 from repod.inbox.watcher import Watcher
-from tests.lab.inboxes import DirectoryPlace, Lines, Observers, collect, names, watch_threads
+from tests.lab.inboxes import DirectoryPlace, Lines, Observers, collect, names, wanted, watch_threads
 from tests.lab.rpms import quick
 from tests.lab.wait import until
 
@@ -194,7 +194,9 @@ def test_a_watcher_that_dies_while_somebody_sleeps_wakes_him(opened: Any) -> Non
 def test_a_watcher_that_dies_again_and_again_is_started_ever_more_seldom(tmp_path: Path) -> None:
     now = 1000.0
     observers = Observers()
-    watcher = Watcher(tmp_path, poll=False, interval=1, log=Lines(), observer=observers, monotonic=lambda: now)
+    watcher = Watcher(
+        tmp_path, poll=False, interval=1, log=Lines(), wanted=wanted, observer=observers, monotonic=lambda: now
+    )
     identity = (tmp_path.stat().st_dev, tmp_path.stat().st_ino)
     for _ in range(600):
         watcher.tend(identity)
@@ -216,7 +218,9 @@ def test_after_a_limit_was_raised_events_come_again_and_the_log_says_so(tmp_path
     now = 1000.0
     log, observers = Lines(), Observers()
     observers.fail = OSError(errno.ENOSPC, "inotify watch limit reached")
-    watcher = Watcher(tmp_path, poll=False, interval=1, log=log, observer=observers, monotonic=lambda: now)
+    watcher = Watcher(
+        tmp_path, poll=False, interval=1, log=log, wanted=wanted, observer=observers, monotonic=lambda: now
+    )
     identity = (tmp_path.stat().st_dev, tmp_path.stat().st_ino)
     watcher.tend(identity)
     observers.fail = None

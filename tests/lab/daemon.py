@@ -283,8 +283,8 @@ class Repod:
         return self.cli("once")
 
     def cli(self, command: str, *words: str | Path) -> Ended:
-        """``repod COMMAND -c repod.toml WORDS``."""
-        return repod(command, "-c", self.config, *words, env=self.env)
+        """``repod COMMAND -c repod.toml WORDS``; a command of a group is ``GROUP COMMAND``."""
+        return repod(*command.split(), "-c", self.config, *words, env=self.env)
 
     def _abandon(self) -> None:
         """Make sure that nothing stays, and report nothing: something else is the news."""

@@ -1,19 +1,28 @@
 """One daemon's work on a site: an inbox in memory, intake and turns, with packages that are lines of text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from repod.acceptance import Rules
+from repod.documents import Scales
 from repod.errors import Unavailable
 from repod.inbox.memory import MemoryInbox
 from repod.intake import Intake, Policy
 from repod.publish import Publisher
+from repod.repodata.listing import plain
+from repod.repodata.reader import DocumentReader
 from repod.turn import Report, Turns
 from tests.lab.fakes import FakeRpms, MacSigner, armor
 from tests.lab.faulty import FaultyStore
 from tests.lab.site import URL, Site
+
+
+def directly(task: Callable[..., Any], *arguments: Any) -> Any:
+    """Do a task here and now."""
+    return task(*arguments)
 
 
 class Desk:
@@ -27,13 +36,15 @@ class Desk:
         replace: bool = False,
         settle: float = 0,
         trusted: str = "",
+        documents: bool = True,
         inbox: MemoryInbox | None = None,
     ) -> None:
         self.site = site
         self.work = work
         self.rpms = FakeRpms()
         self.signer = MacSigner()
-        self.inbox = inbox or MemoryInbox(clock=site.clock)
+        reader = DocumentReader(directly)
+        self.inbox = inbox or MemoryInbox(clock=site.clock, wanted=reader.knows)
         self.store: FaultyStore = site.store()
         self.stages: list[str] = []
         self.unusable = ""
@@ -44,10 +55,11 @@ class Desk:
             store=self.store,
             inbox=self.inbox,
             rpms=self.rpms,
+            documents=reader,
             signer=self.signer,
             repodata=repodata,
             policy=Policy(
-                rules=Rules(arches=["noarch"], signed_by=signed_by, max_size=10_000),
+                rules=Rules(arches=["noarch"], signed_by=signed_by, max_size=10_000, documents=documents),
                 replace=replace,
                 trusted=MacSigner(trusted).public_key if trusted else b"",
                 changelogs=10,
@@ -66,10 +78,12 @@ class Desk:
             clock=site.clock,
             pause=site.pauses.append,
         )
+        self.scales = Scales(plain=partial(plain, self.store), find=repodata.find)
         self.turns = Turns(
             inbox=self.inbox,
             intake=self.intake,
             publisher=self.publisher,
+            scales=self.scales,
             clock=site.clock,
             usable=self._usable,
         )

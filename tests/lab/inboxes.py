@@ -23,6 +23,11 @@ FAULT = Fault(code="arch", text="arch is sparc, expected x86_64")
 _NOBODY = 65534
 
 
+def wanted(name: str) -> bool:
+    """The documents of these tests."""
+    return name.endswith((".doc", ".json"))
+
+
 class Lines:
     """A log that remembers: ``lines`` are (level, event, fields)."""
 
@@ -88,7 +93,7 @@ class MemoryPlace:
 
     def __init__(self, _: Path) -> None:
         self.clock = Time()
-        self.inbox = MemoryInbox(clock=self.clock, settle=SETTLE, incomplete_after=INCOMPLETE_AFTER)
+        self.inbox = MemoryInbox(clock=self.clock, wanted=wanted, settle=SETTLE, incomplete_after=INCOMPLETE_AFTER)
 
     def put(self, name: str, data: bytes, *, earlier: float = 0.0) -> None:
         self.clock.added -= earlier
@@ -161,6 +166,7 @@ def open_directory(root: Path, **settings: Any) -> DirectoryInbox:
         "incomplete_after": INCOMPLETE_AFTER,
         "clock": time.time,
         "log": Lines(),
+        "wanted": wanted,
     }
     return DirectoryInbox(root, **given | settings)
 

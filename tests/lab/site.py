@@ -27,6 +27,7 @@ class Site:
         self.inner = MemoryStore(self.clock)
         self.signer = MacSigner()
         self.pauses: list[int] = []
+        self.warnings: list[str] = []
         self._highest = [0, 0]
         self._folder = folder
         self._names = itertools.count()
@@ -60,6 +61,7 @@ class Site:
             armor=armor,
             clock=self.clock,
             pause=self.pauses.append,
+            warn=self.warnings.append,
         )
 
     def opened(self, store: FaultyStore | None = None, cache: str = "") -> Publisher:

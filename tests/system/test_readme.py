@@ -103,7 +103,7 @@ def test_the_first_command_ends_by_printing_the_repo_file_and_the_line_to_try(to
 
 @pytest.mark.timeout(600)
 def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
-    blocks = commands("Five minutes")
+    blocks = [*commands("Five minutes"), *commands("Groups, modules, advisories")]
     said = [tour.run(block) for block in blocks]
     assert "hello-1.0.0-41.noarch" in said[0]
     assert "Packages/h/hello-1.0.0-41.noarch.rpm" in said[0]
@@ -112,6 +112,12 @@ def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
     assert "hello-1.0.0-41.noarch arrived" in said[3]
     assert "sound: everything it lists is there, unaltered and signed" in said[3]
     assert 'repod_generation{repository="demo"}' in said[3]
+    assert "DEMO-2026-1  security  Important" in said[4]
+    assert "2 documents arrived" in said[4]
+    assert "DEMO-2026-1 Important/Sec. hello-1.0.0-42.noarch" in said[5]
+    assert re.search(r"Upgraded:\s+hello-1\.0\.0-42\.noarch", said[5])
+    assert "Installed Groups:\n   Greetings" in said[5]
+    assert "advisory DEMO-2026-1 removed" in said[6]
 
 
 def test_the_second_command_is_the_one_that_ci_calls() -> None:

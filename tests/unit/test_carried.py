@@ -2,6 +2,7 @@
 
 import gzip
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from repod.doors import Edit, Unreadable
 from repod.errors import NotFound
 from repod.package import REASONS, Nevra
 from repod.repodata import carried
+from repod.repodata.reader import read_file
 from tests.lab.advisories import finder, listed, namer, update, updates
 
 _COMPS = b"<comps><group><id>web</id></group></comps>"
@@ -138,3 +140,12 @@ def test_each_document_follows_the_packages_it_speaks_of() -> None:
         removed = tuple(listed("a-1-1.noarch").values())
         assert carried.follow(record, data, added=(), removed=removed, find=finder({}), named=namer({})) is None
     assert Nevra.parse("a-0:1-1.noarch") == Nevra.parse("a-1-1.noarch")
+
+
+def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with path.open("wb") as file:
+        file.truncate(carried.LIMIT + 1)
+    with pytest.raises(Unreadable, match=rf"comps.xml: {carried.LIMIT + 1} bytes; expected at most") as raised:
+        read_file("comps.xml", path)
+    assert raised.value.faults[0].code == "size"

@@ -53,3 +53,9 @@ def test_what_dnf_would_misread_is_refused_with_its_line(inside: str, reason: st
 def test_another_document_under_the_name_is_refused() -> None:
     with pytest.raises(Corrupt, match="line 1: expected <comps>, found <updates>"):
         comps.check(b"<updates/>")
+
+
+def test_whatever_the_parser_says_is_told_in_one_line() -> None:
+    with pytest.raises(Corrupt, match=r"^comps\.xml: line 1: not sound XML: .*limit exceeded.*") as raised:
+        comps.check(b"<comps>" + b" " * (11 << 20) + b"</comps>")
+    assert "\n" not in str(raised.value)

@@ -15,7 +15,7 @@ from repod.inbox.mounts import shared_filesystem
 from repod.inbox.names import fitted, left_alone, shown
 from repod.inbox.readiness import Patience, has_writer
 from repod.inbox.told import Told
-from tests.lab.inboxes import Lines, unprivileged
+from tests.lab.inboxes import Lines, unprivileged, wanted
 
 Move = Callable[[int, str, int, str], None]
 
@@ -97,22 +97,38 @@ def test_a_name_that_is_too_long_keeps_its_end() -> None:
     assert fitted("x.rpm", before="a-") == "a-x.rpm"
 
 
-def test_a_folder_may_end_in_rpm_and_a_file_must() -> None:
-    assert left_alone("x.rpm", folder=True) == ""
-    assert left_alone("x", folder=True) == ""
-    assert left_alone("x", folder=False) != ""
+def test_a_folder_may_end_in_rpm_and_a_file_must_unless_it_is_wanted() -> None:
+    assert left_alone("x.rpm", folder=True, wanted=wanted) == ""
+    assert left_alone("x", folder=True, wanted=wanted) == ""
+    assert left_alone("x", folder=False, wanted=wanted) == "its name is not that of a package or document"
+    assert left_alone("x.json", folder=False, wanted=wanted) == ""
+
+
+@pytest.mark.parametrize("name", ["x.rpm.reason.json", "X.JSON.REASON.JSON"])
+def test_a_reason_file_that_was_copied_back_is_no_document(name: str) -> None:
+    assert left_alone(name, folder=False, wanted=wanted) == "it says why an arrival was rejected"
+
+
+@pytest.mark.parametrize(("writer", "size", "seconds"), [(False, 9, 2), (None, 9, 2), (False, 0, 60)])
+def test_a_document_promises_no_length_so_it_has_to_settle(writer: bool | None, size: int, seconds: float) -> None:
+    """An empty one is looked at for longer: it is the beginning of every upload."""
+    patience = Patience(settle=2, incomplete_after=60)
+    wait = patience.judge(b"", size, 0.5, writer=writer, rpm=False)
+    assert wait is not None
+    assert wait.seconds == seconds - 0.5
+    assert patience.judge(b"", size, seconds, writer=writer, rpm=False) is None
 
 
 def test_where_nobody_knows_of_writers_a_whole_package_has_to_settle() -> None:
     patience = Patience(settle=2, incomplete_after=60)
-    wait = patience.judge(b"junk", 4, 0.5, writer=None)
+    wait = patience.judge(b"junk", 4, 0.5, writer=None, rpm=True)
     assert wait is not None
     assert wait.seconds == 1.5
-    assert patience.judge(b"junk", 4, 2.0, writer=None) is None
+    assert patience.judge(b"junk", 4, 2.0, writer=None, rpm=True) is None
 
 
 def test_an_open_writer_cannot_be_waited_out() -> None:
-    wait = Patience(settle=0, incomplete_after=0).judge(b"", 0, 1e9, writer=True)
+    wait = Patience(settle=0, incomplete_after=0).judge(b"", 0, 1e9, writer=True, rpm=True)
     assert wait is not None
     assert wait.seconds is None
 

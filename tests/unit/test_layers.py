@@ -67,6 +67,7 @@ _LAYERS = (
             ("repod.views",),
             ("repod.intake",),
             ("repod.publish",),
+            ("repod.documents",),
             ("repod.turn",),
             ("repod.history",),
             ("repod.prune",),

@@ -51,7 +51,7 @@ def test_what_arrives_together_becomes_one_generation(site: Site, one: Desk) -> 
     one.put(**{f"f{number}": rpm(f"p{number}-1-1.noarch") for number in range(9)})
     report = one.turn()
     assert report.generation is not None
-    assert (report.generation.number, report.generation.why, len(site.listed)) == (2, "9 arrived", 9)
+    assert (report.generation.number, report.generation.why, len(site.listed)) == (2, "9 packages arrived", 9)
 
 
 def test_an_empty_inbox_is_a_turn_that_touches_no_store(site: Site, one: Desk) -> None:
