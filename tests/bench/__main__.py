@@ -1,5 +1,5 @@
 """Benchmarks: ``python -m tests.bench add [--sizes 1000,10000]``, ``burst``, ``latency``,
-``compress``.
+``compress``, ``metadata``.
 
 Each prints a Markdown table, with ratios against the peers of the same run, and the machine.
 """
@@ -8,7 +8,7 @@ import argparse
 import platform
 from pathlib import Path
 
-from tests.bench import add, burst, compress, latency
+from tests.bench import add, burst, compress, latency, metadata
 
 
 def machine() -> str:
@@ -37,6 +37,10 @@ def main() -> None:
     waiting.add_argument("--drops", type=int, default=100)
     packing = kinds.add_parser("compress", help="libraries, levels and lengths of segments, against createrepo_c")
     packing.add_argument("--packages", type=int, default=5000)
+    making = kinds.add_parser("metadata", help="documents at any size, format against format, and the physical floor")
+    making.add_argument("--sizes", default="1000,10000,30000,50000,100000")
+    making.add_argument("--rounds", type=int, default=7)
+    making.add_argument("--forms", default=",".join(metadata.FORMS))
     arguments = parser.parse_args()
     print(f"machine: {machine()}\n")
     if arguments.kind == "add":
@@ -45,6 +49,9 @@ def main() -> None:
         burst.run(arguments.packages)
     elif arguments.kind == "compress":
         compress.run(arguments.packages)
+    elif arguments.kind == "metadata":
+        sizes = [int(size) for size in arguments.sizes.split(",")]
+        metadata.run(sizes, arguments.rounds, arguments.forms.split(","))
     else:
         latency.run(arguments.drops)
 
