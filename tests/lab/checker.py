@@ -49,8 +49,15 @@ def check(repo: Path | str, key: bytes | None = None) -> Report:
         return read(Place(repo, Path(work)), Path(work), key)
 
 
-def read(place: Place, work: Path, key: bytes | None) -> Report:
-    """``check`` of a place, be it a live or a frozen view; ``work`` is a folder for what it needs."""
+Proven = set[tuple[str, str, int]]
+"""Packages that were read and found right: path from the repository's root, SHA-256, bytes."""
+
+
+def read(place: Place, work: Path, key: bytes | None, proven: Proven | None = None) -> Report:
+    """``check`` of a place, be it a live or a frozen view; ``work`` is a folder for what it needs.
+
+    What is ``proven`` already is not read again, and what is read joins it.
+    """
     report = Report()
     index = place.file("repodata/repomd.xml")
     if index is None:
@@ -62,7 +69,7 @@ def read(place: Place, work: Path, key: bytes | None) -> Report:
     report.faults += _check_documents(report)
     carried = {kind: data for kind, data in report.documents.items() if kind not in _DOCUMENTS}
     report.faults += check_carried(carried, report.packages)
-    report.faults += _check_packages(place, report.packages.values(), key)
+    report.faults += _check_packages(place, report.packages.values(), key, set() if proven is None else proven)
     return report
 
 
@@ -179,10 +186,13 @@ def _join(primary: list[Listed], found: list[Listed], kind: str) -> Iterator[str
             yield f"{package.nevra}: primary lists {row}, filelists does not"
 
 
-def _check_packages(place: Place, packages: Iterable[Listed], key: bytes | None) -> Iterator[str]:
+def _check_packages(place: Place, packages: Iterable[Listed], key: bytes | None, proven: Proven) -> Iterator[str]:
     files = {}
     for package in packages:
         yield from check_href(package.href, package.nevra, UP if place.view else "")
+        one = (place.resolved(package.href), package.pkgid, package.size_package)
+        if one in proven:
+            continue
         file = place.file(package.href)
         if file is None:
             yield f"{package.nevra}: {package.href} is not there"
@@ -194,6 +204,7 @@ def _check_packages(place: Place, packages: Iterable[Listed], key: bytes | None)
             yield f"{package.nevra}: primary says sha256 {package.pkgid}, {package.href} has {found}"
         if file.stat().st_size != package.size_package:
             yield f"{package.nevra}: primary says {package.size_package} bytes, there are {file.stat().st_size}"
+        proven.add(one)
     if files and key is not None:
         for file, verdict in rpmkeys_check(key, *files).items():
             if not verdict.ok:

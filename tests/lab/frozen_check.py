@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from tests.lab.checker import Report, read
+from tests.lab.checker import Proven, Report, read
 from tests.lab.place import UP, Place, compare, parse
 
 METALINK = "{http://www.metalinker.org/}"
@@ -22,11 +22,11 @@ def check_frozen(repo: Path | str, number: int, key: bytes | None = None) -> Rep
     It must be a repository of its own, but for the packages, which lie where the live view has them.
     """
     with tempfile.TemporaryDirectory(prefix="checker-") as work:
-        return _frozen(Place(repo, Path(work)), number, Path(work), key)
+        return _frozen(Place(repo, Path(work)), number, Path(work), key, set())
 
 
-def _frozen(place: Place, number: int, work: Path, key: bytes | None) -> Report:
-    report = read(place.inside(f"generations/{number}"), work, key)
+def _frozen(place: Place, number: int, work: Path, key: bytes | None, proven: Proven) -> Report:
+    report = read(place.inside(f"generations/{number}"), work, key, proven)
     if report.revision != str(number):
         report.faults.append(f"the frozen view {number} has the revision {report.revision!r}")
     return report
@@ -37,14 +37,28 @@ def check_whole(repo: Path | str, key: bytes | None = None) -> Report:
 
     All must speak of one generation and list the same packages. So it is at rest only.
     """
-    with tempfile.TemporaryDirectory(prefix="checker-") as name:
-        work = Path(name)
-        place = Place(repo, work)
-        report = read(place, work, key)
-        if not report.revision.isdecimal():
-            return report
+    with tempfile.TemporaryDirectory(prefix="checker-") as work:
+        return _whole(Place(repo, Path(work)), Path(work), key, set())
+
+
+def check_every(repo: Path, key: bytes | None = None) -> Report:
+    """``check_whole``, and every fault of every older frozen view: so each publish is checked, though later."""
+    with tempfile.TemporaryDirectory(prefix="checker-") as work:
+        place, proven = Place(repo, Path(work)), Proven()
+        report = _whole(place, Path(work), key, proven)
+        for index in repo.glob("generations/*/repodata/repomd.xml"):
+            number = index.parts[-3]
+            if number != report.revision:
+                faults = _frozen(place, int(number), Path(work), key, proven).faults
+                report.faults += [f"generations/{number}: {fault}" for fault in faults]
+    return report
+
+
+def _whole(place: Place, work: Path, key: bytes | None, proven: Proven) -> Report:
+    report = read(place, work, key, proven)
+    if report.revision.isdecimal():
         number = int(report.revision)
-        frozen = _frozen(place, number, work, key)
+        frozen = _frozen(place, number, work, key, proven)
         report.faults += [f"generations/{number}: {fault}" for fault in frozen.faults]
         report.faults += _differences(report, frozen)
         report.faults += _check_mirrorlist(place, number)

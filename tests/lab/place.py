@@ -33,10 +33,13 @@ class Place:
         """The folder ``view`` of the same repository."""
         return Place(self._base, self._work, view)
 
+    def resolved(self, href: str) -> str:
+        """Where ``href`` leads from the view, seen from the repository: by the text alone, as clients do."""
+        return posixpath.normpath(posixpath.join(self.view, href))
+
     def file(self, href: str) -> Path | None:
         """The file that ``href`` (raw) names as seen from the view, or None where there is none."""
-        # Resolved by the text alone, as clients do, never by what lies on the disk.
-        href = posixpath.normpath(posixpath.join(self.view, href))
+        href = self.resolved(href)
         if href.startswith(("/", "../")):
             return None
         if not self._http:

@@ -27,7 +27,7 @@ class Site:
         self.inner = MemoryStore(self.clock)
         self.signer = MacSigner()
         self.pauses: list[int] = []
-        self._highest = [0, 0]
+        self._highest = [0, 0, 0, 0]
         self._folder = folder
         self._names = itertools.count()
         self._open = ExitStack()
