@@ -100,14 +100,20 @@ def make(repo: Path, number: int, url: str, carried: dict[str, str] | None = Non
 def point(repo: Path, number: int, url: str) -> None:
     """Write ``mirrorlist`` and ``metalink.xml`` so that they point at generation ``number``."""
     index = (repo / "generations" / str(number) / "repodata/repomd.xml").read_bytes()
+    live = (repo / "repodata/repomd.xml").read_bytes()
     base = f"{url}/generations/{number}/"
     (repo / "mirrorlist").write_text(f"{base}\n")
     (repo / "metalink.xml").write_text(
-        '<?xml version="1.0" encoding="utf-8"?>\n<metalink version="3.0" xmlns="http://www.metalinker.org/">\n'
-        f'<files><file name="repomd.xml"><size>{len(index)}</size><verification>'
-        f'<hash type="sha256">{hashlib.sha256(index).hexdigest()}</hash></verification>'
+        '<?xml version="1.0" encoding="utf-8"?>\n<metalink version="3.0" xmlns="http://www.metalinker.org/"'
+        ' xmlns:mm0="http://fedorahosted.org/mirrormanager">\n<files><file name="repomd.xml">'
+        f"{_verified(index)}<mm0:alternates><mm0:alternate>{_verified(live)}</mm0:alternate></mm0:alternates>"
         f'<resources><url preference="100">{base}repodata/repomd.xml</url></resources></file></files>\n</metalink>\n'
     )
+
+
+def _verified(index: bytes) -> str:
+    digest = hashlib.sha256(index).hexdigest()
+    return f'<size>{len(index)}</size><verification><hash type="sha256">{digest}</hash></verification>'
 
 
 def sign(index: Path, key: Key) -> None:

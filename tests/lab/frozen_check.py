@@ -12,6 +12,7 @@ from tests.lab.checker import Proven, Report, read
 from tests.lab.place import UP, Place, compare, parse
 
 METALINK = "{http://www.metalinker.org/}"
+_MM0 = "{http://fedorahosted.org/mirrormanager}"
 _MIRROR = re.compile(r"(?:https?|file)://\S+/generations/([1-9][0-9]*)/")
 _HASHES = {"md5", "sha1", "sha256", "sha384", "sha512"}
 
@@ -118,6 +119,11 @@ def _check_metalink(place: Place, number: int) -> Iterator[str]:
     (row,) = files
     if index is not None:
         yield from _check_hashes(row, index.read_bytes())
+    live = place.file("repodata/repomd.xml")
+    known = {hash_.text for hash_ in row.iterfind(f"{_MM0}alternates//{METALINK}hash")}
+    # librepo takes this file for what it must find beside it, where it reads a directory.
+    if live is not None and hashlib.sha256(live.read_bytes()).hexdigest() not in known:
+        yield "metalink.xml does not have the live index among its alternates"
     urls = [url.text or "" for url in row.findall(f"{METALINK}resources/{METALINK}url")]
     if not urls:
         yield "metalink.xml names no URL"

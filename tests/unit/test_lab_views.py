@@ -148,6 +148,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "metalink without a sha256": (_swap("metalink.xml", 'type="sha256"', 'type="sha1"'), "the sha1 of repomd.xml"),
     "metalink with a wrong size": (_swap("metalink.xml", r"<size>\d+", "<size>9"), "metalink.xml says 9 bytes"),
+    "metalink without the live index": (
+        _swap("metalink.xml", "<mm0:alternates>.*</mm0:alternates>", ""),
+        "does not have the live index among its alternates",
+    ),
     "metalink of a folder": (_swap("metalink.xml", "/repodata/repomd.xml<", "/<"), "is not the index of a frozen"),
     "metalink without a URL": (_swap("metalink.xml", "<url.*</url>", ""), "names no URL"),
     "comps is cut": (_carry("group", "</comps>", ""), "group is not XML"),
