@@ -3,6 +3,7 @@
 None of repod's code is in them.
 """
 
+import functools
 import hashlib
 import subprocess
 from collections.abc import Iterable
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import pysequoia
 
-from tests.lab import oracle
+from tests.lab import oracle, rpms
 from tests.lab.keys import Key
 from tests.lab.listing import Listed
+from tests.lab.rpmbuild import rpmbuild
 from tests.lab.rpms import tool
 
 COMPS = """<?xml version="1.0" encoding="UTF-8"?>
@@ -47,6 +49,18 @@ data: {module: greeting, stream: "1.0"}
 ...
 """
 PRODUCT = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+def varied(folder: Path) -> list[Path]:
+    """Packages of which each has something that readers could get wrong."""
+    quick = functools.partial(rpms.quick, folder, source_rpm="lab-1-1.src.rpm")
+    return [
+        quick("hello", requires=["lib++ >= 2:1.0", "shell"], scriptlets={"post_install": "true"}),
+        quick("hello", "1.1", changelog=rpms.changelog(3), provides=["a = 1-2", "b"]),
+        quick("lib++", "1.0~rc1^git", epoch=2, arch="x86_64", files={"/etc/ä b": b"x", "/usr/bin/<&>": b"y"}),
+        quick("many", files={f"/usr/share/many/{number}": b"x" for number in range(200)}),
+        *rpmbuild(folder, "built", requires=["(hello if shell)"], summary="größer & <kleiner>"),
+    ]
 
 
 def updateinfo(packages: Iterable[Listed]) -> str:

@@ -57,6 +57,17 @@ class View:
         return "\n".join(lines) + "\n"
 
 
+def all_views(root: Path, url: str, number: int, key: bytes) -> dict[str, View]:
+    """Every way to a repository served at ``url`` (without a slash at its end) whose newest generation is ``number``."""
+    frozen = f"generations/{number}"
+    return {
+        "live": View(root=root, address=f"{url}/", key=key),
+        "frozen": View(root=root, folder=frozen, address=f"{url}/{frozen}/", key=key),
+        "mirrorlist": View(root=root, folder=frozen, way="mirrorlist", address=f"{url}/mirrorlist", key=key),
+        "metalink": View(root=root, folder=frozen, way="metalink", address=f"{url}/metalink.xml", key=key),
+    }
+
+
 class Record(NamedTuple):
     """What repomd.xml says of one document: checksum, size in bytes, place."""
 

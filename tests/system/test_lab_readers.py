@@ -1,6 +1,5 @@
 """The lab's readers agree on repositories that createrepo_c made, and each notices a changed one."""
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,7 @@ from tests.lab.checker import check
 from tests.lab.frozen_check import assert_whole
 from tests.lab.httpd import serving
 from tests.lab.keys import Key
-from tests.lab.rpmbuild import rpmbuild
-from tests.lab.views import View, differences, stated
+from tests.lab.views import View, all_views, differences, stated
 
 
 @pytest.fixture(scope="module", params=["gz", "zstd"])
@@ -22,7 +20,7 @@ def views(
     """A repository of createrepo_c with all sorts of packages, by its views."""
     root = tmp_path_factory.mktemp("views")
     (root / "Packages").mkdir()
-    for package in varied(root):
+    for package in foreign.varied(root):
         package.rename(root / "Packages" / package.name)
     with serving(root) as url:
         foreign.make(root, 7, url, {"group": foreign.COMPS, "modules": foreign.MODULES}, form=request.param)
@@ -30,28 +28,6 @@ def views(
             foreign.sign(folder / "repodata/repomd.xml", key)
         assert_whole(root)
         yield all_views(root, url, 7, key.public)
-
-
-def varied(folder: Path) -> list[Path]:
-    """Packages of which each has something that readers could get wrong."""
-    quick = functools.partial(rpms.quick, folder, source_rpm="lab-1-1.src.rpm")
-    return [
-        quick("hello", requires=["lib++ >= 2:1.0", "shell"], scriptlets={"post_install": "true"}),
-        quick("hello", "1.1", changelog=rpms.changelog(3), provides=["a = 1-2", "b"]),
-        quick("lib++", "1.0~rc1^git", epoch=2, arch="x86_64", files={"/etc/ä b": b"x", "/usr/bin/<&>": b"y"}),
-        quick("many", files={f"/usr/share/many/{number}": b"x" for number in range(200)}),
-        *rpmbuild(folder, "built", requires=["(hello if shell)"], summary="größer & <kleiner>"),
-    ]
-
-
-def all_views(root: Path, url: str, number: int, key: bytes) -> dict[str, View]:
-    frozen = f"generations/{number}"
-    return {
-        "live": View(root=root, address=f"{url}/", key=key),
-        "frozen": View(root=root, folder=frozen, address=f"{url}/{frozen}/", key=key),
-        "mirrorlist": View(root=root, folder=frozen, way="mirrorlist", address=f"{url}/mirrorlist", key=key),
-        "metalink": View(root=root, folder=frozen, way="metalink", address=f"{url}/metalink.xml", key=key),
-    }
 
 
 @pytest.mark.parametrize("name", readers.READERS)
