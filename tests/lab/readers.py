@@ -125,7 +125,9 @@ def _solv(view: View, file: Path, *, files: bool = False) -> Listing:
     """A cache of libsolv. Its primary names some files only: ``files`` says that it holds all."""
     out = run_builder([tool("dumpsolv"), "-a", "-j", str(file)], file.parent)
     (repository,) = json.loads(out[out.index("{") :])["repositories"]
-    return dict(_of_solv(view, row, files=files) for row in repository["solvables"])
+    # Groups, patterns and patches are solvables too, without a file.
+    packages = [row for row in repository["solvables"] if "solvable:checksum" in row]
+    return dict(_of_solv(view, row, files=files) for row in packages)
 
 
 def _of_solv(view: View, row: dict[str, Any], *, files: bool) -> tuple[str, Facts]:

@@ -58,7 +58,7 @@ class View:
 
 
 def all_views(root: Path, url: str, number: int, key: bytes) -> dict[str, View]:
-    """Every way to a repository served at ``url`` (without a slash at its end) whose newest generation is ``number``."""
+    """Every way to a repository at ``url`` (without a slash at its end); ``number``: its newest generation."""
     frozen = f"generations/{number}"
     return {
         "live": View(root=root, address=f"{url}/", key=key),

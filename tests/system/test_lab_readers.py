@@ -13,7 +13,7 @@ from tests.lab.keys import Key
 from tests.lab.views import View, all_views, differences, stated
 
 
-@pytest.fixture(scope="module", params=["gz", "zstd"])
+@pytest.fixture(scope="module", params=["zstd"])
 def views(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, key: Key
 ) -> Iterator[dict[str, View]]:
