@@ -3,7 +3,6 @@
 The live view, every frozen view that has an index, and what points at the newest one.
 """
 
-import gzip
 import hashlib
 import posixpath
 import re
@@ -15,6 +14,7 @@ from repod.errors import NotFound
 from repod.package import StorePath
 from tests.lab.fakes import dearmor, verifies
 from tests.lab.faulty import Plan, Step
+from tests.lab.place import decompress
 
 REPO = "{http://linux.duke.edu/metadata/repo}"
 COMMON = "{http://linux.duke.edu/metadata/common}"
@@ -74,14 +74,14 @@ def _view(store: Store, base: str) -> dict[str, str]:
         assert location is not None
         data = _proven(store, base + location.attrib["href"], record.findtext(f"{REPO}checksum") or "")
         if record.get("type") == "primary":
-            found = dict(_packages(data, base))
+            found = dict(_packages(decompress(location.attrib["href"], data), base))
     for href, checksum in found.items():
         _proven(store, href, checksum)
     return found
 
 
 def _packages(data: bytes, base: str) -> Iterator[tuple[str, str]]:
-    root = ET.fromstring(gzip.decompress(data))
+    root = ET.fromstring(data)
     assert root.get("packages") == str(len(root))
     assert len({package.findtext(f"{COMMON}checksum") for package in root}) == len(root), "a package is listed twice"
     for package in root:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -250,6 +251,7 @@ def _machines(folder: Path) -> Callable[[], Repository]:
     return lambda: Repository(folder / str(next(numbers)))
 
 
+@pytest.mark.timeout(0 if _EXAMPLES else 300)
 def test_in_any_sequence_with_any_crash_readers_see_what_the_model_says(tmp_path: Path) -> None:
     run_state_machine_as_test(
         _machines(tmp_path),
