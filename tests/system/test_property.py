@@ -44,6 +44,7 @@ _SOME = st.lists(_NEVRAS, min_size=1, max_size=3, unique=True)
 _GROUPS = st.sampled_from(["tools", "games"]).map(
     lambda name: f"<comps><group><id>{name}</id><name>{name}</name><packagelist/></group></comps>\n".encode()
 )
+_PACKINGS = st.sampled_from([("gz", False), ("zstd", False), ("gz", True)])
 _IDS = st.sampled_from(["LAB-1", "LAB-2", "LAB-3"])
 
 
@@ -103,13 +104,15 @@ class Repository(RuleBasedStateMachine):
         self.content = Content()
         self.history: dict[int, Content] = {}
         self.advisories: dict[int, bytes | None] = {}
-        self.begin("cache")
+        self.begin("cache", ("gz", False))
 
-    def begin(self, cache: str) -> None:
-        """A new process, with the cache of that name."""
+    def begin(self, cache: str, packing: tuple[str, bool]) -> None:
+        """A new process, with the cache of that name: settings may have changed, compression and single stream."""
         self.cache = cache
         self.store = FaultyStore(LocalStore(self.root))
-        self.engine = SegmentedRepodata(self.store, self.folder / cache)
+        self.engine = SegmentedRepodata(
+            self.store, self.folder / cache, compression=packing[0], single_stream=packing[1]
+        )
         self.publisher = Publisher(
             store=self.store,
             url=URL,
@@ -185,11 +188,11 @@ class Repository(RuleBasedStateMachine):
         then = self.content.after(came, went, groups=old.groups, advisories=old.advisories)
         self.publish(came, went, edits, then)
 
-    @rule(lost=st.booleans())
-    def restart(self, lost: bool) -> None:
+    @rule(lost=st.booleans(), packing=_PACKINGS)
+    def restart(self, lost: bool, packing: tuple[str, bool]) -> None:
         """A new process, on a machine that has the cache or on another one."""
         self.engine.close()
-        self.begin(f"cache{next(self.builds)}" if lost else self.cache)
+        self.begin(f"cache{next(self.builds)}" if lost else self.cache, packing)
 
     @rule(
         nevras=_SOME,
@@ -197,8 +200,11 @@ class Repository(RuleBasedStateMachine):
         step=st.integers(1, 60),
         moment=st.sampled_from(["before", "after"]),
         lost=st.booleans(),
+        packing=_PACKINGS,
     )
-    def crash(self, nevras: list[Nevra], groups: bytes, step: int, moment: Moment, lost: bool) -> None:
+    def crash(
+        self, nevras: list[Nevra], groups: bytes, step: int, moment: Moment, lost: bool, packing: tuple[str, bool]
+    ) -> None:
         """The process dies before or after any step of the store; the next one finds all of it, or nothing."""
         came = [self.made(nevra) for nevra in nevras]
         before, then = self.content, replace(self.content.after(came), groups=groups)
@@ -209,7 +215,7 @@ class Repository(RuleBasedStateMachine):
         except Crash:
             self.content = then if (self.root / f".repod/generations/{max(self.history) + 1}.json").exists() else before
         self.store.plan = nothing
-        self.restart(lost)
+        self.restart(lost, packing)
 
     @invariant()
     def shows_what_the_model_says(self) -> None:
