@@ -1,6 +1,5 @@
 """Benchmarks: ``python -m tests.bench add [--sizes 1000,10000]``, ``burst``, ``latency``,
-``compress``,
-``metadata``.
+``compress``, ``metadata``.
 
 Each prints a Markdown table, with ratios against the peers of the same run, and the machine.
 """
@@ -38,9 +37,10 @@ def main() -> None:
     waiting.add_argument("--drops", type=int, default=100)
     packing = kinds.add_parser("compress", help="libraries, levels and lengths of segments, against createrepo_c")
     packing.add_argument("--packages", type=int, default=5000)
-    making = kinds.add_parser("metadata", help="one and a hundred packages added, gz and zstd, against the floor")
-    making.add_argument("--sizes", default="1000,10000,50000")
-    making.add_argument("--rounds", type=int, default=9)
+    making = kinds.add_parser("metadata", help="documents at any size, format against format, and the physical floor")
+    making.add_argument("--sizes", default="1000,10000,30000,50000,100000")
+    making.add_argument("--rounds", type=int, default=7)
+    making.add_argument("--forms", default=",".join(metadata.FORMS))
     arguments = parser.parse_args()
     print(f"machine: {machine()}\n")
     if arguments.kind == "add":
@@ -50,7 +50,8 @@ def main() -> None:
     elif arguments.kind == "compress":
         compress.run(arguments.packages)
     elif arguments.kind == "metadata":
-        metadata.run([int(size) for size in arguments.sizes.split(",")], arguments.rounds)
+        sizes = [int(size) for size in arguments.sizes.split(",")]
+        metadata.run(sizes, arguments.rounds, arguments.forms.split(","))
     else:
         latency.run(arguments.drops)
 

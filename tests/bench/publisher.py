@@ -1,18 +1,14 @@
-"""A warm publisher in a process of its own.
+"""A warm publisher in a process of its own: ``python -m tests.bench.publisher FOLDER KEY BASE ADDED…``.
 
-``python -m tests.bench.publisher FOLDER KEY BASE ADDED [COMPRESSION HUNDREDS]`` reads RPM paths from
-lists, publishes the first at once, the second one by one and the third by the hundred, and prints one
-JSON line: seconds of each, memory at rest and at the peak, and what the machine takes at least.
-
-``python -m tests.bench.publisher FOLDER KEY`` opens what is there, after the cache was lost.
+Reads RPM paths from two lists, publishes the first at once and the second one by one, and
+prints one JSON line: seconds of each, memory at rest and at the peak.
 """
 
 import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable
 from pathlib import Path
 
 import createrepo_c
@@ -26,7 +22,6 @@ from repod.signing.opening import open_signer
 from repod.signing.openpgp import armor
 from repod.store.local import LocalStore
 from repod.wiring import pause
-from tests.bench.floor import floor
 from tests.bench.measure import peak, resident
 
 
@@ -52,60 +47,40 @@ def in_batches(paths: Iterable[str], size: int) -> Iterable[list[Entry]]:
         yield batch
 
 
-def opened(folder: Path, key: str, compression: str, stack: ExitStack) -> Publisher:
-    """A publisher as the daemon has it, on ``store`` and ``cache`` in ``folder``; ``stack`` closes it."""
-    store = LocalStore(folder / "store")
+def main(folder: Path, key: str, base: Path, added: Path) -> None:
+    store_dir = folder / "store"
+    store_dir.mkdir()
+    store = LocalStore(store_dir)
     signer = open_signer(Signing(key=key), time.time(), os.environ)
-    stack.callback(signer.close)
-    engine = SegmentedRepodata(store, folder / "cache", compression=compression)
-    stack.callback(engine.close)
+    engine = SegmentedRepodata(store, folder / "cache")
     publisher = Publisher(
         store=store, url="http://bench/", repodata=engine, signer=signer, armor=armor, clock=time.time, pause=pause
     )
     publisher.open("bench")
-    return publisher
-
-
-def timed(publisher: Publisher, entries: Sequence[Entry]) -> float:
-    start = time.perf_counter()
-    publisher.publish(Change(entries=entries), actor="bench", why="more")
-    return time.perf_counter() - start
-
-
-def grow(folder: Path, key: str, base: Path, added: Path, compression: str = "gz", hundreds: str = "") -> object:
-    (folder / "store").mkdir()
-    with ExitStack() as stack:
-        publisher = opened(folder, key, compression, stack)
-        for batch in in_batches(base.read_text().splitlines(), 500):
-            publisher.publish(Change(entries=batch), actor="bench", why="base")
-        seconds = [timed(publisher, batch) for batch in in_batches(added.read_text().splitlines(), 1)]
-        paths = Path(hundreds).read_text().splitlines() if hundreds else []
-        by_hundred = [timed(publisher, batch) for batch in in_batches(paths, 100)]
-        generation = publisher.current().generation
-        assert generation is not None
-        documents = [*generation.documents, generation.frozen]
-        return {
-            "seconds": seconds,
-            "hundreds": by_hundred,
-            "peak": peak(os.getpid()),
-            "rest": resident(os.getpid()),
-            "sizes": {document.type: document.size for document in generation.documents},
-            "floor": floor(folder, [d.open_size for d in documents], [d.size for d in documents]),
-        }
-
-
-def cold(folder: Path, key: str) -> object:
-    start = time.perf_counter()
-    with ExitStack() as stack:
-        opened(folder, key, "gz", stack)
-        return {"seconds": time.perf_counter() - start, "rest": resident(os.getpid())}
+    for batch in in_batches(base.read_text().splitlines(), 500):
+        publisher.publish(Change(entries=batch), actor="bench", why="base")
+    seconds = []
+    for path in added.read_text().splitlines():
+        one = [entry(Path(path))]
+        start = time.perf_counter()
+        generation = publisher.publish(Change(entries=one), actor="bench", why="one more")
+        seconds.append(time.perf_counter() - start)
+    sizes = {document.type: document.size for document in generation.documents}
+    opened = {document.type: document.open_size for document in generation.documents}
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "peak": peak(os.getpid()),
+                "rest": resident(os.getpid()),
+                "sizes": sizes,
+                "open": opened,
+            }
+        )
+    )
+    engine.close()
+    signer.close()
 
 
 if __name__ == "__main__":
-    words = sys.argv[1:]
-    folder, key, *lists = words
-    print(
-        json.dumps(
-            grow(Path(folder), key, Path(lists[0]), Path(lists[1]), *lists[2:]) if lists else cold(Path(folder), key)
-        )
-    )
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))

@@ -183,5 +183,6 @@ def test_an_inbox_that_cannot_be_read_is_told_and_read_again_once_it_can(
             _drop(repod, quick(tmp_path, "second"))
         finally:
             repod.inbox().chmod(0o755)
-        until(lambda: len(assert_sound(repod.store(), key.public)) == 2, 45, "the second package to be live")
+        until(lambda: repod.find_events("published", packages=2), 45, "the second package to be live")
+        assert len(assert_sound(repod.store(), key.public)) == 2
         until(lambda: repod.get("/readyz")[0] == 200, 10, "the daemon to be ready again")

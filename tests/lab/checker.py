@@ -5,23 +5,20 @@ It shares no code with repod and repairs nothing: whatever is not exactly right 
 
 import base64
 import hashlib
-import lzma
 import re
 import subprocess
 import tempfile
-import urllib.error
-import urllib.parse
-import urllib.request
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lxml import etree
 
+from tests.lab.carried_check import check_carried
 from tests.lab.clients import rpmkeys_check
 from tests.lab.listing import REPO, Listed, read_filelists, read_other, read_primary
+from tests.lab.place import UP, Place, check_href, compare, decompress, parse
 from tests.lab.rpms import tool
 
 _NUMBER = re.compile(r"[0-9]+")
@@ -32,7 +29,10 @@ _ARMOR = re.compile(rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\r?\n(.*?)-----END PG
 
 @dataclass(slots=True)
 class Report:
-    """What a repository holds (by NEVRA), and everything that is wrong with it."""
+    """What a repository holds (by NEVRA), and everything that is wrong with it.
+
+    ``documents``: the plain text of every document, by its type.
+    """
 
     faults: list[str] = field(default_factory=list)
     packages: dict[str, Listed] = field(default_factory=dict)
@@ -40,47 +40,36 @@ class Report:
     documents: dict[str, bytes] = field(default_factory=dict)
 
 
-class _Place:
-    """Where the files lie: a directory, or an http URL whose files are copied to ``work``."""
-
-    def __init__(self, base: Path | str, work: Path) -> None:
-        self._base = str(base).rstrip("/")
-        self._work = work
-        self._http = self._base.startswith(("http://", "https://"))
-
-    def file(self, href: str) -> Path | None:
-        """The file that ``href`` (raw) names, or None where there is none."""
-        if not self._http:
-            path = Path(self._base, href)
-            return path if path.is_file() and not path.is_symlink() else None
-        copy = self._work / hashlib.sha256(href.encode()).hexdigest()
-        # Encoded once, as dnf does it: the server must decode once.
-        url = f"{self._base}/{urllib.parse.quote(href, safe='/~')}"
-        try:
-            with urllib.request.urlopen(url, timeout=30) as answer:
-                copy.write_bytes(answer.read())
-        except (urllib.error.URLError, OSError):
-            return None
-        return copy
-
-
 def check(repo: Path | str, key: bytes | None = None) -> Report:
     """Read the repository at a directory or http URL and list every fault.
 
     With ``key`` (an armored certificate) the index and every package must be signed by it.
     """
-    report = Report()
     with tempfile.TemporaryDirectory(prefix="checker-") as work:
-        place = _Place(repo, Path(work))
-        index = place.file("repodata/repomd.xml")
-        if index is None:
-            report.faults.append("repodata/repomd.xml is not there")
-            return report
-        report.faults += _check_records(place, index.read_bytes(), report)
-        if key is not None:
-            report.faults += _check_signature(place, index, key, Path(work))
-        report.faults += _check_documents(report)
-        report.faults += _check_packages(place, report.packages.values(), key)
+        return read(Place(repo, Path(work)), Path(work), key)
+
+
+Proven = set[tuple[str, str, int]]
+"""Packages that were read and found right: path from the repository's root, SHA-256, bytes."""
+
+
+def read(place: Place, work: Path, key: bytes | None, proven: Proven | None = None) -> Report:
+    """``check`` of a place, be it a live or a frozen view; ``work`` is a folder for what it needs.
+
+    What is ``proven`` already is not read again, and what is read joins it.
+    """
+    report = Report()
+    index = place.file("repodata/repomd.xml")
+    if index is None:
+        report.faults.append("repodata/repomd.xml is not there")
+        return report
+    report.faults += _check_records(place, index.read_bytes(), report)
+    if key is not None:
+        report.faults += _check_signature(place, index, key, work)
+    report.faults += _check_documents(report)
+    carried = {kind: data for kind, data in report.documents.items() if kind not in _DOCUMENTS}
+    report.faults += check_carried(carried, report.packages)
+    report.faults += _check_packages(place, report.packages.values(), key, set() if proven is None else proven)
     return report
 
 
@@ -91,22 +80,9 @@ def assert_sound(repo: Path | str, key: bytes | None = None) -> dict[str, Listed
     return report.packages
 
 
-def _parse(data: bytes) -> etree._Element:
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=False, dtd_validation=False)
-    return etree.fromstring(data, parser)
-
-
-def _check_href(href: str, what: str) -> Iterator[str]:
-    parts = href.split("/")
-    if any(part in {"", ".", ".."} for part in parts) or "://" in href or "\\" in href:
-        yield f"{what}: href {href!r} is not a plain relative path"
-    if re.search(r"%[0-9A-Fa-f]{2}", href):
-        yield f"{what}: href {href!r} is percent-encoded; it must be raw"
-
-
-def _check_records(place: _Place, repomd: bytes, report: Report) -> Iterator[str]:
+def _check_records(place: Place, repomd: bytes, report: Report) -> Iterator[str]:
     try:
-        root = _parse(repomd)
+        root = parse(repomd)
     except etree.XMLSyntaxError as error:
         yield f"repomd.xml is not XML: {error}"
         return
@@ -126,17 +102,19 @@ def _check_records(place: _Place, repomd: bytes, report: Report) -> Iterator[str
             yield f"repomd.xml does not name {kind}"
 
 
-def _check_record(place: _Place, record: etree._Element, kind: str, report: Report) -> Iterator[str]:
+def _check_record(place: Place, record: etree._Element, kind: str, report: Report) -> Iterator[str]:
     location = record.find(f"{REPO}location")
     href = location.get("href", "") if location is not None else ""
-    yield from _check_href(href, kind)
+    yield from check_href(href, kind)
+    # A carried document may lie there uncompressed, and then its open text is nothing of its own.
+    is_open = kind in _DOCUMENTS or any(record.find(f"{REPO}open-{name}") is not None for name in ("size", "checksum"))
     said = {}
-    for name in ("checksum", "open-checksum"):
+    for name in ("checksum", "open-checksum")[: 1 + is_open]:
         element = record.find(f"{REPO}{name}")
         said[name] = (element.text or "") if element is not None else ""
         if element is None or element.get("type") != "sha256" or not _SHA256.fullmatch(said[name]):
             yield f"{kind}: {name} is not a sha256"
-    for name in ("size", "open-size", "timestamp"):
+    for name in ("size", "timestamp", "open-size")[: 2 + is_open]:
         said[name] = record.findtext(f"{REPO}{name}") or ""
         if not _NUMBER.fullmatch(said[name]):
             yield f"{kind}: {name} {said[name]!r} is not a whole number"
@@ -147,54 +125,14 @@ def _check_record(place: _Place, record: etree._Element, kind: str, report: Repo
     data = file.read_bytes()
     if not Path(href).name.startswith(said["checksum"]):
         yield f"{kind}: {href} is not named by its checksum"
-    yield from _compare(kind, said["checksum"], said["size"], data)
+    yield from compare(kind, said["checksum"], said["size"], data)
     try:
-        report.documents[kind] = decompress(href, data)
+        report.documents[kind] = decompress(href, data, opaque=kind not in _DOCUMENTS)
     except ValueError as error:
         yield f"{kind}: {href} does not decompress: {error}"
         return
-    yield from _compare(f"{kind} (open)", said["open-checksum"], said["open-size"], report.documents[kind])
-
-
-def _compare(what: str, checksum: str, size: str, data: bytes) -> Iterator[str]:
-    if size != str(len(data)):
-        yield f"{what}: repomd.xml says {size} bytes, there are {len(data)}"
-    found = hashlib.sha256(data).hexdigest()
-    if checksum != found:
-        yield f"{what}: repomd.xml says sha256 {checksum}, it is {found}"
-
-
-def decompress(name: str, data: bytes) -> bytes:
-    """All members, streams or frames of a document; ``ValueError`` at anything that is left over."""
-    if name.endswith(".gz"):
-        return _members(data, lambda: zlib.decompressobj(31))
-    if name.endswith(".xz"):
-        return _members(data, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ))
-    if name.endswith(".zst"):
-        done = subprocess.run([tool("zstd"), "-dcq"], input=data, capture_output=True, check=False)
-        if done.returncode:
-            raise ValueError(done.stderr.decode(errors="replace"))
-        return done.stdout
-    if name.endswith((".xml", ".yaml", ".yml")):
-        return data
-    msg = "its name does not say how it is compressed"
-    raise ValueError(msg)
-
-
-def _members(data: bytes, begin: Callable[[], "zlib._Decompress | lzma.LZMADecompressor"]) -> bytes:
-    plain = []
-    while True:
-        member = begin()
-        try:
-            plain.append(member.decompress(data))
-        except (zlib.error, lzma.LZMAError) as error:
-            raise ValueError(str(error)) from error
-        if not member.eof:
-            msg = "the last member is cut short"
-            raise ValueError(msg)
-        data = member.unused_data
-        if not data:
-            return b"".join(plain)
+    if is_open:
+        yield from compare(f"{kind} (open)", said["open-checksum"], said["open-size"], report.documents[kind])
 
 
 def _check_documents(report: Report) -> Iterator[str]:
@@ -202,7 +140,7 @@ def _check_documents(report: Report) -> Iterator[str]:
     listed: dict[str, list[Listed]] = {}
     for kind, reader in readers.items():
         try:
-            root = _parse(report.documents.get(kind, b""))
+            root = parse(report.documents.get(kind, b""))
         except etree.XMLSyntaxError as error:
             yield f"{kind} is not XML: {error}"
             continue
@@ -248,10 +186,13 @@ def _join(primary: list[Listed], found: list[Listed], kind: str) -> Iterator[str
             yield f"{package.nevra}: primary lists {row}, filelists does not"
 
 
-def _check_packages(place: _Place, packages: Iterable[Listed], key: bytes | None) -> Iterator[str]:
+def _check_packages(place: Place, packages: Iterable[Listed], key: bytes | None, proven: Proven) -> Iterator[str]:
     files = {}
     for package in packages:
-        yield from _check_href(package.href, package.nevra)
+        yield from check_href(package.href, package.nevra, UP if place.view else "")
+        one = (place.resolved(package.href), package.pkgid, package.size_package)
+        if one in proven:
+            continue
         file = place.file(package.href)
         if file is None:
             yield f"{package.nevra}: {package.href} is not there"
@@ -263,13 +204,14 @@ def _check_packages(place: _Place, packages: Iterable[Listed], key: bytes | None
             yield f"{package.nevra}: primary says sha256 {package.pkgid}, {package.href} has {found}"
         if file.stat().st_size != package.size_package:
             yield f"{package.nevra}: primary says {package.size_package} bytes, there are {file.stat().st_size}"
+        proven.add(one)
     if files and key is not None:
         for file, verdict in rpmkeys_check(key, *files).items():
             if not verdict.ok:
                 yield f"{files[file].nevra}: rpmkeys says {verdict.text}"
 
 
-def _check_signature(place: _Place, index: Path, key: bytes, work: Path) -> Iterator[str]:
+def _check_signature(place: Place, index: Path, key: bytes, work: Path) -> Iterator[str]:
     signature = place.file("repodata/repomd.xml.asc")
     if signature is None:
         yield "repodata/repomd.xml.asc is not there"

@@ -99,8 +99,8 @@ class Dnf(Host):
         if repo:
             self.subscribe(repo)
 
-    def run(self, *words: str) -> Completed:
-        """``dnf -y WORDS`` on the host."""
+    def run(self, *words: str, plugins: Path | None = None) -> Completed:
+        """``dnf -y WORDS`` on the host; ``plugins``: where their Python packages lie (None: without any)."""
         root = self.root
         options = {
             "reposdir": self.repos,
@@ -111,10 +111,14 @@ class Dnf(Host):
             "module_platform_id": "platform:el9",
             "install_weak_deps": "0",
         }
+        if plugins is not None:
+            options |= {"pluginpath": plugins / "dnf-plugins", "pluginconfpath": root / "etc/dnf/plugins"}
         sets = [f"--setopt={name}={value}" for name, value in options.items()]
+        sets += ["--noplugins"] if plugins is None else ["--disableplugin=*", "--enableplugin=reposync"]
+        more = {} if plugins is None else {"PYTHONPATH": str(plugins)}
         base: list[str | Path] = [tool("dnf"), "--installroot", root, "-c", root / "etc/dnf/dnf.conf"]
         try:
-            return run([*base, "--releasever=9", "--noplugins", *sets, "-y", *words], root)
+            return run([*base, "--releasever=9", *sets, "-y", *words], root, **more)
         finally:
             end_agents(root)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from tests.lab import processes
+from tests.lab.frozen_check import check_every
 from tests.lab.wait import until
 
 _START = 30.0
@@ -88,6 +89,9 @@ class Repod:
     """A daemon in a directory: ``inbox/NAME``, ``rejected`` beside it, ``www/NAME``, ``state``.
 
     As a context manager it runs while inside and must end on SIGTERM at the end.
+
+    Whenever it was stopped so, and after each ``repod once``, every generation of its repositories
+    must be sound; a test that spoils one says so by ``sound = False``.
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class Repod:
         self.log = base / "repod.log"
         self.env = dict(env or {})
         self._prefix = tuple(prefix)
+        self.sound = True
         self.process: subprocess.Popen[bytes] | None = None
         self._began = 0
         self._temporary = contextlib.ExitStack()
@@ -222,7 +227,9 @@ class Repod:
 
     def stop(self, seconds: float = _STOP) -> int:
         """SIGTERM; the exit status. ``AssertionError`` where it does not end in time or leaves children."""
-        return self._end(signal.SIGTERM, seconds)
+        status = self._end(signal.SIGTERM, seconds)
+        self._check()
+        return status
 
     def kill9(self, seconds: float = _STOP) -> int:
         """SIGKILL to the daemon alone, as the kernel does it; its workers must end by themselves."""
@@ -280,7 +287,17 @@ class Repod:
 
     def once(self) -> Ended:
         """``repod once`` with this configuration."""
-        return self.cli("once")
+        ended = self.cli("once")
+        self._check()
+        return ended
+
+    def _check(self) -> None:
+        """Every generation of every repository that has one, by the independent checker."""
+        for name in self._repositories if self.sound else ():
+            store = self.store(name)
+            if (store / "repodata/repomd.xml").exists():
+                faults = check_every(store, (store / f"RPM-GPG-KEY-{name}").read_bytes()).faults
+                assert faults == [], f"repository {name} is not sound; the end of the log:\n{self.tail()}"
 
     def cli(self, command: str, *words: str | Path) -> Ended:
         """``repod COMMAND -c repod.toml WORDS``; a command of a group is ``GROUP COMMAND``."""

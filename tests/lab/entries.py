@@ -79,6 +79,7 @@ def _fill(package: createrepo_c.Package, draw: random.Random) -> None:
     package.summary, package.description, package.url = words(4), words(draw.randint(0, 20)), "https://example.com/?a&b"
     package.rpm_license, package.rpm_vendor, package.rpm_sourcerpm = "MIT", words(2), f"{package.name}.src.rpm"
     package.time_file, package.time_build = 1_700_000_000, 1_600_000_000
+    package.rpm_header_start, package.rpm_header_end = 1, package.size_package
     package.requires = [(f"dep<{n}>", "GE", "0", "1.0", "1", False) for n in range(draw.randint(0, 3))]
     package.provides = [(package.name, "EQ", package.epoch, package.version, package.release, False)]
     folders = ("/usr/bin/", "/etc/a&b/", "/usr/share/doc/")

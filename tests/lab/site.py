@@ -28,7 +28,7 @@ class Site:
         self.signer = MacSigner()
         self.pauses: list[int] = []
         self.warnings: list[str] = []
-        self._highest = [0, 0]
+        self._highest = [0, 0, 0, 0]
         self._folder = folder
         self._names = itertools.count()
         self._open = ExitStack()

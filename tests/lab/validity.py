@@ -1,8 +1,12 @@
-"""Whether a store shows a whole repository at this very moment: rule 1, checked after every write."""
+"""Whether a store shows whole repositories at this very moment: rule 1, checked after every write.
 
-import gzip
+The live view, every frozen view that has an index, and what points at the newest one.
+"""
+
 import hashlib
+import posixpath
 import re
+from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from repod.doors import Store
@@ -10,12 +14,15 @@ from repod.errors import NotFound
 from repod.package import StorePath
 from tests.lab.fakes import dearmor, verifies
 from tests.lab.faulty import Plan, Step
+from tests.lab.place import decompress
 
 REPO = "{http://linux.duke.edu/metadata/repo}"
 COMMON = "{http://linux.duke.edu/metadata/common}"
+METALINK = "{http://www.metalinker.org/}"
 LIVE = StorePath("repodata/repomd.xml")
 ASC = StorePath("repodata/repomd.xml.asc")
 HEAD = StorePath(".repod/head.json")
+_VIEW = re.compile(r"(generations/([0-9]+)/)repodata/repomd\.xml")
 
 
 def _read(store: Store, path: str) -> bytes | None:
@@ -27,8 +34,11 @@ def _read(store: Store, path: str) -> bytes | None:
 
 def revision(store: Store) -> int:
     """The number of the live view's generation; 0 where there is none."""
-    live = _read(store, LIVE)
-    return int(ET.fromstring(live).findtext(f"{REPO}revision") or "") if live else 0
+    return _revision(_read(store, LIVE))
+
+
+def _revision(index: bytes | None) -> int:
+    return int(ET.fromstring(index).findtext(f"{REPO}revision") or "") if index else 0
 
 
 def pointer(store: Store) -> int:
@@ -39,26 +49,47 @@ def pointer(store: Store) -> int:
 
 def listed(store: Store) -> dict[str, str]:
     """What a client sees: place to checksum of every package, all proven to be there."""
-    live = _read(store, LIVE)
+    return _view(store, "")
+
+
+def frozen(store: Store) -> dict[int, dict[str, str]]:
+    """What every frozen view that has an index lists, by number, all proven to be there.
+
+    Places are the packages' own, seen from the root of the store.
+    """
+    found = {}
+    for match in filter(None, (_VIEW.fullmatch(stored.path) for stored in store.list("generations/"))):
+        assert _revision(_read(store, match[0])) == int(match[2])
+        found[int(match[2])] = _view(store, match[1])
+    return found
+
+
+def _view(store: Store, base: str) -> dict[str, str]:
+    index = _read(store, base + LIVE)
     found: dict[str, str] = {}
-    for record in ET.fromstring(live) if live else ():
+    for record in ET.fromstring(index) if index else ():
         if record.tag != f"{REPO}data":
             continue
         location = record.find(f"{REPO}location")
         assert location is not None
-        data = _proven(store, location.attrib["href"], record.findtext(f"{REPO}checksum") or "")
-        if record.get("type") != "primary":
-            continue
-        root = ET.fromstring(gzip.decompress(data))
-        assert root.get("packages") == str(len(root))
-        for package in root:
-            place = package.find(f"{COMMON}location")
-            assert place is not None
-            found[place.attrib["href"]] = package.findtext(f"{COMMON}checksum") or ""
-        assert len(found) == len(root), "a place is listed twice"
+        data = _proven(store, base + location.attrib["href"], record.findtext(f"{REPO}checksum") or "")
+        if record.get("type") == "primary":
+            found = dict(_packages(decompress(location.attrib["href"], data), base))
     for href, checksum in found.items():
         _proven(store, href, checksum)
     return found
+
+
+def _packages(data: bytes, base: str) -> Iterator[tuple[str, str]]:
+    root = ET.fromstring(data)
+    assert root.get("packages") == str(len(root))
+    assert len({package.findtext(f"{COMMON}checksum") for package in root}) == len(root), "a package is listed twice"
+    for package in root:
+        place = package.find(f"{COMMON}location")
+        assert place is not None
+        href = place.attrib["href"]
+        assert href.startswith("../../") == bool(base), f"{base or 'the live view'} lists {href}"
+        yield posixpath.normpath(base + href), package.findtext(f"{COMMON}checksum") or ""
 
 
 def _proven(store: Store, href: str, checksum: str) -> bytes:
@@ -68,19 +99,45 @@ def _proven(store: Store, href: str, checksum: str) -> bytes:
     return data
 
 
-def watching(inner: Store, highest: list[int], then: Plan) -> Plan:
-    """A plan that checks the repository after every write, that nothing moves back, and then does ``then``.
+def pointed(store: Store) -> list[int]:
+    """Which generations mirrorlist and metalink name; 0 where they are not there.
 
-    ``highest``: pointer and live view that were ever seen; all plans over one store share it.
+    Their frozen views have index and signature, and metalink knows the index, and the live one too.
+    """
+    mirrors, metalink = _read(store, "mirrorlist"), _read(store, "metalink.xml")
+    numbers = [0, 0]
+    if mirrors:
+        numbers[0] = int(re.fullmatch(rb"\S+/generations/(\d+)/\n", mirrors)[1])  # type: ignore[index]
+    if metalink:
+        root = ET.fromstring(metalink)
+        url = next(root.iter(f"{METALINK}url")).text or ""
+        numbers[1] = int(re.fullmatch(r"\S+/generations/(\d+)/repodata/repomd\.xml", url)[1])  # type: ignore[index]
+        hashes = [element.text or "" for element in root.iter(f"{METALINK}hash")]
+        _proven(store, f"generations/{numbers[1]}/{LIVE}", hashes[0])
+        live = _read(store, LIVE)
+        # One that was left behind by two generations or more, by a crash or a race, is not looked for.
+        lags = _revision(live) < numbers[1] - 1
+        assert live is None or lags or hashlib.sha256(live).hexdigest() in hashes[1:], "metalink knows no live index"
+    for number in filter(None, numbers):
+        for part in (LIVE, ASC):
+            assert _read(store, f"generations/{number}/{part}"), f"{number} is pointed at and has no {part}"
+    return numbers
+
+
+def watching(inner: Store, highest: list[int], then: Plan) -> Plan:
+    """A plan that checks all views after every write, that nothing moves back, and then does ``then``.
+
+    ``highest``: pointer, live view, mirrorlist and metalink that were ever seen; all plans over
+    one store share it.
     """
 
     def plan(step: Step) -> None:
-        if step.name in {"write", "add", "remove"} and step.moment == "after":
+        if step.name in {"write", "add", "copy", "remove"} and step.moment == "after":
             listed(inner)
-            now = [pointer(inner), revision(inner)]
-            assert now >= highest, f"moved back from {highest} to {now}"
-            assert now[1] >= highest[1], "the live view moved back"
-            assert now[1] <= now[0], "the live view is ahead of the pointer"
+            frozen(inner)
+            now = [pointer(inner), revision(inner), *pointed(inner)]
+            assert all(new >= old for new, old in zip(now, highest, strict=True)), f"moved back from {highest} to {now}"
+            assert max(now) <= now[0], f"ahead of the pointer: {now}"
             highest[:] = now
         then(step)
 
@@ -88,15 +145,16 @@ def watching(inner: Store, highest: list[int], then: Plan) -> Plan:
 
 
 def assert_settled(store: Store, key: bytes) -> None:
-    """The live view is the pointer's, signed; the generations have no gap."""
+    """All views are the pointer's, signed, and list the same; the generations have no gap."""
     number = pointer(store)
-    assert revision(store) == number
-    live, signature = _read(store, LIVE), _read(store, ASC)
-    assert live is not None
-    assert signature is not None
-    assert verifies(key, live, dearmor(signature))
+    assert [revision(store), *pointed(store)] == [number] * 3
+    for base in ("", f"generations/{number}/"):
+        index, signature = _read(store, base + LIVE), _read(store, base + ASC)
+        assert index is not None
+        assert signature is not None
+        assert verifies(key, index, dearmor(signature))
     records = {
         int(stored.path.rpartition("/")[2].removesuffix(".json")) for stored in store.list(".repod/generations/")
     }
     assert records == set(range(1, number + 1))
-    listed(store)
+    assert frozen(store)[number] == listed(store)

@@ -10,12 +10,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import pysequoia
 import pytest
 import rpm_rs
 from lxml import etree
 
-from tests.lab import damage, oracle, rpms
+from tests.lab import damage, forms, oracle, rpms
 from tests.lab.checker import Report, assert_sound, check, decompress
 from tests.lab.clients import createrepo_c_list
 from tests.lab.keys import Key, make_key
@@ -148,15 +147,6 @@ def test_the_checker_reports(fault: str, repo: Path) -> None:
     assert any(words in line for line in report.faults), report.faults
 
 
-def _sign_index(repo: Path, key: Key) -> None:
-    made = pysequoia.sign(
-        pysequoia.Tsk.from_bytes(key.secret).signer(),
-        _repomd(repo).read_bytes(),
-        mode=pysequoia.SignatureMode.DETACHED,
-    )
-    _repomd(repo).with_name("repomd.xml.asc").write_bytes(made)
-
-
 @pytest.fixture
 def signed(key: Key, tmp_path: Path) -> Path:
     """A sound repository of two packages, all signed with ``key``."""
@@ -166,7 +156,7 @@ def signed(key: Key, tmp_path: Path) -> Path:
         rpm = rpms.quick(repo / "Packages", version=version)
         rpm_rs.Package.resign_in_place(str(rpm), rpm_rs.Signer(key.secret))
     oracle.createrepo(repo, repo)
-    _sign_index(repo, key)
+    forms.sign(_repomd(repo), key)
     return repo
 
 
@@ -197,7 +187,7 @@ def test_the_checker_reports_an_unsigned_package_among_signed_ones(signed: Path,
     for old in (signed / "repodata").iterdir():
         old.unlink()
     oracle.createrepo(signed, signed)
-    _sign_index(signed, key)
+    forms.sign(_repomd(signed), key)
     assert check(signed, key.public).faults == ["bare-1.0-1.noarch: rpmkeys says digests SIGNATURES NOT OK"]
 
 
