@@ -33,7 +33,7 @@ def papers(nevra: str) -> dict[str, bytes]:
     """One document of each kind about a package, by the names they are uploaded under."""
     name, version, release = nevra.rsplit("-", 2)
     return {
-        f"{nevra}-comps.xml": comps(name),
+        f"{nevra}-comps.xml": comps(name, group=f"web-{version}"),
         f"{nevra}.modules.yaml": stream(version, f"{name}-0:{version}-{release}"),
         f"{nevra}.toml": advisory(f"LAB-{version}", nevra),
     }
