@@ -68,6 +68,7 @@ def test_dnf_installs_upgrades_and_downgrades_what_was_dropped_into_the_inbox(re
 def test_dnf_refuses_the_repository_once_its_index_was_tampered_with(repod: Repod, tmp_path: Path) -> None:
     old, *_ = _builds(tmp_path / "built")
     _drop(repod, old)
+    repod.unsound.add("test")
     for view, complaint in (("", "Bad GPG signature"), ("generations/2/", "checksum doesn't match")):
         index = repod.store() / view / "repodata/repomd.xml"
         index.write_bytes(index.read_bytes().replace(b"<revision>", b"<revision>9"))
