@@ -117,6 +117,18 @@ def test_everything_becomes_one_generation_under_its_old_paths(place: Site, old:
     _assert_adopted(place, _files(old))
 
 
+def test_advisories_of_adopted_packages_stay_byte_for_byte(place: Site, old: Path, desk: Make) -> None:
+    """They name packages without a checksum, as many do; repod adds one only to what it publishes itself."""
+    data = foreign.advisories(3, sorted(old.rglob("*.rpm")))
+    foreign.carry(old, "updateinfo", "updateinfo.xml", data)
+    done = desk().run()
+    assert done.generation is not None
+    document = done.generation.document("updateinfo")
+    assert document is not None
+    assert document.open_checksum == hashlib.sha256(data).hexdigest()
+    assert done.kept == []
+
+
 def test_a_plan_writes_nothing(place: Site, desk: Make) -> None:
     plan = desk().adoption.plan()
     assert (len(plan.found), plan.present, plan.left) == (5, 0, [])
