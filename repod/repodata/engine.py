@@ -181,7 +181,10 @@ class SegmentedRepodata:
         if self._generation and documents == self._generation.documents:
             pieces = []
         else:
-            pieces += self._copies(number, documents, frozen, {piece.path for piece in pieces})
+            copies = list(self._copies(number, documents, frozen, {piece.path for piece in pieces}))
+            for piece in copies:
+                ready(piece)
+            pieces += copies
         draft = Draft(
             number=number,
             packages=sum(segment.packages for segment in index.segments),
