@@ -203,7 +203,7 @@ class Piece:
 
 
 Ready = Callable[[Piece], object]
-"""Is given each document that can be stored, from any thread, while what is left is still made."""
+"""Is given each piece that can be stored, from any thread, while what is left is still made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,7 +304,7 @@ class Repodata(Protocol):
         """The documents of the loaded generation plus the change, proven readable.
 
         ``whole``: made without any stored document, because one that should be there is not.
-        ``ready`` is given each piece without a source as soon as it can be stored.
+        ``ready`` is given each piece as soon as it can be stored, a copy after what it copies.
         """
 
     def adopt(self, draft: Draft, generation: Generation) -> None:

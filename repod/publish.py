@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from repod.doors import Change, Clock, Draft, Expect, Piece, Repodata, Signer, Store, Version
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Generation, Head, record_path
+from repod.package import StorePath
 from repod.views import REPOMD, Views
 
 _ATTEMPTS = 100
@@ -223,20 +224,23 @@ class Publisher:
         self, change: Change, number: int, time: int, *, whole: bool = False
     ) -> tuple[Draft, bytes, bytes]:
         """A draft, each document stored while the others are made, and the signatures of its two indexes."""
+        adding: dict[StorePath, Future[None]] = {}
         with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
-            adding: list[Future[None]] = []
-            draft = self._repodata.draft(
-                change, number, time, whole=whole, ready=lambda piece: adding.append(threads.submit(self._add, piece))
-            )
+
+            def add(piece: Piece) -> None:
+                source = adding.get(piece.source) if piece.source else None
+                adding[piece.path] = threads.submit(self._add, piece, source)
+
+            draft = self._repodata.draft(change, number, time, whole=whole, ready=add)
             signing = [threads.submit(self._signer.sign, index) for index in (draft.repomd, draft.frozen_repomd)]
-            for added in adding:
+            for added in adding.values():
                 added.result()
-            # Copies come after what they copy.
-            list(threads.map(self._add, [piece for piece in draft.pieces if piece.source]))
             live, frozen = (one.result() for one in signing)
             return draft, live, frozen
 
-    def _add(self, piece: Piece) -> None:
+    def _add(self, piece: Piece, source: Future[None] | None) -> None:
+        if source:
+            source.result()  # a copy comes after what it copies
         if piece.source:
             self._store.copy(piece.source, piece.path, piece.checksum)
         else:

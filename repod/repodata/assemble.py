@@ -57,9 +57,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Packed:
-    """A document's packed bytes: how they are stored, and how long they and the first and last members are."""
+    """A document's packed bytes: how they are stored, and how long they and the first and last members are.
 
-    piece: Piece
+    The first of ``pieces`` is the document, any other a copy of it for the frozen view.
+    """
+
+    pieces: Sequence[Piece]
     href: StorePath
     size: int
     head: int
@@ -88,7 +91,7 @@ class Assembler:
         self._threads = threads
 
     def assemble(self, standing: Standing, job: Job, ready: Ready) -> Assembled:
-        """The documents of ``job``; each one's piece is given to ``ready`` before its plain text is hashed."""
+        """The documents of ``job``; each one's pieces are given to ``ready`` before its plain text is hashed."""
         columns = range(len(text.COLUMNS))
         lengths = [sum(segment.texts[column].length for segment in job.parts) for column in columns]
         # A checksum is the work of one processor: the longest begins first, then what others wait for.
@@ -105,7 +108,8 @@ class Assembler:
         self, pack: Callable[[Standing, Job, int], _Packed], standing: Standing, job: Job, column: int, ready: Ready
     ) -> _Packed:
         packed = pack(standing, job, column)
-        ready(packed.piece)
+        for piece in packed.pieces:
+            ready(piece)
         return packed
 
     def _assembled(
@@ -116,14 +120,14 @@ class Assembler:
         index = Index(
             generation=job.number,
             packing=self._packing.name,
-            checksums=[one.piece.checksum for one in stored],
+            checksums=[one.pieces[0].checksum for one in stored],
             heads=[one.head for one in stored],
             tails=[one.tail for one in stored],
             segments=job.parts,
         )
         return Assembled(
             documents=[self._document(job, c, stored[c], plain[c][0]) for c in range(len(text.COLUMNS))],
-            pieces=[one.piece for one in stored],
+            pieces=[*(one.pieces[0] for one in stored), *(copy for one in stored for copy in one.pieces[1:])],
             index=index,
             opened=[marks for _, marks in plain],
             packed=[one.marks for one in stored],
@@ -133,7 +137,7 @@ class Assembler:
         return Document(
             type=_kind(column),
             href=packed.href,
-            checksum=packed.piece.checksum,
+            checksum=packed.pieces[0].checksum,
             size=packed.size,
             open_checksum=sha256(opened),
             open_size=_length(job, column),
@@ -162,8 +166,8 @@ class Assembler:
         digest, kept = checksum(head, lengths, feed, tail, known=standing.packed[column], kept=job.kept)
         middle = (self._member(column, part) for part in job.parts) if job.whole else _parts(standing, job.plan, column)
         size = len(head) + sum(lengths) + len(tail)
-        piece, href = self._piece(job, column, digest, [head, *middle, tail])
-        return _Packed(piece=piece, href=href, size=size, head=len(head), tail=len(tail), marks=kept)
+        pieces, href = self._pieces(job, column, digest, [head, *middle, tail])
+        return _Packed(pieces=pieces, href=href, size=size, head=len(head), tail=len(tail), marks=kept)
 
     def _member(self, column: int, segment: Segment) -> bytes:
         """A segment's packed bytes from the cache, proven to hold its text."""
@@ -190,14 +194,19 @@ class Assembler:
         digest = hashlib.sha256()
         for data in packed:
             digest.update(data)
-        piece, href = self._piece(job, column, digest.hexdigest(), packed)
-        return _Packed(piece=piece, href=href, size=sum(map(len, packed)), head=0, tail=0, marks=NO_MARKS)
+        pieces, href = self._pieces(job, column, digest.hexdigest(), packed)
+        return _Packed(pieces=pieces, href=href, size=sum(map(len, packed)), head=0, tail=0, marks=NO_MARKS)
 
-    def _piece(self, job: Job, column: int, digest: str, parts: Sequence[Part]) -> tuple[Piece, StorePath]:
+    def _pieces(self, job: Job, column: int, digest: str, parts: Sequence[Part]) -> tuple[list[Piece], StorePath]:
         proven = sha256(digest)
         href = StorePath(f"repodata/{proven}-{_kind(column)}.xml.{self._packing.codec.suffix}")
-        view = view_path(job.number) if column >= len(text.KINDS) else ""
-        return Piece(path=store_path(view + href), checksum=proven, parts=parts), href
+        in_view = store_path(view_path(job.number) + href)
+        if column >= len(text.KINDS):
+            return [Piece(path=in_view, checksum=proven, parts=parts)], href
+        document = Piece(path=href, checksum=proven, parts=parts)
+        if column == 0:  # the frozen view has a primary of its own
+            return [document], href
+        return [document, Piece(path=in_view, checksum=proven, source=href)], href
 
 
 def _kind(column: int) -> str:

@@ -130,6 +130,8 @@ class Cache:
         self._kinds = kinds
         self._limit = garbage
         self._own: tempfile.TemporaryDirectory[str] | None = None
+        # By identity, which holds as long as the segment is kept beside its row.
+        self._rows: dict[int, tuple[Segment, bytes]] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -248,9 +250,8 @@ class Cache:
             "heads": index.heads,
             "tails": index.tails,
             "ends": [log.end for log in logs],
-            "segments": [_row(segment) for segment in index.segments],
         }
-        data = json.dumps(fields, separators=(",", ":")).encode()
+        data = b'%s,"segments":[%s]}' % (_json(fields)[:-1], b",".join(self._encoded(index.segments)))
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix=_STAGE, delete=False) as stage:
             try:
                 stage.write(_digest(data) + b"\n" + data)
@@ -259,6 +260,12 @@ class Cache:
             except BaseException:
                 Path(stage.name).unlink(missing_ok=True)
                 raise
+
+    def _encoded(self, segments: Sequence[Segment]) -> list[bytes]:
+        """The rows of the index. Nearly all are those of the last time: making all anew takes 12 ms for 1,000."""
+        known = self._rows
+        self._rows = {id(one): known.get(id(one)) or (one, _json(_row(one))) for one in segments}
+        return [row for _, row in self._rows.values()]
 
     def clear(self) -> None:
         """Forget everything."""
@@ -340,6 +347,10 @@ def _moved(old: Sequence[Log], spans: Sequence[Span], new: Sequence[Log]) -> Ite
     # A segment of a document that is one stream has no members of its own.
     for source, span, target in zip(old[: len(spans)], spans, new[: len(spans)], strict=True):
         yield target.append(source.read(span))
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _row(segment: Segment) -> list[Any]:

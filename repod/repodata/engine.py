@@ -25,6 +25,9 @@ from repod.repodata.marks import NO_MARKS, Marks
 from repod.repodata.repomd import repomd
 from repod.repodata.revise import Plan, Reviser
 
+_TASKS = 2 * len(text.COLUMNS)
+"""A checksum of the plain and of the packed text of each column."""
+
 _Marks = tuple[Sequence[Marks], Sequence[Marks]]
 """Those of the plain and those of the packed documents, by column."""
 _NO_MARKS: _Marks = ([NO_MARKS] * len(text.COLUMNS), [NO_MARKS] * len(text.COLUMNS))
@@ -60,9 +63,10 @@ class SegmentedRepodata:
         self._marks = _NO_MARKS
         self._drafted: tuple[Draft, Index, _Marks] | None = None
         self._saving: Future[Index] | None = None
-        # As many as can work at once, and two at least: one may wait for the disk.
-        processors = max(2, len(os.sched_getaffinity(0)))
-        self._threads = ThreadPoolExecutor(processors, thread_name_prefix="repodata")
+        # As many as can work at once, and two at least: one may wait for the disk. More than the
+        # tasks of one draft would do nothing, and each holds a buffer.
+        processors = len(os.sched_getaffinity(0))
+        self._threads = ThreadPoolExecutor(min(max(2, processors), _TASKS), thread_name_prefix="repodata")
         self._packing = Packing(codec=codec.CODECS[compression], stream=single_stream)
         self._reviser = Reviser(self._cache, self._packing, self._threads)
         self._assembler = Assembler(self._cache, self._packing, self._threads)
@@ -177,7 +181,10 @@ class SegmentedRepodata:
         if self._generation and documents == self._generation.documents:
             pieces = []
         else:
-            pieces += self._copies(number, documents, frozen, {piece.path for piece in pieces})
+            copies = list(self._copies(number, documents, frozen, {piece.path for piece in pieces}))
+            for piece in copies:
+                ready(piece)
+            pieces += copies
         draft = Draft(
             number=number,
             packages=sum(segment.packages for segment in index.segments),

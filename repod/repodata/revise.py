@@ -30,14 +30,22 @@ Plan = Sequence[slice | Fresh]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Proven:
-    """A segment to be: its packages' first key, how many there are, texts, CRCs, and members."""
+class _Column:
+    """A segment's text in one column, its CRC-32, and its member; a stream has none."""
 
-    first: Order
-    packages: int
-    texts: Sequence[bytes]
-    crcs: Sequence[int]
-    members: Sequence[bytes]
+    text: bytes
+    crc: int
+    member: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Awaited:
+    """A segment that is being packed: its place in the plan, its packages, its columns, the proof of what is new."""
+
+    at: int
+    rows: Sequence[text.Row]
+    columns: Sequence[Future[_Column]]
+    proof: Future[None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,25 +74,24 @@ class Reviser:
         """
         plan: list[slice | Fresh] = []
         gone: list[Package] = []
-        packing = deque[tuple[int, Future[_Proven]]]()
+        awaited = deque[_Awaited]()
         done = 0
 
         def take() -> None:
-            at, proven = packing.popleft()
-            plan[at] = self._kept(proven.result())
+            one = awaited.popleft()
+            one.proof.result()
+            plan[one.at] = self._kept(one.rows, [column.result() for column in one.columns])
 
         for changed in self._changed(old, change, anew=anew):
             plan.append(slice(done, changed.run.start))
             done = changed.run.stop
             gone += changed.gone
             for cut in segments.groups([row.order for row in changed.rows]):
-                if len(packing) >= _AHEAD:
+                if len(awaited) >= _AHEAD:
                     take()
-                packing.append(
-                    (len(plan), self._threads.submit(_proven, changed.rows[cut], changed.added, self._packing))
-                )
+                awaited.append(self._pack(len(plan), changed.rows[cut], changed.added))
                 plan.append(slice(0))
-        while packing:
+        while awaited:
             take()
         plan.append(slice(done, len(old)))
         return plan, gone
@@ -108,16 +115,23 @@ class Reviser:
     def _rows(self, segment: Segment) -> list[text.Row]:
         return text.rows([self._cache.text(column, segment) for column in range(len(text.COLUMNS))])
 
-    def _kept(self, proven: _Proven) -> Fresh:
-        columns = range(len(proven.members))
+    def _pack(self, at: int, rows: Sequence[text.Row], added: Mapping[Order, Entry]) -> _Awaited:
+        submit = self._threads.submit
+        columns = [submit(_packed, rows, column, self._packing) for column in range(len(text.COLUMNS))]
+        fresh = [row for row in rows if row.order in added]
+        proof = submit(_prove, [added[row.order].package for row in fresh], fresh)
+        return _Awaited(at=at, rows=rows, columns=columns, proof=proof)
+
+    def _kept(self, rows: Sequence[text.Row], columns: Sequence[_Column]) -> Fresh:
+        members = [column.member for column in columns if column.member is not None]
         segment = Segment(
-            first=proven.first,
-            packages=proven.packages,
-            texts=[log.append(data) for log, data in zip(self._cache.texts, proven.texts, strict=True)],
-            crcs=proven.crcs,
-            packs=[self._cache.packs[column].append(proven.members[column]) for column in columns],
+            first=rows[0].order,
+            packages=len(rows),
+            texts=[log.append(column.text) for log, column in zip(self._cache.texts, columns, strict=True)],
+            crcs=[column.crc for column in columns],
+            packs=[self._cache.packs[column].append(member) for column, member in enumerate(members)],
         )
-        return Fresh(segment=segment, members=proven.members)
+        return Fresh(segment=segment, members=members)
 
 
 def _order(entry: Entry) -> Order:
@@ -134,21 +148,17 @@ def _filled(runs: Iterable[Run], count: int) -> Iterator[Run]:
     yield from (Run(start=at, stop=at + 1) for at in range(done, count))
 
 
-def _proven(rows: Sequence[text.Row], added: Mapping[Order, Entry], packing: Packing) -> _Proven:
-    """One segment, read back strictly: its members unpack to the very texts of its packages.
+def _packed(rows: Sequence[text.Row], column: int, packing: Packing) -> _Column:
+    """One column of a segment, read back strictly: its member unpacks to the very texts of its packages.
 
-    Those of ``added`` are proven to be what they should be; the others were when they came.
+    What is new among them is proven beside this; the others were when they came.
     """
-    fresh = [row for row in rows if row.order in added]
-    _prove([added[row.order].package for row in fresh], fresh)
-    columns = range(len(text.COLUMNS))
-    texts = [b"".join(row.texts[column] for row in rows) for column in columns]
-    members = [] if packing.stream else [packing.codec.pack(data) for data in texts]
-    if [packing.codec.unpack(member) for member in members] not in ([], texts):
-        msg = f"segment of {rows[0].order[0]} does not read back as it was written"
+    plain = b"".join(row.texts[column] for row in rows)
+    member = None if packing.stream else packing.codec.pack(plain)
+    if member is not None and packing.codec.unpack(member) != plain:
+        msg = f"{text.COLUMNS[column]} of {rows[0].order[0]} does not read back as it was written"
         raise Corrupt(msg)
-    crcs = [codec.crc(data) for data in texts]
-    return _Proven(first=rows[0].order, packages=len(rows), texts=texts, crcs=crcs, members=members)
+    return _Column(text=plain, crc=codec.crc(plain), member=member)
 
 
 def _prove(packages: Sequence[Package], rows: Sequence[text.Row]) -> None:

@@ -136,15 +136,19 @@ def test_the_setting_may_change_together_with_the_content(folders: Folders) -> N
 
 
 @each_packing
-def test_each_document_is_ready_to_be_stored_once_and_as_the_draft_has_it(
+def test_each_piece_is_ready_to_be_stored_once_and_a_copy_after_what_it_copies(
     compression: str, single_stream: bool, folders: Folders
 ) -> None:
     ready: list[Piece] = []
     with folders.opened(compression, single_stream) as documents:
         documents.commit(entries(PACKAGES))
         draft = documents.repodata.draft(Change(entries=[NEW.entry]), 2, 7, ready=ready.append)
-    assert sorted(piece.path for piece in ready) == sorted(piece.path for piece in draft.pieces if not piece.source)
+    assert sorted(piece.path for piece in ready) == sorted(piece.path for piece in draft.pieces)
     assert all(piece in draft.pieces for piece in ready)
+    paths = [piece.path for piece in ready]
+    sources = [piece.source for piece in ready if piece.source]
+    assert len(sources) == 2
+    assert all(paths.index(piece.source) < paths.index(piece.path) for piece in ready if piece.source)
 
 
 @pytest.mark.parametrize("compression", CODECS)
