@@ -80,7 +80,7 @@ class Carrier:
         pieces: list[Piece] = []
         for kind in sorted({*before, *(edit.type for edit in after.change.edits)}):
             present = before.get(kind)
-            data = self._next(kind, present, after)
+            data = self._next(kind, present, after, generation.view if generation else "")
             if data is None:
                 documents.pop(kind, None)
             elif not isinstance(data, Document) and (present is None or present.open_checksum != codec.checksum(data)):
@@ -90,12 +90,12 @@ class Carrier:
         self._names.keep({document.open_checksum for document in documents.values()})
         return [documents[kind] for kind in sorted(documents)], pieces
 
-    def _next(self, kind: str, present: Document | None, after: After) -> bytes | Document | None:
+    def _next(self, kind: str, present: Document | None, after: After, view: str) -> bytes | Document | None:
         """The plain document after the change; ``present`` itself where the change does not touch it."""
         edits = [edit for edit in after.change.edits if edit.type == kind]
-        if present and not edits and not after.names & self._named(kind, present):
+        if present and not edits and not after.names & self._named(kind, present, view):
             return present
-        data = plain(self._store, present) if present else None
+        data = self._plain(present, view) if present else None
         # One that was taken over as it was and is not sound stays so: that is not this change's fault.
         with contextlib.suppress(Corrupt):
             if data is not None:
@@ -106,16 +106,23 @@ class Carrier:
             data = _applied(edit, data, after.find)
         return data
 
-    def _named(self, kind: str, document: Document) -> frozenset[str]:
+    def _named(self, kind: str, document: Document, view: str) -> frozenset[str]:
         """The names of the packages that a document speaks of."""
         known = self._names.of(document.open_checksum)
         if known is None:
             try:
-                known = carried.names(kind, plain(self._store, document))
+                known = carried.names(kind, self._plain(document, view))
             except Corrupt:
                 known = frozenset()
             self._names.add(document.open_checksum, known)
         return known
+
+    def _plain(self, document: Document, view: str) -> bytes:
+        """The plain text; where the live view has lost the document, from the frozen one."""
+        try:
+            return plain(self._store, document)
+        except NotFound:
+            return plain(self._store, document, view)
 
     def _packed(self, kind: str, data: bytes, time: int) -> tuple[Document, bytes]:
         suffix = self._form(kind)

@@ -170,10 +170,10 @@ class SegmentedRepodata:
         for piece in pieces:
             ready(piece)
         if change.entries or gone or whole or anew or self._generation is None:
-            made = self._made(plan, number, time, whole=whole, ready=ready)
-            index, marks = made.index, (made.opened, made.packed)
-            documents, frozen = tuple(made.documents[:-1]), made.documents[-1]
-            pieces = [*made.pieces, *pieces]
+            own = self._made(plan, number, time, whole=whole, ready=ready)
+            index, marks = own.index, (own.opened, own.packed)
+            documents, frozen = tuple(own.documents[:-1]), own.documents[-1]
+            pieces = [*own.pieces, *pieces]
         else:
             index, marks = replace(self._standing(), generation=number), self._marks
             documents, frozen = tuple(self._generation.documents[: len(text.KINDS)]), self._generation.frozen
@@ -181,7 +181,8 @@ class SegmentedRepodata:
         if self._generation and documents == self._generation.documents:
             pieces = []
         else:
-            copies = list(self._copies(number, documents, frozen, {piece.path for piece in pieces}))
+            made = {piece.path for piece in pieces}
+            copies = [*(self._returned(carried, made) if whole else ()), *self._copies(number, documents, frozen, made)]
             for piece in copies:
                 ready(piece)
             pieces += copies
@@ -219,6 +220,14 @@ class SegmentedRepodata:
             path = store_path(view_path(number) + document.href)
             if path not in made:
                 yield Piece(path=path, checksum=document.checksum, source=store_path(source))
+
+    def _returned(self, carried: Sequence[Document], made: set[StorePath]) -> Iterator[Piece]:
+        """The carried documents of the live view once more, from the parent's frozen view."""
+        if self._generation:
+            for document in carried:
+                if document in self._generation.documents and document.href not in made:
+                    source = store_path(self._generation.view + document.href)
+                    yield Piece(path=document.href, checksum=document.checksum, source=source)
 
     def adopt(self, draft: Draft, generation: Generation) -> None:
         """See ``Repodata.adopt``."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from repod.doors import Store
 from repod.errors import Corrupt
 from repod.generation import Document, Generation
-from repod.package import Package, StorePath
+from repod.package import Package, StorePath, store_path
 from repod.repodata import codec, text
 from repod.repodata.codec import Codec, Member
 
@@ -18,14 +18,15 @@ def packages(store: Store, generation: Generation) -> Iterator[Package]:
         yield from text.packages(run)
 
 
-def plain(store: Store, document: Document) -> bytes:
-    """The plain text of a stored document; ``Corrupt`` where it is not what the record says."""
-    if codec.of(document.href):
-        data = b"".join(texts(store, document, document.href))
-    else:
-        data = store.read(document.href).data
+def plain(store: Store, document: Document, view: str = "") -> bytes:
+    """The plain text of a document, as a view has it (empty: the live one).
+
+    ``Corrupt`` where it is not what the record says.
+    """
+    path = store_path(view + document.href)
+    data = b"".join(texts(store, document, path)) if codec.of(path) else store.read(path).data
     if codec.checksum(data) != document.open_checksum:
-        raise _altered(document.href)
+        raise _altered(path)
     return data
 
 

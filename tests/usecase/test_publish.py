@@ -12,6 +12,7 @@ from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnkn
 from repod.generation import HEAD, record_path
 from repod.history import History
 from repod.package import Nevra, StorePath, store_path
+from repod.repodata.carried import SetDocument
 from repod.views import REPOMD, SIGNATURE
 from tests.lab.entries import made
 from tests.lab.faulty import FaultyStore, Step, raising
@@ -293,3 +294,16 @@ def test_history_ends_where_the_records_are_pruned(site: Site) -> None:
 
 def test_an_empty_store_has_no_history(site: Site) -> None:
     assert site.generations == []
+
+
+def test_a_carried_document_that_the_live_view_lost_comes_back_from_the_frozen_one(site: Site) -> None:
+    publisher = site.opened(FaultyStore(site.inner))  # one that does not look for what is lost
+    site.put(A)
+    groups = SetDocument(type="group", data=b"<comps/>")
+    publisher.publish(Change(entries=[A.entry], edits=[groups]), actor="x", why="y")
+    (lost,) = [d for d in site.generations[0].documents if d.type == "group"]
+    site.inner.remove(lost.href)
+    generation = site.publish(publisher, B)
+    assert lost in generation.documents
+    assert site.inner.read(lost.href).data == site.inner.read(store_path(generation.view + lost.href)).data
+    site.assert_settled()
