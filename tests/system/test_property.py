@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from repod.doors import Change, Edit
 from repod.package import Nevra, StorePath
 from repod.publish import Publisher
-from repod.repodata.carried import MergeAdvisories, RemoveAdvisories, SetDocument
+from repod.repodata.carried import RemoveAdvisories, SetDocument, read
 from repod.repodata.engine import SegmentedRepodata
 from repod.store.local import LocalStore
 from tests.lab import validity
@@ -169,7 +169,7 @@ class Repository(RuleBasedStateMachine):
     def advise(self, key: str, nevras: list[Nevra]) -> None:
         """An advisory of builds that are listed, and of some that are not."""
         then = replace(self.content, advisories={**self.content.advisories, key: frozenset(nevras)})
-        self.publish([], [], [MergeAdvisories(data=_advisory(key, nevras))], then)
+        self.publish([], [], [read("updateinfo.xml", _advisory(key, nevras))], then)
 
     @precondition(lambda self: self.content.advisories)
     @rule(data=st.data())

@@ -4,7 +4,6 @@ The repository is made by `repod once`, with groups, module streams and an advis
 independent checker reads from its live view is what every reader must see in every view.
 """
 
-import os
 import subprocess
 import zlib
 from collections.abc import Iterator, Mapping
@@ -12,13 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import structlog
 from lxml import etree
 
-from repod.config import load
-from repod.doors import Change
-from repod.repodata.carried import MergeAdvisories, MergeModules, SetDocument
-from repod.wiring import System
 from tests.lab import forms, readers, rpms
 from tests.lab.checker import check
 from tests.lab.daemon import Repod
@@ -74,16 +68,12 @@ def published(
 
 
 def _carry(repod: Repod) -> None:
-    """Publish groups, module streams and an advisory."""
-    advisories = forms.updateinfo(check(repod.store()).packages.values()).encode()
-    edits = (
-        SetDocument(type="group", data=forms.COMPS.encode()),
-        MergeModules(data=forms.MODULES.encode()),
-        MergeAdvisories(data=advisories),
-    )
-    log = structlog.get_logger(wrapper_class=structlog.make_filtering_bound_logger(40))
-    with System(load(repod.config), log=log, observe=lambda *_: None, environ=os.environ) as system:
-        system.repositories["test"].publisher.publish(Change(edits=edits), actor="test", why="carried")
+    """Publish groups, module streams and an advisory of every package."""
+    (repod.inbox() / "comps.xml").write_text(forms.COMPS)
+    (repod.inbox() / "greeting.modules.yaml").write_text(forms.MODULES)
+    (repod.inbox() / "updateinfo.xml").write_text(forms.updateinfo(check(repod.store()).packages.values()))
+    done = repod.once()
+    assert done.rc == 0, done
 
 
 @pytest.mark.parametrize("name", readers.READERS)
