@@ -128,7 +128,7 @@ _OLD_SUBKEY = _no("rpm 4.11 knows the primary key only", "libnvidia-container#86
 _SUBKEY = _yes("rpm verifies it", "rpm 4.18; ci-dnf-stack#292 for rpm 4.13", measured=True)
 _METALINK = _yes("dnf asks for it at every refresh", "dnf 4.14", measured=True)
 _YUM_METALINK = _yes("yum asks for it when its cache expires", "yum.conf(5)")
-_ZYPPER_METALINK = _no("zypper keeps it for hours and sees no news meanwhile", "zypper 1.14", measured=True)
+_ZYPPER_METALINK = _no("zypper keeps it for ten minutes and sees no news meanwhile", "zypper 1.14", measured=True)
 
 _ALL = (
     Profile(
