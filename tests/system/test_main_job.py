@@ -83,7 +83,7 @@ def test_dnf_refuses_the_repository_once_its_index_was_tampered_with(repod: Repo
 def test_zypper_refreshes_installs_and_updates_from_the_same_repository(repod: Repod, tmp_path: Path) -> None:
     old, new, _ = _builds(tmp_path / "built")
     _drop(repod, old)
-    # It keeps a metalink for hours: profile sles15 gives its hosts this form.
+    # It keeps a metalink for ten minutes: profile sles15 gives its hosts this form.
     with Zypper(tmp_path / "host", choosing(repod.repo_file(), "baseurl")) as host:
         done = host.install("hello")
         assert (done.rc, host.installed()) == (0, ["hello-1.0.0-1.noarch"]), done.out
