@@ -9,13 +9,15 @@ import pytest
 from tests.lab import foreign
 from tests.lab.clients import Dnf, Zypper, choosing, createrepo_c_list
 from tests.lab.daemon import Repod
+from tests.lab.foreign import adopting
+from tests.lab.frozen_check import check_every
 from tests.lab.mirror import mirror
 from tests.lab.rpms import quick, run_builder
 
 
 @pytest.fixture
 def repod(tmp_path: Path, key_file: Path) -> Repod:
-    return Repod(tmp_path, key_file)
+    return adopting(Repod(tmp_path, key_file))
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_c072_of_two_builds_of_one_nevra_one_is_listed_by_a_rule_and_both_paths_
         if number:
             for kind in ("primary", "filelists", "other"):
                 foreign.rewrite(old, kind, _reversed)
-        repod = Repod(tmp_path / f"{number}", key_file)
+        repod = adopting(Repod(tmp_path / f"{number}", key_file))
         said = _adopt(repod, old)
         assert all(path in said for path in found)
         hello = _listed(repod.store())["hello"]
@@ -93,6 +95,7 @@ def test_c076_stale_variants_of_documents_are_not_in_the_new_index(repod: Repod,
     assert list(_records(repod.store())) == ["primary", "filelists", "other"]
     with repod:
         quick(repod.inbox(), "new")
+    assert check_every(repod.store()).faults == []
     assert list(_records(repod.store())) == ["primary", "filelists", "other"]
 
 

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import createrepo_c
 import zstandard
 
+from tests.lab.daemon import Repod
 from tests.lab.rpms import changelog, quick, run_builder, tool
 
 COMPS = """<?xml version="1.0" encoding="UTF-8"?>
@@ -58,6 +59,15 @@ data:
 """
 
 
+def adopting(repod: Repod) -> Repod:
+    """The same, which no longer wants each package of ``test`` to be signed with its own key: adopted ones are not.
+
+    A test checks by itself what is to be sound, without the key.
+    """
+    repod.unsound.add("test")
+    return repod
+
+
 def packages(folder: Path, count: int) -> list[Path]:
     """``count`` small RPMs with files, dependencies and changelogs, in folders by their number."""
     ranges = [(folder, start, min(start + 250, count)) for start in range(0, count, 250)]
@@ -90,8 +100,8 @@ def _one(folder: Path, number: int) -> Path:
     )
 
 
-def advisories(count: int, rpms: Sequence[Path]) -> bytes:
-    """An updateinfo.xml of ``count`` advisories, each for one of ``rpms``."""
+def advisories(count: int, rpms: Sequence[Path], *, sums: bool = True) -> bytes:
+    """An updateinfo.xml of ``count`` advisories, each for one of ``rpms``, with its checksum where ``sums`` says so."""
     info = createrepo_c.UpdateInfo()
     for number in range(count):
         package = createrepo_c.package_from_rpm(str(rpms[number % len(rpms)]))
@@ -105,6 +115,8 @@ def advisories(count: int, rpms: Sequence[Path]) -> bytes:
         one = createrepo_c.UpdateCollectionPackage()
         one.name, one.epoch, one.version = package.name, package.epoch, package.version
         one.release, one.arch, one.filename = package.release, package.arch, rpms[number % len(rpms)].name
+        if sums:
+            one.sum, one.sum_type = package.pkgId, createrepo_c.SHA256
         collection.append(one)
         record.append_collection(collection)
         info.append(record)

@@ -11,9 +11,10 @@ import createrepo_c
 import pytest
 
 from tests.lab import foreign
-from tests.lab.checker import check
 from tests.lab.clients import Dnf, createrepo_c_list
 from tests.lab.daemon import Ended, Repod
+from tests.lab.foreign import adopting
+from tests.lab.frozen_check import check_every
 from tests.lab.mirror import mirror
 from tests.lab.oracle import fields
 from tests.lab.rpms import quick
@@ -35,10 +36,7 @@ def _build(folder: Path, count: int, advisories: int) -> Path:
 
 @pytest.fixture
 def repod(tmp_path: Path, key_file: Path) -> Repod:
-    one = Repod(tmp_path, key_file, settings={"inbox": {"settle": 0}})
-    # Adopted packages keep the signatures they had, or none: the tests here check what is to be right.
-    one.unsound.add("test")
-    return one
+    return adopting(Repod(tmp_path, key_file, settings={"inbox": {"settle": 0}}))
 
 
 @pytest.fixture
@@ -92,7 +90,7 @@ def test_5000_packages_with_groups_modules_and_200_advisories_come_through_and_s
         assert _entries(old, kind) < _entries(store, kind)
     for kind in _CARRIED:
         assert foreign.plain(store, kind) == foreign.plain(old, kind)
-    assert check(store).faults == []
+    assert check_every(store).faults == []
 
 
 # ---------------------------------------------------------------- forms
@@ -171,6 +169,7 @@ def test_a_daemon_that_runs_goes_on_with_what_was_adopted(repod: Repod, old: Pat
         quick(repod.inbox(), "fresh")
         until(lambda: repod.find_events("package published"), 20, "the package to be published")
     assert len(_listed(repod.store())) == 13
+    assert check_every(repod.store()).faults == []
 
 
 # ---------------------------------------------------------------- what it says
