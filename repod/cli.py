@@ -32,7 +32,8 @@ _COMMANDS: Mapping[str, str] = {
     "advisory": "documents",
     "comps": "documents",
     "history": "look",
-    "verify": "look",
+    "verify": "mend",
+    "rebuild": "mend",
 }
 """Each command's name and its module in ``repod.commands``."""
 

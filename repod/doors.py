@@ -191,6 +191,13 @@ class Rpms(Protocol):
         how many changelog entries, newest first, metadata keeps. Raises ``Unreadable``.
         """
 
+    def describe(self, path: Path, known: Package | None, href: StorePath, changelogs: int) -> Entry:
+        """The entry of a published package, from its file alone; equal to what ``seal`` made of it.
+
+        With ``known`` the file may end where its payload begins, and size and pkgid are those;
+        None: it is whole, and its digests are checked. Raises ``Unreadable``.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:

@@ -39,14 +39,18 @@ def repo_file(name: str, url: str, *, metalink: bool) -> str:
     )
 
 
-def write_host_files(store: Store, name: str, repo: str, public_key: bytes) -> None:
-    """Put the files for hosts into the store, where they are not so already. ``repo``: the ``.repo`` file."""
-    files: Mapping[StorePath, bytes] = {
+def host_files(name: str, repo: str, public_key: bytes) -> Mapping[StorePath, bytes]:
+    """The files for hosts. ``repo``: the ``.repo`` file."""
+    return {
         key_name(name): public_key,
         ZYPPER_KEY: public_key,
         store_path(f"{name}.repo"): repo.encode(),
     }
-    for path, data in files.items():
+
+
+def write_host_files(store: Store, name: str, repo: str, public_key: bytes) -> None:
+    """Put the files for hosts into the store, where they are not so already."""
+    for path, data in host_files(name, repo, public_key).items():
         version: Version | Expect = Expect.ABSENT
         with contextlib.suppress(NotFound):
             blob = store.read(path)

@@ -18,14 +18,14 @@ slept and wakes finds its compare-and-swap refused and can move nothing back.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from repod.doors import Change, Clock, Draft, Expect, Piece, Repodata, Signer, Store, Version
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Generation, Head, record_path
-from repod.package import StorePath
+from repod.package import Package, StorePath
 from repod.views import REPOMD, Views
 
 _ATTEMPTS = 100
@@ -36,12 +36,27 @@ Armor = Callable[[bytes], bytes]
 """Turns a binary detached signature into its armored form."""
 
 
+Restore = Callable[[Generation], Generation]
+"""Makes the documents of a generation anew from its packages; the generation that is current then."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """The current generation of a repository, and the version of the pointer that says so."""
 
     generation: Generation | None
     version: Version | Expect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anew:
+    """A generation whose documents are all made anew, without any stored one.
+
+    ``number`` is its own where it has no parent; ``gone`` is what it does not list any more.
+    """
+
+    number: int = 1
+    gone: Sequence[Package] = ()
 
 
 class Publisher:
@@ -58,8 +73,12 @@ class Publisher:
         clock: Clock,
         pause: Callable[[int], None],
         warn: Callable[[str], object] = lambda _text: None,
+        restore: Restore | None = None,
     ) -> None:
         """``url``: where hosts find the store, with a slash at its end.
+
+        ``restore`` makes documents that are lost or damaged anew from the packages, and returns the
+        generation that is current then.
 
         ``pause`` sleeps a little, longer for a higher number of the attempt, with jitter.
         ``warn`` is told of what was found damaged and made anew.
@@ -72,6 +91,7 @@ class Publisher:
         self._clock = clock
         self._pause = pause
         self._warn = warn
+        self._restore = restore
 
     def current(self) -> State:
         """What the pointer says, after finishing what a stopped writer had begun.
@@ -90,9 +110,10 @@ class Publisher:
 
     def refresh(self) -> Generation | None:
         """Stand on what the pointer says now, so that what is decided next is decided by it."""
-        generation = self.current().generation
-        self._repodata.load(generation)
-        return generation
+        while True:
+            generation = self.current().generation
+            if self._load(generation):
+                return generation
 
     def open(self, actor: str) -> Generation:
         """The current generation, live; a store without any trace of one gets an empty first one."""
@@ -102,8 +123,18 @@ class Publisher:
             self._refuse_foreign()
             generation = self.publish(Change(), actor=actor, why="repository created")
         self.sync_live()
-        self._repodata.load(generation)
-        return generation
+        return generation if self._load(generation) else self.open(actor)
+
+    def republish(self, on: Generation, gone: Sequence[Package], *, actor: str, why: str) -> Generation:
+        """The generation after ``on`` with all that ``repodata`` stands on, its documents made anew; live.
+
+        ``gone``: what ``on`` lists and this one does not. ``Conflict`` where another writer was faster.
+        """
+        state = self.current()
+        same = state.generation is not None and state.generation.number == on.number
+        return self._live_or_conflict(
+            self._attempt(state, Change(), actor, why, anew=Anew(gone=gone)) if same else None
+        )
 
     def publish(self, change: Change, *, actor: str, why: str, replace: bool = False) -> Generation:
         """The generation that holds the change, live; the current one where nothing would change.
@@ -114,15 +145,51 @@ class Publisher:
         """
         for attempt in range(_ATTEMPTS):
             state = self.current()
-            self._repodata.load(state.generation)
+            if not self._load(state.generation):
+                continue
             left = self._effective(change, replace=replace)
-            generation = self._attempt(state, left, actor, why) if left or not state.generation else state.generation
+            generation = state.generation
+            if left or generation is None:
+                generation = self._attempt(state, left, actor, why)
             if generation is not None:
                 self.sync_live()
                 return generation
             self._pause(attempt)
         msg = f"other writers changed the repository {_ATTEMPTS} times meanwhile; try again later"
         raise Conflict(msg)
+
+    def finish(self, number: int) -> None:
+        """Let generation ``number``, which has a record, be current: the pointer, or the record before, is lost."""
+        generation = Generation.from_json(self._store.read(record_path(number)).data)
+        self._views.freeze(generation)
+        self._move(number, self._head_version())
+        self.sync_live()
+
+    def settle(self, generation: Generation) -> None:
+        """Bring both views to what the records say: that of ``generation``, and the live one."""
+        self._views.freeze(generation)
+        self.sync_live()
+
+    def begin_anew(self, number: int, *, actor: str, why: str) -> Generation:
+        """Generation ``number`` of all that ``repodata`` stands on, without a parent, live.
+
+        For a repository whose pointer or whose current record is lost: ``number`` must be higher than
+        any that was used. ``Conflict`` where somebody else writes.
+        """
+        state = State(generation=None, version=self._head_version())
+        return self._live_or_conflict(self._attempt(state, Change(), actor, why, anew=Anew(number=number)))
+
+    def _head_version(self) -> Version | Expect:
+        with contextlib.suppress(NotFound):
+            return self._store.read(HEAD).version
+        return Expect.ABSENT
+
+    def _live_or_conflict(self, generation: Generation | None) -> Generation:
+        if generation is None:
+            msg = "another writer published meanwhile; look again, and try again if it is still needed: repod verify"
+            raise Conflict(msg)
+        self.sync_live()
+        return generation
 
     def sync_live(self) -> None:
         """Make what clients read that of the pointer's generation, without ever moving it back."""
@@ -171,13 +238,31 @@ class Publisher:
         gone = [nevra for nevra in change.removed if nevra in listed]
         return Change(entries=fresh, removed=gone, edits=change.edits)
 
-    def _attempt(self, state: State, change: Change, actor: str, why: str) -> Generation | None:
-        """One try on top of ``state``; None where another writer took the number first."""
+    def _load(self, generation: Generation | None) -> bool:
+        """Stand on ``generation``; False where its documents were lost and another is current instead."""
+        try:
+            self._repodata.load(generation)
+        except (NotFound, Corrupt) as error:
+            if generation is None or self._restore is None:
+                raise
+            self._warn(f"its documents are made anew from the packages, since one is lost: {error}")
+            if self._restore(generation).number != generation.number:
+                return False
+            self._repodata.load(generation)
+        return True
+
+    def _attempt(
+        self, state: State, change: Change, actor: str, why: str, *, anew: Anew | None = None
+    ) -> Generation | None:
+        """One try on top of ``state``; None where it is to be made again, on another."""
         parent = state.generation
-        number = parent.number + 1 if parent else 1
+        number = parent.number + 1 if parent else (anew or Anew()).number
         # Clients refuse metadata older than what they have: time never goes back.
         time = max(int(self._clock()), parent.time if parent else 0)
-        draft, signature, frozen_signature = self._stored_draft(parent, change, number, time)
+        stored = self._stored_draft(parent, change, number, time, whole=anew is not None)
+        if stored is None:
+            return None
+        draft, signature, frozen_signature = stored
         if parent and draft.documents == parent.documents:
             return parent  # its edits change nothing
         generation = Generation(
@@ -187,8 +272,8 @@ class Publisher:
             actor=actor,
             why=why,
             packages=draft.packages,
-            added=draft.added,
-            removed=draft.removed,
+            added=tuple(self._repodata.packages()) if anew and not parent else draft.added,
+            removed=(*draft.removed, *anew.gone) if anew else draft.removed,
             documents=draft.documents,
             frozen=draft.frozen,
             repomd=draft.repomd.decode(),
@@ -204,11 +289,11 @@ class Publisher:
         return generation
 
     def _stored_draft(
-        self, parent: Generation | None, change: Change, number: int, time: int
-    ) -> tuple[Draft, bytes, bytes]:
-        """A draft whose documents are stored, and the signatures of its two indexes."""
+        self, parent: Generation | None, change: Change, number: int, time: int, *, whole: bool
+    ) -> tuple[Draft, bytes, bytes] | None:
+        """A draft whose documents are stored, and the signatures of its two indexes; None: not on ``parent``."""
         try:
-            return self._store_documents(change, number, time)
+            return self._store_documents(change, number, time, whole=whole)
         except NotFound as error:
             self._warn(f"a document of the current generation is gone: {error}; it is made anew from the cache")
             return self._store_documents(change, number, time, whole=True)
@@ -217,7 +302,8 @@ class Publisher:
             # if they are the ones that are wrong, the second error says so.
             self._warn(f"cache and store do not agree: {error}; the cache is made anew from the store")
             self._repodata.forget()
-            self._repodata.load(parent)
+            if not self._load(parent):
+                return None
             return self._store_documents(change, number, time)
 
     def _store_documents(

@@ -53,6 +53,20 @@ def head_size(head: bytes) -> int | None:
     return _reach(head, _padded(needed))
 
 
+def payload_start(head: bytes) -> int | None:
+    """Where the payload begins: after lead, signature header and main header, as far as ``head`` tells.
+
+    Given more of the file the answer may grow; it is true once ``head`` has that many bytes.
+    None: this is not the beginning of an RPM.
+    """
+    if head[: len(LEAD_MAGIC)] != LEAD_MAGIC[: len(head)]:
+        return None
+    signature = _reach(head, LEAD_SIZE)
+    if signature is None or len(head) < signature:
+        return signature
+    return _reach(head, _padded(signature))
+
+
 def _size_after_signature(head: bytes) -> int | None:
     size = _number(head, LEAD_SIZE, LONGSIGSIZE)
     return _number(head, LEAD_SIZE, SIGSIZE) if size is None else size

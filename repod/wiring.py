@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Self
 from repod.acceptance import Rules
 from repod.config import Repository, Settings, rejected_dir
 from repod.documents import Scales
+from repod.doors import Repodata
 from repod.errors import Misconfigured
+from repod.holdings import Tell, silent
 from repod.hostfiles import repo_file, write_host_files
 from repod.inbox.directory import DirectoryInbox
 from repod.intake import Intake, Observe, Policy
 from repod.loop import Log, Loop
 from repod.profiles import PROFILES, Answer
 from repod.prune import Pruner, Removal
-from repod.publish import Publisher
+from repod.publish import Publisher, Restore
+from repod.rebuild import Rebuild
 from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
@@ -31,6 +34,7 @@ from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.store.local import LocalStore
+from repod.tools import Tools, open_rebuild
 from repod.turn import Turns
 
 if TYPE_CHECKING:
@@ -64,11 +68,13 @@ def open_pruner(repository: Repository, store: LocalStore) -> Pruner:
     return Pruner(store, keep=repository.retention.generations, grace=repository.retention.grace)
 
 
-def open_repodata(settings: Settings, repository: Repository, store: LocalStore) -> SegmentedRepodata:
-    """The documents of a repository, with their cache in the state directory."""
+def open_repodata(
+    settings: Settings, repository: Repository, store: LocalStore, folder: Path | None = None
+) -> SegmentedRepodata:
+    """The documents of a repository, with their cache in ``folder`` (None: in the state directory)."""
     return SegmentedRepodata(
         store,
-        Path(settings.state_dir) / "cache" / repository.name,
+        folder or Path(settings.state_dir) / "cache" / repository.name,
         compression=repository.compression,
         single_stream=repository.single_stream,
         form=lambda kind: PROFILES[repository.profile].form(kind, repository.compression),
@@ -156,11 +162,17 @@ def open_publisher(
     repository: Repository,
     *,
     store: LocalStore,
-    repodata: SegmentedRepodata,
+    repodata: Repodata,
     signer: OpenSigner,
-    log: Log,
+    log: Log | None = None,
+    restore: Restore | None = None,
 ) -> Publisher:
-    """What publishes a repository."""
+    """What publishes a repository; ``log`` hears of what was made anew, ``restore`` as in ``Publisher``."""
+
+    def warn(text: str) -> None:
+        if log:
+            log.warning("repodata mended", repository=repository.name, problem=text)
+
     return Publisher(
         store=store,
         url=public_url(settings, repository),
@@ -169,7 +181,22 @@ def open_publisher(
         armor=armor,
         clock=time.time,
         pause=pause,
-        warn=lambda text: log.warning("repodata mended", repository=repository.name, problem=text),
+        warn=warn,
+        restore=restore,
+    )
+
+
+def rebuilding(tools: Tools, repository: Repository, store: LocalStore, tell: Tell = silent) -> Rebuild:
+    """What makes the documents of a repository anew from its packages."""
+    return open_rebuild(
+        tools,
+        store,
+        scratch=partial(open_repodata, tools.settings, repository, store),
+        publisher=lambda repodata: open_publisher(
+            tools.settings, repository, store=store, repodata=repodata, signer=tools.signer
+        ),
+        changelogs=repository.changelogs,
+        tell=tell,
     )
 
 
@@ -233,8 +260,16 @@ class System:
         store = open_store(repository)
         repodata = open_repodata(self.settings, repository, store)
         self._stack.callback(repodata.close)
+        tools = Tools(settings=self.settings, signer=self.signer, rpms=self.rpms, workspace=self.workspace)
+        rebuild = rebuilding(tools, repository, store)
         publisher = open_publisher(
-            self.settings, repository, store=store, repodata=repodata, signer=self.signer, log=self._log
+            self.settings,
+            repository,
+            store=store,
+            repodata=repodata,
+            signer=self.signer,
+            log=self._log,
+            restore=rebuild.restore,
         )
         inbox = self._inbox(repository)
         self._stack.callback(inbox.close)

@@ -1,22 +1,17 @@
-"""``repod status``, ``packages``, ``history`` and ``verify``: what is there. They change nothing."""
+"""``repod status``, ``packages`` and ``history``: what is there. They change nothing."""
 
-import contextlib
 import functools
 import itertools
-import os
-import sys
-import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from repod.audit import Audit
 from repod.commands.common import json_option, repository_argument, settings_option, stamp
 from repod.config import load, rejected_dir
 from repod.doors import Store
-from repod.errors import Corrupt, NotFound, RepodError
+from repod.errors import Corrupt, NotFound
 from repod.generation import Generation
 from repod.history import History
 from repod.inbox.names import left_alone
@@ -25,8 +20,6 @@ from repod.repodata import carried, modules
 from repod.repodata.listing import packages as listed_packages
 from repod.repodata.listing import plain
 from repod.show import show
-from repod.signing.opening import open_signer
-from repod.signing.verify import verify_detached
 from repod.wiring import open_store, public_url
 
 
@@ -118,25 +111,3 @@ def _row(generation: Generation, documents: list[str] | None) -> dict[str, Any]:
         "removed": [str(package.nevra) for package in generation.removed],
         "documents": documents,
     }
-
-
-@click.command()
-@settings_option
-@json_option
-@repository_argument
-def verify(config: Path, name: str, *, as_json: bool) -> None:
-    """Prove that REPO holds what it shows: every checksum, the index, its signature."""
-    settings = load(config)
-    store = open_store(settings.named(name))
-    with contextlib.closing(open_signer(settings.signing, time.time(), os.environ)) as signer:
-        public_key = signer.public_key
-    audit = Audit(
-        store=store,
-        listing=functools.partial(listed_packages, store),
-        history=History(store),
-        verify_signature=functools.partial(verify_detached, public_key),
-    )
-    rows = [{"severity": f.severity, "path": f.path, "what": f.text} for f in audit.verify()]
-    show(rows, as_json=as_json, empty="sound: everything it lists is there, unaltered and signed")
-    if any(row["severity"] == "fault" for row in rows):
-        sys.exit(RepodError.exit_code)

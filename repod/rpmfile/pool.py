@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from repod.doors import Unreadable
 from repod.errors import Unavailable
-from repod.package import Entry, Facts, Fault, StorePath
+from repod.package import Entry, Facts, Fault, Package, StorePath
 from repod.processes import Lost, Overtime, Processes
 from repod.rpmfile import worker
 
@@ -43,6 +43,10 @@ class RpmWorkers:
     def seal(self, path: Path, signature: bytes | None, published: bytes, href: StorePath, changelogs: int) -> Entry:
         """See ``Rpms.seal``."""
         return self.run(worker.seal, path, signature, published, href, changelogs)
+
+    def describe(self, path: Path, known: Package | None, href: StorePath, changelogs: int) -> Entry:
+        """See ``Rpms.describe``."""
+        return self.run(worker.describe, path, known, href, changelogs)
 
     def close(self) -> None:
         """End the processes, whatever they are at."""

@@ -106,6 +106,10 @@ def _open(path: Path, size: int) -> rpm_rs.PackageMetadata:
     if promised is not None and size > promised:
         text = f"{size - promised} bytes follow the end that its header promises ({promised}); upload it again"
         raise Unreadable(Fault(code="digest", text=text))
+    return _metadata(path)
+
+
+def _metadata(path: Path) -> rpm_rs.PackageMetadata:
     try:
         return rpm_rs.PackageMetadata.open(str(path))
     except OSError as error:
@@ -250,7 +254,24 @@ def seal(path: Path, signature: bytes | None, published: bytes, href: StorePath,
     text = "; ".join(fault.text for fault in facts.faults) or _doubt(path, published)
     if text:
         raise Unreadable(Fault(code="signing", text=f"not sound after signing: {text}"))
-    return _describe(path, facts, href, changelogs)
+    return _entry(_described(path, href, changelogs), facts.nevra, href)
+
+
+def describe(path: Path, known: Package | None, href: StorePath, changelogs: int) -> Entry:
+    """See ``Rpms.describe``."""
+    if known is None:
+        facts = examine(path, b"")
+        if facts.faults:
+            raise Unreadable(*facts.faults)
+        return _entry(_described(path, href, changelogs), facts.nevra, href)
+    metadata = _metadata(path)
+    faults = _header_faults(metadata)
+    faults += _raw_faults(path, bytes(metadata.header_bytes()), metadata.package_segment_offsets())
+    if faults:
+        raise Unreadable(*faults)
+    package = _described(path, href, changelogs)
+    package.pkgId, package.size_package = known.pkgid, known.size
+    return _entry(package, known.nevra, href)
 
 
 def _proven(signature: bytes) -> bytes:
@@ -317,7 +338,8 @@ def _rewrite(path: Path, signature: bytes) -> None:
     larger.replace(path)
 
 
-def _describe(path: Path, facts: Facts, href: StorePath, changelogs: int) -> Entry:
+def _described(path: Path, href: StorePath, changelogs: int) -> Any:
+    """What createrepo_c reads from the file at ``path``."""
     try:
         package = createrepo_c.package_from_rpm(
             str(path), checksum_type=createrepo_c.SHA256, location_href=href, changelog_limit=changelogs
@@ -325,6 +347,13 @@ def _describe(path: Path, facts: Facts, href: StorePath, changelogs: int) -> Ent
     except OSError as error:  # its word for whatever librpm, and so every host, does not take
         text = f"rpm cannot read it ({str(error).rpartition(': ')[2]}); upload it again or rebuild the package"
         raise Unreadable(Fault(code="reader", text=text)) from error
+    # Metadata are a function of the package alone: the file's own time is that of a copy.
+    package.time_file = package.time_build
+    return package
+
+
+def _entry(package: Any, nevra: Nevra, href: StorePath) -> Entry:
+    """The texts of ``package``, which must be ``nevra``, proven to be XML."""
     dumps = tuple(
         dump(package).strip().encode() + b"\n"
         for dump in (
@@ -342,11 +371,11 @@ def _describe(path: Path, facts: Facts, href: StorePath, changelogs: int) -> Ent
         release=package.release,
         arch=package.arch,
     )
-    if described != facts.nevra:
-        text = f"two readers disagree on its header: {facts.nevra} and {described}; rebuild the package"
+    if described != nevra:
+        text = f"two readers disagree on its header: {nevra} and {described}; rebuild the package"
         raise Unreadable(Fault(code="reader", text=text))
     return Entry(
-        package=Package(nevra=facts.nevra, pkgid=sha256(package.pkgId), size=facts.size, href=href),
+        package=Package(nevra=nevra, pkgid=sha256(package.pkgId), size=package.size_package, href=href),
         primary=dumps[0],
         filelists=dumps[1],
         other=dumps[2],

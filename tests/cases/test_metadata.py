@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import os
 import random
 import re
@@ -19,7 +20,7 @@ from watchdog.observers.inotify import InotifyObserver
 
 from repod.config import parse
 from repod.doors import Change
-from repod.errors import Misconfigured, NotFound
+from repod.errors import Misconfigured
 from repod.package import Nevra
 from repod.profiles import PROFILES
 from tests.cases.place import MakePlace, Place
@@ -207,46 +208,57 @@ def test_c070_lost_documents_are_made_anew_from_the_cache(restarted: bool, place
     assert len(place.log.warned("repodata mended")) == 1
 
 
-def test_c070_lost_documents_without_a_cache_stop_publishing_and_nothing_else(place: Place, built: Path) -> None:
-    """The error names the document and the remedy; the arrival waits; once it is restored all goes on."""
-    place.publish(*(rpms.quick(built, f"p{number}") for number in range(150)))
-    (primary,) = [path for path in _documents(place, "primary") if path.name.encode() in place.live()]
-    before = {path: path.stat().st_mtime_ns for path in place.store.rglob("*") if path != primary and path.is_file()}
-    primary.rename(built / primary.name)
-    place.close()
-    shutil.rmtree(place.state)
-    place.wire()
-    place.put(rpms.quick(built))
-    with pytest.raises(NotFound, match=rf"{primary.name} is not in store .*; restore it from a copy"):
-        place.loop.open()
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert place.waiting() == ["hello-1.0-1.noarch.rpm"]
-    (built / primary.name).rename(primary)
-    place.loop.open()
-    place.drain()
-    assert len(place.sound()) == 151
+def test_c070_documents_that_are_gone_with_the_cache_are_made_anew_from_the_packages(
+    tmp_path: Path, key_file: Path, key: Key, built: Path
+) -> None:
+    """Primary, filelists and the cache are gone: the next RPM is published, with one warning."""
+    repod = Repod(tmp_path, key_file)
+    rpms.quick(repod.inbox(), changelog=rpms.changelog(12))
+    rpms.nfpm(repod.inbox())
+    assert repod.once().rc == 0
+    live = (repod.store() / "repodata/repomd.xml").read_text()
+    gone = [path for path in repod.store().glob("repodata/*.xml.gz") if path.name in live and "other" not in path.name]
+    gone += repod.store().glob("generations/2/repodata/*.xml.gz")
+    before = {path: path.read_bytes() for path in gone}
+    for path in gone:
+        path.unlink()
+    shutil.rmtree(repod.base / "state/cache")
+    rpms.quick(built, "late").rename(repod.inbox() / "late.rpm")
+    ended = repod.once()
+    assert ended.rc == 0, ended.err
+    warned = [line for line in ended.err.splitlines() if '"level": "warning"' in line]
+    assert len(warned) == 1
+    assert "made anew from the packages" in warned[0]
+    report = check(repod.store(), key.public)
+    assert report.faults == []
+    assert sorted(report.packages) == ["hello-1.0-1.noarch", "late-1.0-1.noarch", "nfhello-1.2.3-1.noarch"]
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def _documents(place: Place, kind: str) -> list[Path]:
     return list((place.store / "repodata").glob(f"*-{kind}.xml.gz"))
 
 
-def test_c072_a_second_file_of_a_version_put_there_by_hand_is_not_listed(
-    tmp_path: Path, key_file: Path, key: Key
+def test_c072_of_two_files_with_one_nevra_the_published_one_is_listed_and_both_are_named(
+    tmp_path: Path, key_file: Path, key: Key, built: Path
 ) -> None:
-    """The published one stays the one entry, after a restart too; ``verify`` names the other one's path."""
+    """A second file put into the store by hand: one entry, before and after a restart; the warning names both paths."""
     repod = Repod(tmp_path, key_file)
     rpms.quick(repod.inbox(), files={"/a": b"A"})
     assert repod.once().rc == 0
-    by_hand = repod.store() / "Packages/other/hello.rpm"
-    by_hand.parent.mkdir()
-    rpms.quick(by_hand.parent, files={"/a": b"B"}, as_name=by_hand.name)
-    rpms.quick(repod.inbox(), "more")
-    assert repod.once().rc == 0
-    packages = check(repod.store(), key.public).packages
-    assert (packages["hello-1.0-1.noarch"].href, len(packages)) == (HELLO, 2)
-    found = repod.cli("verify", "test")
-    assert (found.rc, "note" in found.out, "Packages/other/hello.rpm" in found.out) == (0, True, True)
+    second = "Packages/by-hand/hello.rpm"
+    (repod.store() / "Packages/by-hand").mkdir()
+    rpms.quick(built, files={"/a": b"B"}).rename(repod.store() / second)
+    for _ in range(2):
+        found = repod.cli("verify", "test", "--json")
+        assert found.rc == 0
+        (row,) = json.loads(found.out)
+        assert (row["severity"], row["path"]) == ("note", second)
+        assert f"a second file of hello-1.0-1.noarch, which is listed as {HELLO}" in row["what"]
+        shutil.rmtree(repod.base / "state/cache")
+        assert repod.once().rc == 0
+        (listed,) = check(repod.store(), key.public).packages.values()
+        assert listed.href == HELLO
 
 
 def test_c074_a_run_without_a_change_changes_nothing(place: Place, built: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Here:
 
     examine = staticmethod(worker.examine)
     seal = staticmethod(worker.seal)
+    describe = staticmethod(worker.describe)
 
 
 @contextmanager
@@ -371,3 +373,45 @@ def test_a_private_copy_that_is_gone_is_no_fault_of_the_package(tmp_path: Path) 
         workers.examine(tmp_path / "gone.rpm", b"")
     with pytest.raises(Unavailable, match="stopped"):
         workers.examine(tmp_path / "gone.rpm", b"")
+
+
+# ---------------------------------------------------------------- from the beginning of the file alone
+
+
+def test_the_beginning_of_a_file_gives_the_same_metadata_as_the_whole(
+    rpm_reader: Rpms, built: Path, key: Key, tmp_path: Path
+) -> None:
+    """Whenever it is read, from whichever copy: metadata are a function of the package."""
+    sealed = seal(rpm_reader, built, key)
+    os.utime(built, (0, 0))
+    assert rpm_reader.describe(built, None, HREF, 10) == sealed
+    head = tmp_path / "head"
+    head.write_bytes(built.read_bytes()[: damage.payload_offset(built)])
+    assert rpm_reader.describe(head, sealed.package, HREF, 10) == sealed
+
+
+def test_the_time_of_the_file_is_that_of_its_build(rpm_reader: Rpms, tmp_path: Path, key: Key) -> None:
+    entry = seal(rpm_reader, rpms.quick(tmp_path), key)
+    assert f'<time file="{rpms.TIME}" build="{rpms.TIME}"/>'.encode() in entry.primary
+
+
+def test_a_damaged_beginning_is_refused(rpm_reader: Rpms, tmp_path: Path, key: Key) -> None:
+    path = rpms.quick(tmp_path)
+    sealed = seal(rpm_reader, path, key)
+    head = tmp_path / "head"
+    offset = damage.header_offset(path) + 400
+    damage.flip_bit(path, head, offset)
+    with pytest.raises(Unreadable):
+        rpm_reader.describe(head, sealed.package, HREF, 10)
+    head.write_bytes(path.read_bytes()[:offset])
+    with pytest.raises(Unreadable):
+        rpm_reader.describe(head, sealed.package, HREF, 10)
+    other = replace(sealed.package, nevra=Nevra.parse("other-1.0-1.noarch"))
+    with pytest.raises(Unreadable, match="two readers disagree"):
+        rpm_reader.describe(path, other, HREF, 10)
+
+
+def test_a_whole_file_with_a_damaged_payload_is_not_described(rpm_reader: Rpms, tmp_path: Path) -> None:
+    path = rpms.quick(tmp_path)
+    with pytest.raises(Unreadable, match="payload"):
+        rpm_reader.describe(damage.flip_bit(path, tmp_path / "bad", -20), None, HREF, 10)

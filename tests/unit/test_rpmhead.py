@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import rpm_rs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from repod.rpmhead import (
     PAYLOADSIZE,
     SIGSIZE,
     head_size,
+    payload_start,
     promised_size,
 )
 from tests.lab.rpmbuild import ZSTD, rpmbuild
@@ -74,6 +76,22 @@ def test_whoever_reads_as_much_as_is_asked_for_again_and_again_comes_to_an_end(b
         rounds += 1
     assert promised_size(head) == len(built)
     assert rounds <= 4
+
+
+def test_the_payload_begins_where_another_reader_finds_it(built: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "built.rpm"
+    path.write_bytes(built)
+    wanted = rpm_rs.PackageMetadata.open(str(path)).package_segment_offsets().payload
+    head = built[:1]
+    while (needed := payload_start(head) or 0) > len(head):
+        head = built[:needed]
+    assert len(head) == wanted
+    assert payload_start(built) == wanted
+
+
+def test_what_is_no_package_has_no_payload() -> None:
+    assert payload_start(b"junk" * 100) is None
+    assert payload_start(LEAD + b"junk" * 100) is None
 
 
 def test_every_beginning_of_a_package_may_become_one(built: bytes) -> None:

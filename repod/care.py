@@ -1,0 +1,92 @@
+"""Joins what looks after one repository, beside a daemon or without: audit, repair, rebuild."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from repod.audit import Audit, Known
+from repod.config import Repository, Settings
+from repod.holdings import Tell
+from repod.hostfiles import host_files, write_host_files
+from repod.rebuild import Rebuild
+from repod.repair import Repair
+from repod.repodata.engine import SegmentedRepodata
+from repod.repodata.strictreader import StrictDocuments
+from repod.rpmfile.pool import RpmWorkers
+from repod.signing.opening import open_signer
+from repod.signing.verify import verify_detached
+from repod.store.local import LocalStore
+from repod.tools import Tools, open_holdings
+from repod.views import Views
+from repod.wiring import (
+    open_repodata,
+    open_store,
+    pause,
+    public_url,
+    rebuilding,
+    repo_text,
+    workspace,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Care:
+    """The use cases over one repository."""
+
+    audit: Audit
+    repair: Repair
+    rebuild: Rebuild
+    write_host_files: Callable[[], object]
+
+
+@contextmanager
+def open_care(settings: Settings, name: str, environ: Mapping[str, str], tell: Tell) -> Iterator[Care]:
+    """Everything opened, for as long as it is needed; nothing of the repository is changed by that."""
+    repository = settings.named(name)
+    with ExitStack() as stack:
+        folder = stack.enter_context(workspace(Path(settings.state_dir)))
+        signer = stack.enter_context(closing(open_signer(settings.signing, time.time(), environ, processes=1)))
+        workers = settings.workers
+        rpms = RpmWorkers(count=workers.count or os.cpu_count() or 1, timeout=workers.timeout, memory=workers.memory)
+        stack.enter_context(closing(rpms))
+        tools = Tools(settings=settings, signer=signer, rpms=rpms, workspace=folder)
+        yield _joined(tools, repository, open_store(repository), tell)
+
+
+def _joined(tools: Tools, repository: Repository, store: LocalStore, tell: Tell) -> Care:
+    url, key = public_url(tools.settings, repository), tools.signer.public_key
+    repo = repo_text(repository, url)
+    write = partial(write_host_files, store, repository.name, repo, key)
+    documents = StrictDocuments(store)
+    rebuild = rebuilding(tools, repository, store, tell)
+
+    @contextmanager
+    def cached() -> Iterator[SegmentedRepodata]:
+        with closing(open_repodata(tools.settings, repository, store)) as repodata:
+            yield repodata
+
+    audit = Audit(
+        store=store,
+        documents=documents,
+        holdings=open_holdings(tools, store),
+        known=Known(
+            url=url,
+            host_files=host_files(repository.name, repo, key),
+            verify_signature=partial(verify_detached, key),
+        ),
+        clock=time.time,
+        pause=pause,
+        tell=tell,
+    )
+    repair = Repair(
+        store=store,
+        views=Views(store, url, pause),
+        cached=cached,
+        rebuild=rebuild,
+        write_host_files=write,
+    )
+    return Care(audit=audit, repair=repair, rebuild=rebuild, write_host_files=write)
