@@ -57,16 +57,16 @@ class Content:
     advisories: Mapping[str, frozenset[Nevra]] = field(default_factory=dict)
 
     def after(self, came: Iterable[Made] = (), went: Iterable[Nevra] = (), **edits: object) -> "Content":
-        """The content after a change; advisories follow the packages."""
+        """The content after a change: the advisories that are there follow the packages, then edits are made."""
         here = {one.nevra: one for one in came}
         gone = (set(went) | here.keys()) & self.builds.keys()
         builds = {nevra: one for nevra, one in self.builds.items() if nevra not in gone} | here
-        edited = replace(self, builds=builds, **edits)
         advisories = {
             key: frozenset(ref for ref in refs if _stays(ref, here.keys(), gone, builds))
-            for key, refs in edited.advisories.items()
+            for key, refs in self.advisories.items()
         }
-        return replace(edited, advisories={key: refs for key, refs in advisories.items() if refs})
+        left = {key: refs for key, refs in advisories.items() if refs}
+        return replace(self, **{"builds": builds, "advisories": left, **edits})
 
 
 def _stays(ref: Nevra, came: Iterable[Nevra], gone: Iterable[Nevra], builds: Iterable[Nevra]) -> bool:
