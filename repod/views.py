@@ -7,7 +7,7 @@ small object that names the newest: for clients they do what one pointer does.
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
@@ -28,18 +28,17 @@ def mirrorlist(generation: Generation, url: str) -> bytes:
     return f"{url}{generation.view}\n".encode()
 
 
-def metalink(generation: Generation, parent: Generation | None, url: str) -> bytes:
+def metalink(generation: Generation, live: Iterable[bytes], url: str) -> bytes:
     """Where the newest frozen index lies and what its checksum is, as MirrorManager writes it for dnf.
 
     Metalink 3.0 (https://www.metalinker.org/), with the timestamp that yum compares. librepo looks
-    at this file also where a host reads the store as a directory (``baseurl=file:…``), so the live
-    indexes that may lie there stand in it as alternates.
+    at this file also where a host reads the store as a directory (``baseurl=file:…``), so the indexes
+    that may lie in the live view, ``live``, stand in it as alternates.
     """
     target = f"{url}{generation.view}{REPOMD}"
     protocol = quoteattr(urlsplit(target).scheme)
-    live = [one for one in (generation, parent) if one]
     alternates = "".join(
-        f"    <mm0:alternate>\n{_verified(one.repomd, one.time, 5)}    </mm0:alternate>\n" for one in live
+        f"    <mm0:alternate>\n{_verified(repomd, generation.time, 5)}    </mm0:alternate>\n" for repomd in live
     )
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -47,7 +46,7 @@ def metalink(generation: Generation, parent: Generation | None, url: str) -> byt
         ' xmlns:mm0="http://fedorahosted.org/mirrormanager" generator="repod">\n'
         " <files>\n"
         '  <file name="repomd.xml">\n'
-        f"{_verified(generation.frozen_repomd, generation.time, 3)}"
+        f"{_verified(generation.frozen_repomd.encode(), generation.time, 3)}"
         f"   <mm0:alternates>\n{alternates}   </mm0:alternates>\n"
         '   <resources maxconnections="1">\n'
         f'    <url protocol={protocol} type={protocol} preference="100">{escape(target)}</url>\n'
@@ -58,9 +57,8 @@ def metalink(generation: Generation, parent: Generation | None, url: str) -> byt
     ).encode()
 
 
-def _verified(repomd: str, time: int, indent: int) -> str:
+def _verified(data: bytes, time: int, indent: int) -> str:
     """What a metalink says of one index."""
-    data = repomd.encode()
     lines = (
         f"<mm0:timestamp>{time}</mm0:timestamp>",
         f"<size>{len(data)}</size>",
@@ -69,14 +67,19 @@ def _verified(repomd: str, time: int, indent: int) -> str:
     return "".join(f"{' ' * indent}{line}\n" for line in lines)
 
 
-def current(generation: Generation, parent: Generation | None, url: str) -> Mapping[StorePath, bytes]:
+def current(
+    generation: Generation, parent: Generation | None, url: str, seen: bytes | None = None
+) -> Mapping[StorePath, bytes]:
     """What follows the pointer when it says ``generation``, in the order in which it is written.
 
-    ``parent`` is the generation before, where its record is still there. The metalink comes first,
-    since it must know the live index that lies beside it, old or new.
+    ``parent`` is the generation before, where its record is still there; ``seen`` is the live index
+    that was found. The metalink comes first, since it must know the live index that lies beside it,
+    old or new.
     """
+    own = generation.repomd.encode()
+    live = dict.fromkeys(one for one in (own, parent.repomd.encode() if parent else None, seen) if one)
     return {
-        METALINK: metalink(generation, parent, url),
+        METALINK: metalink(generation, live, url),
         MIRRORLIST: mirrorlist(generation, url),
         REPOMD: generation.repomd.encode(),
         SIGNATURE: generation.signature.encode(),
@@ -130,14 +133,17 @@ class Views:
                     return
                 # The version read before the pointer guards the write: whoever moved the
                 # pointer on since has changed the views, or will.
-                for path, data in current(generation, self._parent(generation), self._url).items():
+                parent = self._parent(generation)
+                wanted = current(generation, parent, self._url, seen[REPOMD][0])
+                for path, data in wanted.items():
                     present, version = seen[path]
                     if present != data:
                         self._store.write(path, data, version)
             except (Conflict, OutcomeUnknown):
                 self._pause(attempt)
                 continue
-            if pointed() == generation:
+            # Once more where the metalink spoke of a live index of long ago, which is gone now.
+            if pointed() == generation and wanted == current(generation, parent, self._url):
                 return
         msg = f"{REPOMD} could not be brought to the pointer's generation in {_ATTEMPTS} tries; it is tried again"
         raise Unavailable(msg)
