@@ -103,7 +103,13 @@ def test_the_first_command_ends_by_printing_the_repo_file_and_the_line_to_try(to
 
 @pytest.mark.timeout(600)
 def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
-    blocks = [*commands("Five minutes"), *commands("Groups, modules, advisories")]
+    chapters = (
+        "Five minutes",
+        "Groups, modules, advisories",
+        "Adopting an existing repository",
+        "Verify, repair, rebuild",
+    )
+    blocks = [block for chapter in chapters for block in commands(chapter)]
     said = [tour.run(block) for block in blocks]
     assert "hello-1.0.0-41.noarch" in said[0]
     assert "Packages/h/hello-1.0.0-41.noarch.rpm" in said[0]
@@ -118,6 +124,14 @@ def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
     assert re.search(r"Upgraded:\s+hello-1\.0\.0-42\.noarch", said[5])
     assert "Installed Groups:\n   Greetings" in said[5]
     assert "advisory DEMO-2026-1 removed" in said[6]
+    assert "adopted 2 packages" in said[7]
+    assert re.search(r"fault +repodata/[0-9a-f]{64}-primary.xml.gz +named but missing", said[8])
+    assert re.search(r"fault +Packages/hello-1.0.0-41.noarch.rpm +altered: ", said[8])
+    assert "answered 1" in said[8]
+    assert re.search(r"mended +mirrorlist +written again", said[9])
+    assert "answered" not in said[9]
+    assert re.search(r"mended +repodata/[0-9a-f]{64}-filelists.xml.gz +it was missing", said[10])
+    assert "generation 1 is current: 2 packages" in said[10]
 
 
 def test_the_second_command_is_the_one_that_ci_calls() -> None:
