@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from repod.doors import Change, Draft, Piece, Ready, Store
-from repod.errors import Corrupt, Misconfigured, Unavailable
+from repod.errors import Corrupt, Misconfigured, NotFound, Unavailable
 from repod.generation import Document, Generation, view_path
 from repod.package import Nevra, Package, StorePath, store_path
 from repod.repodata import codec, segments, text
@@ -222,12 +222,19 @@ class SegmentedRepodata:
                 yield Piece(path=path, checksum=document.checksum, source=store_path(source))
 
     def _returned(self, carried: Sequence[Document], made: set[StorePath]) -> Iterator[Piece]:
-        """The carried documents of the live view once more, from the parent's frozen view."""
+        """The carried documents that the live view lost, from the parent's frozen view."""
         if self._generation:
             for document in carried:
-                if document in self._generation.documents and document.href not in made:
+                kept = document in self._generation.documents and document.href not in made
+                if kept and not self._is_stored(document.href):
                     source = store_path(self._generation.view + document.href)
                     yield Piece(path=document.href, checksum=document.checksum, source=source)
+
+    def _is_stored(self, path: StorePath) -> bool:
+        try:
+            return any(self._store.stream(path, 0, 1))
+        except NotFound:
+            return False
 
     def adopt(self, draft: Draft, generation: Generation) -> None:
         """See ``Repodata.adopt``."""
