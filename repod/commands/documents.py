@@ -15,7 +15,7 @@ from repod.errors import Refused
 from repod.history import History
 from repod.log import open_log
 from repod.package import Fault
-from repod.repodata import carried, updateinfo
+from repod.repodata import carried, kinds, updateinfo
 from repod.repodata import comps as comps_xml
 from repod.repodata.listing import plain
 from repod.repodata.reader import read_file
@@ -42,7 +42,7 @@ def add(config: Path, name: str, files: Sequence[Path], *, as_json: bool) -> Non
     added, or none.
     """
     for file in files:
-        if carried.kind(file.name) not in {carried.ADVISORY, updateinfo.TYPE}:
+        if kinds.kind(file.name) not in {kinds.ADVISORY, updateinfo.TYPE}:
             msg = f"{file}: expected a name as ADVISORY.toml, ADVISORY.json or updateinfo.xml"
             raise click.UsageError(msg)
     _publish(config, name, _read(files), "added", as_json=as_json)

@@ -16,7 +16,7 @@ from repod.generation import Generation
 from repod.history import History
 from repod.inbox.names import left_alone
 from repod.package import Nevra
-from repod.repodata import carried, modules
+from repod.repodata import kinds, modules
 from repod.repodata.listing import packages as listed_packages
 from repod.repodata.listing import plain
 from repod.show import show
@@ -48,7 +48,7 @@ def status(config: Path, *, as_json: bool) -> None:
 
 def _count(folder: Path) -> int:
     """Packages and documents below ``folder``."""
-    alone = functools.partial(left_alone, folder=False, wanted=lambda name: bool(carried.kind(name)))
+    alone = functools.partial(left_alone, folder=False, wanted=lambda name: bool(kinds.kind(name)))
     return sum(not alone(path.name) and path.is_file() for path in folder.rglob("*"))
 
 

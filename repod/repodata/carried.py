@@ -12,21 +12,10 @@ from repod.doors import Edit, Find, Unreadable
 from repod.errors import Corrupt
 from repod.package import Fault, Package
 from repod.repodata import advisory, comps, modules, text, updateinfo
+from repod.repodata.kinds import ADVISORY, LIMIT, kind
 from repod.repodata.unpack import plain_name, unpack
 from repod.repodata.updateinfo import Named
 
-LIMIT = 256 << 20
-"""Bytes of a document, unpacked: several times the advisories of the largest distributions."""
-
-ADVISORY = "advisory"
-"""The kind of a file that holds one advisory."""
-
-_FILES = (
-    (comps.TYPE, re.compile(r"(?:.*[-.])?comps\.xml", re.IGNORECASE)),
-    (modules.TYPE, re.compile(r"(?:.*[-.])?modules\.yaml|.*\.modulemd\.yaml", re.IGNORECASE)),
-    (updateinfo.TYPE, re.compile(r"(?:.*[-.])?updateinfo\.xml", re.IGNORECASE)),
-    (ADVISORY, re.compile(r".+\.(?:toml|json)", re.IGNORECASE)),
-)
 _RECORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -142,12 +131,6 @@ class RemoveAdvisories:
 
 def _advisories(ids: Sequence[str]) -> str:
     return f"advisory {ids[0]}" if len(ids) == 1 else f"{len(ids)} advisories"
-
-
-def kind(name: str) -> str:
-    """What an uploaded file is, by its name: a record of repomd or ``ADVISORY``; empty where it is no document."""
-    plain = plain_name(name.rpartition("/")[2])
-    return next((kind for kind, form in _FILES if form.fullmatch(plain)), "")
 
 
 def read(name: str, data: bytes, as_kind: str = "") -> Edit:

@@ -14,7 +14,7 @@ from repod.doors import Change, Edit, Find, Piece, Store
 from repod.errors import Corrupt, NotFound, Unfit
 from repod.generation import Document, Generation
 from repod.package import Nevra, Package, Sha256, StorePath
-from repod.repodata import carried, codec
+from repod.repodata import codec
 from repod.repodata.listing import plain
 
 Form = Callable[[str], str]
@@ -95,6 +95,8 @@ class Carrier:
         edits = [edit for edit in after.change.edits if edit.type == kind]
         if present and not edits and not after.names & self._named(kind, present, view):
             return present
+        from repod.repodata import carried  # noqa: PLC0415 - most publishes touch no document
+
         data = self._plain(present, view) if present else None
         # One that was taken over as it was and is not sound stays so: that is not this change's fault.
         with contextlib.suppress(Corrupt):
@@ -110,6 +112,8 @@ class Carrier:
         """The names of the packages that a document speaks of."""
         known = self._names.of(document.open_checksum)
         if known is None:
+            from repod.repodata import carried  # noqa: PLC0415 - remembered of most documents
+
             try:
                 known = carried.names(kind, self._plain(document, view))
             except Corrupt:

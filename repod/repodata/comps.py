@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from lxml import etree
 
 from repod.errors import Corrupt
-from repod.repodata import strictxml
+from repod.repodata import kinds, strictxml
 from repod.repodata.strictxml import text_of
 
-TYPE = "group"
+TYPE = kinds.GROUP
 """What repomd calls the document."""
 
 _WHAT = "comps.xml"

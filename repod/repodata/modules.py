@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from repod.doors import Find
 from repod.errors import Corrupt
 from repod.package import Nevra
-from repod.repodata import strictyaml
+from repod.repodata import kinds, strictyaml
 from repod.repodata.strictyaml import Part, Value
 
-TYPE = "modules"
+TYPE = kinds.MODULES
 """What repomd calls the document."""
 
 Stream = tuple[str, str]

@@ -7,7 +7,7 @@ from typing import Any
 
 from repod.doors import Edit, Unreadable
 from repod.package import Fault
-from repod.repodata import carried
+from repod.repodata import kinds
 
 Run = Callable[..., Any]
 """``run(task, *arguments)``: does the task and gives its result; raises ``Unreadable`` where the task did."""
@@ -22,7 +22,7 @@ class DocumentReader:
 
     def knows(self, name: str) -> bool:
         """See ``Documents.knows``."""
-        return bool(carried.kind(name))
+        return bool(kinds.kind(name))
 
     def read(self, name: str, path: Path) -> Edit:
         """See ``Documents.read``."""
@@ -34,7 +34,9 @@ class DocumentReader:
 def read_file(name: str, path: Path, as_kind: str = "") -> Edit:
     """See ``carried.read``; a file that is too large is refused unread."""
     size = path.stat().st_size
-    if size > carried.LIMIT:
-        text = f"{name}: {size} bytes; expected at most {carried.LIMIT} in a document"
+    if size > kinds.LIMIT:
+        text = f"{name}: {size} bytes; expected at most {kinds.LIMIT} in a document"
         raise Unreadable(Fault(code="size", text=text))
+    from repod.repodata import carried  # noqa: PLC0415 - only the process that reads a document needs it
+
     return carried.read(name, path.read_bytes(), as_kind)

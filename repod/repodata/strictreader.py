@@ -18,7 +18,7 @@ from repod.errors import Corrupt
 from repod.generation import Document
 from repod.package import Nevra, Package, StorePath, sha256, store_path
 from repod.placed import Placed
-from repod.repodata import comps, modules, strictxml, updateinfo
+from repod.repodata import strictxml
 
 _UP = "../../"
 _LINUX_DUKE = "http://linux.duke.edu/metadata"
@@ -35,11 +35,6 @@ _UNPACKERS: Mapping[str, Callable[[], Any]] = {
     "zst": lambda: zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj(),
 }
 _FAULTS = (zlib_ng.error, zstandard.ZstdError)
-_CHECKS: Mapping[str, Callable[[bytes], object]] = {
-    comps.TYPE: comps.check,
-    modules.TYPE: modules.check,
-    updateinfo.TYPE: updateinfo.check,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +85,12 @@ class StrictDocuments:
 
     def carried(self, placed: Placed) -> None:
         """See ``StoredDocuments.carried``."""
+        from repod.repodata import comps, modules, updateinfo  # noqa: PLC0415 - they take long to import
+
         data = b"".join(self._plain(placed))
-        check = _CHECKS.get(placed.document.type)
-        if check is not None:
-            check(data)
+        for known in (comps, modules, updateinfo):
+            if placed.document.type == known.TYPE:
+                known.check(data)
 
     def _rows(self, placed: Placed) -> Iterator[_Row]:
         """The packages of one document; ``Corrupt`` at its end where it is not what its record says."""

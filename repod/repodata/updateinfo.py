@@ -17,10 +17,10 @@ from lxml import etree
 from repod.doors import Find
 from repod.errors import Corrupt, NotFound
 from repod.package import Nevra, Package
-from repod.repodata import strictxml
+from repod.repodata import kinds, strictxml
 from repod.repodata.strictxml import text_of
 
-TYPE = "updateinfo"
+TYPE = kinds.UPDATEINFO
 """What repomd calls the document."""
 
 Named = Callable[[str], Iterable[Package]]

@@ -9,7 +9,7 @@ import pytest
 from repod.doors import Edit, Unreadable
 from repod.errors import NotFound
 from repod.package import REASONS, Nevra
-from repod.repodata import carried
+from repod.repodata import carried, kinds
 from repod.repodata.reader import read_file
 from tests.lab.advisories import finder, listed, namer, update, updates
 
@@ -42,7 +42,7 @@ _TOML = b'id="A"\ntype="bugfix"\ntitle="t"\nissued=2026-01-01\npackages=["a-1-1.
     ],
 )
 def test_the_name_says_what_an_uploaded_file_is(name: str, kind: str) -> None:
-    assert carried.kind(name) == kind
+    assert kinds.kind(name) == kind
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_each_document_follows_the_packages_it_speaks_of() -> None:
 def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "x"
     with path.open("wb") as file:
-        file.truncate(carried.LIMIT + 1)
-    with pytest.raises(Unreadable, match=rf"comps.xml: {carried.LIMIT + 1} bytes; expected at most") as raised:
+        file.truncate(kinds.LIMIT + 1)
+    with pytest.raises(Unreadable, match=rf"comps.xml: {kinds.LIMIT + 1} bytes; expected at most") as raised:
         read_file("comps.xml", path)
     assert raised.value.faults[0].code == "size"
