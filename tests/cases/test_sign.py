@@ -197,10 +197,11 @@ def test_c051_a_signer_that_damages_what_it_makes_publishes_nothing(
     with gnupghome() as home:
         keys.gpg(home, "--import", data=key.secret)
         (tmp_path / "public.asc").write_bytes(key.public)
-        made, broken = tmp_path / "made", tmp_path / "broken"
-        flip = f"printf '\\377' | dd of={made} bs=1 seek=100 conv=notrunc status=none"
+        broken = tmp_path / "broken"
+        flip = "printf '\\377' | dd of=$made bs=1 seek=100 conv=notrunc status=none"
         words = f"gpg --homedir {home} --batch --local-user {key.fingerprint}! --detach-sign"
-        program = script(tmp_path, f"{words} > {made} || exit\n[ ! -e {broken} ] || {flip}\ncat {made}")
+        lines = ("made=$(mktemp)", f"{words} > $made || exit", f"[ ! -e {broken} ] || {flip}", "cat $made", "rm $made")
+        program = script(tmp_path, "\n".join(lines))
         place = make_place({"signing": {"key": f"command:{program}", "public_key": str(tmp_path / "public.asc")}})
         index = place.live()
         broken.touch()

@@ -17,7 +17,7 @@ from tests.lab.clients import rpmkeys_check
 from tests.lab.keys import Key
 
 HREF = store_path("Packages/h/hello-1.0-1.noarch.rpm")
-RULES = Rules(arches=["noarch"])
+RULES = Rules(arches=["noarch"], profile="fedora")  # whose rpm takes each kind below
 
 
 @pytest.fixture(scope="module")
