@@ -1,13 +1,16 @@
 """A publisher that never stops: ``python -m tests.lab.restless STORE URL KEY CACHE``.
 
 It takes one package after the other out of the repository and puts it back, a generation each time,
-as fast as it can, until it is ended.
+as fast as it can, until SIGTERM: then it ends with what it is at.
 """
 
 import itertools
 import os
+import signal
 import sys
+import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 from repod.config import Signing
@@ -23,18 +26,31 @@ from tests.bench.publisher import entry
 
 def main(folder: Path, url: str, key: str, cache: Path) -> None:
     store = LocalStore(folder)
-    signer = open_signer(Signing(key=key), time.time(), os.environ, processes=1)
-    publisher = Publisher(
-        store=store,
-        url=url,
-        repodata=SegmentedRepodata(store, cache),
-        signer=signer,
-        armor=armor,
-        clock=time.time,
-        pause=pause,
-    )
+    with (
+        closing(open_signer(Signing(key=key), time.time(), os.environ, processes=1)) as signer,
+        closing(SegmentedRepodata(store, cache)) as repodata,
+    ):
+        publish(
+            Publisher(
+                store=store,
+                url=url,
+                repodata=repodata,
+                signer=signer,
+                armor=armor,
+                clock=time.time,
+                pause=pause,
+            ),
+            folder,
+        )
+
+
+def publish(publisher: Publisher, folder: Path) -> None:
     publisher.open("restless")
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
     for path in itertools.cycle(sorted(folder.glob("Packages/**/*.rpm"))):
+        if ended.is_set():
+            return
         one = entry(path)
         publisher.publish(Change(removed=[one.package.nevra]), actor="restless", why="out")
         publisher.publish(Change(entries=[one]), actor="restless", why="in")

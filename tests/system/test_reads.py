@@ -58,8 +58,8 @@ def _restless(repod: Repod, key_file: Path) -> Iterator[None]:
         assert process.poll() is None, log.read_text()
     finally:
         workers = processes.children(process.pid)
-        process.kill()
-        process.wait()
+        process.terminate()
+        process.wait(30)
         until(lambda: not workers & processes.children(os.getpid()), 10, "the publisher's workers to end")
 
 
