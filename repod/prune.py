@@ -107,16 +107,16 @@ class Pruner:
         """What would be removed."""
         places = ("repodata/", "generations/", ".repod/generations/")
         listed = [stored for place in places for stored in self._store.list(place)]
-        numbers = sorted(int(m[1]) for m in map(_RECORD.fullmatch, (s.path for s in listed)) if m)
-        orphaned = _orphaned(self._grace, now)
-        if len(numbers) <= self._keep and all(stored.modified >= orphaned for stored in listed):
+        records = {int(m[1]): stored for stored in listed if (m := _RECORD.fullmatch(stored.path))}
+        young = len(records) <= self._keep or all(one.modified >= now - self._grace for one in records.values())
+        if young and all(stored.modified >= _orphaned(self._grace, now) for stored in listed):
             # Nothing can go, whatever the records say; one that added 10,000 packages takes 0.1 s to read.
             return []
         history = History(self._store)
         current = history.current()
         if current is None:
             return []
-        generations = [history.record(n) for n in reversed(numbers) if n <= current.number]
+        generations = [history.record(n) for n in sorted(records, reverse=True) if n <= current.number]
         return plan(generations, listed, keep=self._keep, grace=self._grace, now=now)
 
     def prune(self, now: float) -> list[Removal]:

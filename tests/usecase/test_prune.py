@@ -166,7 +166,8 @@ def test_no_record_is_read_where_there_is_nothing_that_could_go() -> None:
     place = Place(3)
     place.store.write(record_path(2), b"unreadable", Expect.ANY)
     assert Pruner(place.store, keep=3, grace=3 * DAY).plan(place.now) == []
+    assert Pruner(place.store, keep=2, grace=3 * DAY).plan(place.now) == []
     with pytest.raises(Corrupt):
-        Pruner(place.store, keep=2, grace=3 * DAY).plan(place.now)
+        Pruner(place.store, keep=2, grace=DAY).plan(place.now)
     with pytest.raises(Corrupt):
         Pruner(place.store, keep=3, grace=DAY).plan(place.now)
