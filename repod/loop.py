@@ -22,7 +22,7 @@ _BACKOFF = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
 class Log(Protocol):
-    """As much of ``repod.log.Log`` as the loop uses."""
+    """As much of structlog's logger as the loop uses."""
 
     def info(self, event: str, **fields: Any) -> Any:
         """Something that should be known happened."""

@@ -68,8 +68,10 @@ class LineRpms:
         )
 
     def seal(self, path: Path, signature: bytes | None, published: bytes, href: StorePath, changelogs: int) -> Entry:
-        """See ``Rpms.seal``: nothing is sealed here."""
-        raise NotImplementedError
+        """See ``Rpms.seal``: whoever looks after a repository must not change a package."""
+        del signature, published, changelogs
+        msg = f"{path} was to be sealed as {href}"
+        raise AssertionError(msg)
 
     def describe(self, path: Path, known: Package | None, href: StorePath, changelogs: int) -> Entry:
         """See ``Rpms.describe``."""
