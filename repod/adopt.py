@@ -12,15 +12,16 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from repod.adoption import Kind, Left, Spot, one_of_each, place, spots
-from repod.doors import Change, Find, Foreign, Listed, Repodata, Source, Store
+from repod.doors import Change, Find, Repodata, Store
+from repod.elsewhere import Foreign, Listed, Source
 from repod.errors import Conflict, Corrupt, NotFound, Unavailable
 from repod.generation import Generation
-from repod.package import Nevra, Package, Sha256, StorePath, sha256
+from repod.package import Nevra, Origin, Package, Sha256, StorePath, sha256
 from repod.publish import Publisher
 
 _Item = TypeVar("_Item")
@@ -196,7 +197,9 @@ class Adoption:
         count = len(packages)
         self._tell("publishing", count, count)
         # Each is taken once: the same entry may stand there twice.
-        entries = list(self._foreign.entries(lambda listed: packages.pop(_key(listed), None)))
+        origin = Origin(how="adoption", of=self._source.name)
+        taken = self._foreign.entries(lambda listed: packages.pop(_key(listed), None))
+        entries = [replace(entry, origin=origin) for entry in taken]
         edits = [Keep(type=one.type, data=one.data) for one in self._foreign.carried]
         generation = self._publisher.publish(Change(entries=entries, edits=edits), actor=actor, why=why)
         return Adopted(generation=generation, packages=count, left=left, kept=self._kept(generation))

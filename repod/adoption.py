@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote
 
-from repod.doors import Listed
+from repod.elsewhere import Listed
 from repod.package import Nevra, StorePath, store_path
 
 # What repod itself writes into a store.

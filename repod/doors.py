@@ -78,19 +78,20 @@ class Store(Protocol):
         state, exactly one succeeds.
         """
 
-    def add(self, path: StorePath, parts: Sequence[Part], checksum: Sha256) -> None:
+    def add(self, path: StorePath, parts: Iterable[Part], checksum: Sha256) -> None:
         """Create an immutable object from ``parts``, durably.
 
         The stored bytes are read back and must have ``checksum``, else ``Corrupt`` and
-        nothing is visible. An object with the same bytes already there is success; one
-        with other bytes is ``Conflict``.
+        nothing is visible. An object with the same bytes already there is success, and it
+        counts as modified now; one with other bytes is ``Conflict``.
         """
 
-    def copy(self, source: StorePath, target: StorePath, checksum: Sha256) -> None:
-        """Create an immutable object with the bytes of another, durably, without moving them.
+    def copy(self, source: StorePath, target: StorePath, checksum: Sha256, *, of: "Store | None" = None) -> None:
+        """Create an immutable object with the bytes of another, durably, without moving them where that can be.
 
-        ``source`` was added with ``checksum``; ``NotFound`` where it is not there. A ``target``
-        with the same bytes is success, one with others is ``Conflict``.
+        ``source`` was added with ``checksum``, to this store or to the store ``of``; ``NotFound``
+        where it is not there. A ``target`` with the same bytes is success, one with others is
+        ``Conflict``. ``target`` counts as modified now.
         """
 
     def list(self, prefix: str) -> Iterable[Stored]:
@@ -318,69 +319,10 @@ class Repodata(Protocol):
         """The draft was committed as ``generation``: stand on it."""
 
 
-class Source(Protocol):
-    """Files of another repository, under raw hrefs, read only. Threads may share one.
-
-    ``base`` is an ``xml:base`` as its documents have it; empty means the repository's own.
-    Every method may raise ``NotFound`` (it is not offered there) and ``Unavailable``.
-    """
-
-    name: str
-    """Where it lies, fit for everybody's eyes: without credentials."""
-
-    def size(self, href: str, base: str = "") -> int | None:
-        """The file's length in bytes; None where nobody tells before sending it."""
-
-    def open(self, href: str, base: str = "") -> Iterator[bytes]:
-        """The file's bytes, in pieces; raises when first asked for one, or between two."""
-
-    def path(self, href: str, base: str = "") -> Path | None:
-        """The local file that holds it; None where it must be fetched."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A package as another repository lists it.
+class Need:
+    """A listed package that requires what of the listed packages only ``providers`` have, as rpm writes it."""
 
-    ``checksum`` is by ``algorithm``, a name of hashlib. ``href`` is as its documents have it, and
-    so is ``base``, an ``xml:base``. ``built`` and ``filed`` are seconds since 1970.
-    """
-
-    nevra: Nevra
-    algorithm: str
-    checksum: str
-    size: int
-    href: str
-    base: str
-    built: int
-    filed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
-    """The plain text of a document of another repository that is carried on, by its record in repomd."""
-
-    type: str
-    data: bytes
-
-
-class Foreign(Protocol):
-    """Another repository whose documents were fetched and proven sound."""
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """What of its documents is not taken over, and why, or is doubtful; a line each."""
-
-    @property
-    def carried(self) -> Sequence[Carried]:
-        """Its documents beside primary, filelists and other, at most one of a type."""
-
-    def listed(self) -> Iterator[Listed]:
-        """Its packages, in their order; the same each time."""
-
-    def entries(self, become: Callable[[Listed], Package | None]) -> Iterator[Entry]:
-        """The entries of its packages, as ours: with pkgid and href of what ``become`` answers.
-
-        Nothing else in them changes, save that an ``xml:base`` goes. ``become`` answers None for a
-        package that is left out. Raises ``Corrupt`` where an entry cannot be read back.
-        """
+    package: Nevra
+    requirement: str
+    providers: Sequence[Nevra]

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from repod.errors import Corrupt
-from repod.package import Nevra, Package, Sha256, StorePath, sha256, store_path
+from repod.package import HOW, Nevra, Origin, Package, Sha256, StorePath, sha256, store_path
 
 FORMAT = 2
 HEAD = StorePath(".repod/head.json")
@@ -42,7 +42,8 @@ class Document:
 class Generation:
     """The record of one generation, as ``.repod/generations/N.json`` holds it.
 
-    ``time`` is seconds since 1970 (UTC). ``documents`` are those of the live view: primary,
+    ``time`` is seconds since 1970 (UTC). ``origins`` says of each of ``added``, in its order, where it
+    came from; it is empty where nothing is known. ``documents`` are those of the live view: primary,
     filelists and other, then the carried ones. The frozen view has the same, but for its own
     primary, ``frozen``, whose hrefs reach the packages from there. The indexes and their
     signatures are the exact bytes, so that whoever starts after a crash can finish both views
@@ -63,6 +64,7 @@ class Generation:
     signature: str
     frozen_repomd: str
     frozen_signature: str
+    origins: Sequence[Origin] = ()
 
     @property
     def view(self) -> str:
@@ -103,6 +105,7 @@ class Generation:
                     "removed": _packages(fields["removed"]),
                     "documents": tuple(_document(d) for d in fields["documents"]),
                     "frozen": _document(fields["frozen"]),
+                    "origins": tuple(_origin(row) for row in fields.get("origins", ())),
                 }
             )
         except (ValueError, KeyError, TypeError) as error:
@@ -139,6 +142,14 @@ def _packages(rows: Iterable[dict[str, Any]]) -> tuple[Package, ...]:
         )
         for row in rows
     )
+
+
+def _origin(row: dict[str, Any]) -> Origin:
+    origin = Origin(**row)
+    if origin.how not in HOW:
+        msg = f"how: expected one of {', '.join(HOW)}, found {origin.how!r}"
+        raise ValueError(msg)
+    return origin
 
 
 def _document(row: dict[str, Any]) -> Document:

@@ -54,7 +54,7 @@ class Holdings:
         self._rpms = rpms
         self._public_key = public_key
         self._fingerprint = fingerprint
-        self._workspace = workspace
+        self.workspace = workspace
         self._parallel = parallel
 
     def check(self, held: Mapping[StorePath, Held], tell: Tell = silent) -> Iterator[Finding]:
@@ -95,14 +95,10 @@ class Holdings:
         facts = self._rpms.examine(copy, self._public_key)
         return facts, self._fingerprint in facts.signers
 
-    def private(self) -> Path:
-        """The name of a private copy that is not made yet."""
-        return self._workspace / f"{secrets.token_hex(16)}.rpm"
-
     @contextmanager
     def copy(self, path: StorePath) -> Iterator[tuple[Path, str]]:
         """A private copy of a stored object, and its SHA-256."""
-        copy, digest = self.private(), hashlib.sha256()
+        copy, digest = self.workspace / f"{secrets.token_hex(16)}.rpm", hashlib.sha256()
         try:
             with copy.open("xb") as file:
                 for piece in self._store.stream(path):

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -21,7 +21,7 @@ from typing import TypeVar
 from repod.acceptance import Rules, conflict, judge, too_large, unwanted_document
 from repod.doors import Arrival, Documents, Edit, Inbox, Repodata, Rpms, Signer, Store, Unreadable
 from repod.errors import Conflict, Corrupt, NotFound, RepodError, Unavailable
-from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath, is_rpm, store_path
+from repod.package import Entry, Facts, Fault, Nevra, Origin, Package, Sha256, StorePath, is_rpm, store_path
 
 Observe = Callable[[str, float], None]
 """Told the name of a stage and the seconds it took."""
@@ -286,7 +286,7 @@ class Intake:
             result="accepted",
             checksum=item.checksum,
             nevra=item.facts.nevra,
-            entry=entry,
+            entry=replace(entry, origin=Origin(how="arrival", of=item.arrival.name, checksum=item.checksum)),
         )
 
     def _stored(self, item: _Taken, path: StorePath) -> Entry:

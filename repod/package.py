@@ -194,10 +194,31 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a listed build came from.
+
+    ``how`` is one of ``HOW``. ``of`` says it more closely: the name of the uploaded file, ``REPO@N`` for
+    generation N of another repository, a URL, or ``N`` for a generation of its own repository.
+    ``checksum`` is the SHA-256 of the bytes that came, before anything was signed; empty where unknown.
+    """
+
+    how: str
+    of: str
+    checksum: str = ""
+
+
+HOW: Sequence[str] = ("arrival", "promotion", "adoption", "rollback", "resigning", "unknown")
+"""The ways into a repository."""
+
+UNKNOWN = Origin(how="unknown", of="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A package with its three metadata entries, as createrepo_c wrote them (UTF-8 XML)."""
+    """A package with its three metadata entries, as createrepo_c wrote them (UTF-8 XML), and its origin."""
 
     package: Package
     primary: bytes
     filelists: bytes
     other: bytes
+    origin: Origin = UNKNOWN

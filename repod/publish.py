@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from repod.doors import Change, Clock, Draft, Expect, Piece, Repodata, Signer, Store, Version
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Generation, Head, record_path
-from repod.package import Package, StorePath
+from repod.package import Origin, Package, StorePath
 from repod.views import REPOMD, Views
 
 _ATTEMPTS = 100
@@ -136,15 +136,19 @@ class Publisher:
             self._attempt(state, Change(), actor, why, anew=Anew(gone=gone)) if same else None
         )
 
-    def publish(self, change: Change, *, actor: str, why: str, replace: bool = False) -> Generation:
+    def publish(
+        self, change: Change, *, actor: str, why: str, replace: bool = False, on: int | None = None
+    ) -> Generation:
         """The generation that holds the change, live; the current one where nothing would change.
 
-        ``Conflict`` where other writers were faster a hundred times, or where one of them
-        published another build under a NEVRA of the entries and ``replace`` does not allow that.
-        ``Unfit`` where an edit cannot be made on what is there.
+        ``on``: the number of the generation that the change was planned on; where another is current,
+        it may be wrong now, and that is a ``Conflict``: plan again. ``Conflict`` also where other writers
+        were faster a hundred times, or where one of them published another build under a NEVRA of the
+        entries and ``replace`` does not allow that. ``Unfit`` where an edit cannot be made on what is there.
         """
         for attempt in range(_ATTEMPTS):
             state = self.current()
+            _refuse_other(state.generation, on)
             if not self._load(state.generation):
                 continue
             left = self._effective(change, replace=replace)
@@ -280,6 +284,7 @@ class Publisher:
             signature=self._armor(signature).decode(),
             frozen_repomd=draft.frozen_repomd.decode(),
             frozen_signature=self._armor(frozen_signature).decode(),
+            origins=_origins(draft, change),
         )
         if not self._claim(generation):
             return None
@@ -363,3 +368,16 @@ class Publisher:
                 return
         msg = f"the pointer {HEAD} could not be moved to generation {number}; its record is there: try again"
         raise Conflict(msg)
+
+
+def _refuse_other(generation: Generation | None, on: int | None) -> None:
+    number = generation.number if generation else 0
+    if on not in {None, number}:
+        msg = f"generation {number} is current, and this was planned on {on}: look again and try again"
+        raise Conflict(msg)
+
+
+def _origins(draft: Draft, change: Change) -> tuple[Origin, ...]:
+    """Where the packages that ``draft`` adds came from."""
+    known = {entry.package.nevra: entry.origin for entry in change.entries}
+    return tuple(known[package.nevra] for package in draft.added)

@@ -15,17 +15,16 @@ from repod.doors import Change, Draft, Piece, Repodata, Rpms, Store, Unreadable
 from repod.errors import Corrupt, NotFound, Refused
 from repod.finding import Finding, fault, mended, note
 from repod.generation import HEAD, Document, Generation, record_path, view_path
+from repod.headers import Headers
 from repod.holdings import Holdings, Tell, silent
 from repod.objects import differs, put_back
-from repod.package import Entry, Nevra, Package, Sha256, StorePath, sha256, store_path
+from repod.package import Nevra, Package, Sha256, StorePath, sha256, store_path
 from repod.placed import Placed, StoredDocuments
 from repod.publish import Publisher
 from repod.records import Records, contents, read_records
-from repod.rpmhead import payload_start
 from repod.views import REPOMD
 
 WHY = "rebuilt from the packages"
-_HEAD = 32 << 10  # bytes read first of a package: most headers end within
 _BATCH = 2000  # packages whose entries are in memory at a time
 _OWN = ("primary", "filelists", "other")
 """The documents that are made from the packages."""
@@ -84,11 +83,12 @@ class Rebuild:
         """
         self._store = store
         self._documents = documents
-        self._rpms = rpms
         self._holdings = holdings
         self._scratch = scratch
         self._publisher = publisher
-        self._changelogs = changelogs
+        self._headers = Headers(
+            store=store, rpms=rpms, changelogs=changelogs, workspace=holdings.workspace, count=self._count
+        )
         self._tell = tell
         self._lock = Lock()
         self._read = 0
@@ -288,7 +288,7 @@ class Rebuild:
         batches = [basis.packages[start : start + _BATCH] for start in range(0, len(basis.packages), _BATCH)] or [[]]
         for number, batch in enumerate(batches, start=1):
             self._tell("headers", (number - 1) * _BATCH, len(basis.packages))
-            entries = list(self._holdings.each(self._entry, batch))
+            entries = list(self._holdings.each(self._headers.entry, batch))
             draft = repodata.draft(Change(entries=entries), stand.number, 0)
             # Carried documents come last: they are kept as they are, and follow nothing here.
             documents = (*draft.documents[: len(_OWN)], *(carried if number == len(batches) else ()))
@@ -323,30 +323,6 @@ class Rebuild:
             self._store.copy(piece.source, path, piece.checksum)
         else:
             self._store.add(path, piece.parts, piece.checksum)
-
-    def _entry(self, package: Package) -> Entry:
-        """The metadata of a known package, from its header alone; ``Corrupt`` where it cannot be read."""
-        head = self._head(package.href)
-        copy = self._holdings.private()
-        try:
-            copy.write_bytes(head)
-            return self._rpms.describe(copy, package, package.href, self._changelogs)
-        except Unreadable as error:
-            msg = f"{package.href}: its header cannot be read ({error}); restore it from a copy"
-            raise Corrupt(msg) from error
-        finally:
-            copy.unlink(missing_ok=True)
-
-    def _head(self, path: StorePath) -> bytes:
-        """The file up to its payload, in two or three ranged reads."""
-        head = b"".join(self._store.stream(path, 0, _HEAD))
-        while (needed := payload_start(head) or 0) > len(head):
-            more = b"".join(self._store.stream(path, len(head), needed - len(head)))
-            if not more:
-                break
-            head += more
-        self._count(len(head))
-        return head[:needed] if needed else head
 
     def _count(self, size: int) -> None:
         with self._lock:

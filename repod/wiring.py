@@ -7,7 +7,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -203,20 +203,6 @@ def rebuilding(tools: Tools, repository: Repository, store: LocalStore, tell: Te
 def open_scales(store: LocalStore, repodata: SegmentedRepodata) -> Scales:
     """What weighs edits of the documents of a repository."""
     return Scales(plain=partial(plain, store), find=repodata.find)
-
-
-@contextmanager
-def editing(
-    settings: Settings, repository: Repository, log: Log, environ: Mapping[str, str]
-) -> Iterator[tuple[Publisher, Scales]]:
-    """A repository opened to be changed by a command: without its inbox, and beside a daemon that has it open too."""
-    with ExitStack() as stack:
-        signer = stack.enter_context(closing(open_signer(settings.signing, time.time(), environ)))
-        refuse_key(repository, signer)
-        store = open_store(repository)
-        repodata = stack.enter_context(closing(open_repodata(settings, repository, store)))
-        publisher = open_publisher(settings, repository, store=store, repodata=repodata, signer=signer, log=log)
-        yield publisher, open_scales(store, repodata)
 
 
 class System:

@@ -18,7 +18,7 @@ from repod.adopt import Adopted, Adoption, Plan, Tell, blocked
 from repod.adoption import Left
 from repod.commands.common import json_option, repository_argument, settings_option
 from repod.config import load
-from repod.doors import Foreign, Source
+from repod.elsewhere import Foreign, Source
 from repod.errors import RepodError
 from repod.log import open_log
 from repod.repodata.foreign import read

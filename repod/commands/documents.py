@@ -20,7 +20,8 @@ from repod.repodata import comps as comps_xml
 from repod.repodata.listing import plain
 from repod.repodata.reader import read_file
 from repod.show import show
-from repod.wiring import editing, open_store
+from repod.wiring import open_store
+from repod.workplace import open_workplace
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
 
@@ -112,10 +113,10 @@ def _read(files: Sequence[Path], as_kind: str = "") -> list[Edit]:
 def _publish(config: Path, name: str, edits: Sequence[Edit], done: str, *, as_json: bool) -> None:
     """Publish ``edits`` and say what became of each; ``done`` is what they do, in a word."""
     settings = load(config)
-    repository = settings.named(name)
     log = open_log(settings.log.format, settings.log.level)
-    with editing(settings, repository, log, os.environ) as (publisher, scales):
-        generation, verdicts = publish_edits(publisher, scales, edits, actor=person(os.environ), done=done)
+    with open_workplace(settings, name, log, os.environ) as work:
+        actor = person(os.environ)
+        generation, verdicts = publish_edits(work.publisher, work.scales, edits, actor=actor, done=done)
     rows = [
         {
             "document": edit.what,

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from repod.doors import Source
+from repod.elsewhere import Source
 from repod.errors import Misconfigured
 from repod.source.bases import Bases
 from repod.source.directory import Directory

@@ -19,13 +19,13 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from repod.doors import Blob, Expect, Extent, Part, Stored, Version
+from repod.doors import Blob, Expect, Extent, Part, Store, Stored, Version
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown, Unavailable
 from repod.package import Sha256, StorePath
 from repod.store.stage import PIECE, Stage, digest, staged, sweep
@@ -140,7 +140,7 @@ class LocalStore:
                 raise Conflict(msg) from error
         return _version(data)
 
-    def add(self, path: StorePath, parts: Sequence[Part], checksum: Sha256) -> None:
+    def add(self, path: StorePath, parts: Iterable[Part], checksum: Sha256) -> None:
         """See ``Store.add``. A missing source of ``parts`` is ``NotFound`` and named."""
         with self._errors(path, "added"), self._staged() as stage:
             self._fill(stage, parts)
@@ -151,22 +151,29 @@ class LocalStore:
             stage.seal()
             self._add(path, stage.link, checksum)
 
-    def copy(self, source: StorePath, target: StorePath, checksum: Sha256) -> None:
+    def copy(self, source: StorePath, target: StorePath, checksum: Sha256, *, of: Store | None = None) -> None:
         """See ``Store.copy``: another name of the same file, as long as the file system allows one more."""
-        with self._errors(target, "added"), self._object(source) as fd:
-            if not self._linked(source, target, checksum):
-                size = os.fstat(fd).st_size
-                self.add(target, [Extent(path=source, offset=0, length=size)], checksum)
+        origin = self if of is None else of
+        if isinstance(origin, LocalStore) and self._linked(origin, source, target, checksum):
+            return
+        self.add(target, origin.stream(source), checksum)
 
-    def _linked(self, source: StorePath, target: StorePath, checksum: Sha256) -> bool:
+    def _linked(self, origin: "LocalStore", source: StorePath, target: StorePath, checksum: Sha256) -> bool:
+        """False where the file system allows no such name: one too many, or the other store lies on another one."""
+
         def link(folder: int, name: str) -> None:
-            os.link(old, name, src_dir_fd=origin, dst_dir_fd=folder, follow_symlinks=False)
+            os.utime(fd)
+            os.link(old, name, src_dir_fd=outer, dst_dir_fd=folder, follow_symlinks=False)
 
-        with self._folder(source) as (origin, old):
+        with (
+            self._errors(target, "added"),
+            origin._object(source) as fd,  # noqa: SLF001 - one of its own kind
+            origin._folder(source) as (outer, old),  # noqa: SLF001
+        ):
             try:
                 self._add(target, link, checksum)
             except OSError as error:
-                if error.errno != errno.EMLINK:
+                if error.errno not in {errno.EMLINK, errno.EXDEV}:
                     raise
                 return False
         return True
@@ -220,7 +227,7 @@ class LocalStore:
                     os.rmdir(name, dir_fd=folder)
                 outer = outer[:-1]
 
-    def _fill(self, stage: Stage, parts: Sequence[Part]) -> None:
+    def _fill(self, stage: Stage, parts: Iterable[Part]) -> None:
         source: StorePath | Path | None = None
         fd = -1
         # One source is held open at a time: a document has thousands of parts from the same one.
@@ -256,6 +263,8 @@ class LocalStore:
         try:
             with self._object(path) as fd:
                 found: str = digest(fd)
+                if found == checksum:
+                    os.utime(fd)
                 os.fsync(fd)
             os.fsync(folder)
         except NotFound:

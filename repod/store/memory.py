@@ -1,11 +1,11 @@
 """A store in memory with true semantics: what use cases are tested on, and a place for trials."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Lock
 
-from repod.doors import Blob, Clock, Expect, Extent, Part, Stored, Version
+from repod.doors import Blob, Clock, Expect, Extent, Part, Store, Stored, Version
 from repod.errors import Conflict, Corrupt, NotFound
 from repod.package import Sha256, StorePath, store_path
 
@@ -47,21 +47,23 @@ class MemoryStore:
             self._objects[path] = (data, self._clock())
         return Version(_digest(data))
 
-    def add(self, path: StorePath, parts: Sequence[Part], checksum: Sha256) -> None:
+    def add(self, path: StorePath, parts: Iterable[Part], checksum: Sha256) -> None:
         """See ``Store.add``."""
         data = b"".join(self._part(part) for part in parts)
         if _digest(data) != checksum:
             msg = f"{path}: expected bytes with SHA-256 {checksum}, got {_digest(data)}; nothing was added"
             raise Corrupt(msg)
         with self._lock:
-            there, _ = self._objects.setdefault(store_path(path), (data, self._clock()))
+            there, _ = self._objects.get(store_path(path), (data, 0.0))
+            if there == data:
+                self._objects[path] = (data, self._clock())
         if there != data:
             msg = f"{path}: expected nothing or SHA-256 {checksum}, found {_digest(there)}; it stays as it is"
             raise Conflict(msg)
 
-    def copy(self, source: StorePath, target: StorePath, checksum: Sha256) -> None:
+    def copy(self, source: StorePath, target: StorePath, checksum: Sha256, *, of: Store | None = None) -> None:
         """See ``Store.copy``."""
-        self.add(target, [self._bytes(source)], checksum)
+        self.add(target, (of or self).stream(source), checksum)
 
     def list(self, prefix: str) -> Iterable[Stored]:
         """See ``Store.list``."""

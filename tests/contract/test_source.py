@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repod.doors import Source
+from repod.elsewhere import Source
 from repod.errors import Misconfigured, NotFound, RepodError, Unavailable
 from repod.source import open_source
 from tests.lab.mirror import Mirror, mirror

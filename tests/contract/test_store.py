@@ -2,8 +2,10 @@
 
 import hashlib
 import itertools
+import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -295,6 +297,48 @@ def test_a_copy_onto_other_bytes_is_a_conflict_and_of_nothing_is_not_found(store
     assert store.read(target).data == b"other"
     with pytest.raises(NotFound, match="a/none"):
         store.copy(StorePath("a/none"), StorePath("three"), checksum(b"text"))
+
+
+def test_a_copy_from_another_store_has_the_bytes_and_lives_on_without_its_source(
+    store: Store, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for make in STORES.values():
+        other = make(tmp_path_factory.mktemp("other"))
+        source, target = StorePath("a/one"), StorePath("b/c/two")
+        with pytest.raises(NotFound, match="a/one"):
+            store.copy(source, target, checksum(b"text"), of=other)
+        other.add(source, [b"text"], checksum(b"text"))
+        store.copy(source, target, checksum(b"text"), of=other)
+        other.remove(source)
+        assert store.read(target).data == b"text"
+        with pytest.raises(NotFound, match="a/one"):
+            store.copy(source, target, checksum(b"text"))
+
+
+def test_what_is_added_or_copied_again_counts_as_modified_now(tmp_path: Path) -> None:
+    clock = Tick()
+    root = tmp_path / "store"
+    root.mkdir()
+    for store in (MemoryStore(clock), LocalStore(root)):
+        one, two = StorePath("one"), StorePath("two")
+        store.add(one, [b"text"], checksum(b"text"))
+        store.copy(one, two, checksum(b"text"))
+        for again in (partial(store.add, one, [b"text"]), partial(store.copy, one, two)):
+            for path in (path for path in root.glob("*") if path.is_file()):
+                os.utime(path, (0, 0))
+            clock.now += 1000
+            before = max(stored.modified for stored in store.list(""))
+            again(checksum(b"text"))
+            assert max(stored.modified for stored in store.list("")) > before
+
+
+class Tick:
+    """A clock that stands until it is moved."""
+
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def test_list_shows_all_objects_with_size_and_time(store: Store) -> None:

@@ -6,7 +6,7 @@ at. Then, for each, run again on a fresh inner store with ``at(number, moment, a
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -91,13 +91,13 @@ class FaultyStore:
         with self._step("write", path):
             return self._inner.write(path, data, expect)
 
-    def add(self, path: StorePath, parts: Sequence[Part], checksum: Sha256) -> None:
+    def add(self, path: StorePath, parts: Iterable[Part], checksum: Sha256) -> None:
         with self._step("add", path):
             self._inner.add(path, parts, checksum)
 
-    def copy(self, source: StorePath, target: StorePath, checksum: Sha256) -> None:
+    def copy(self, source: StorePath, target: StorePath, checksum: Sha256, *, of: Store | None = None) -> None:
         with self._step("copy", target):
-            self._inner.copy(source, target, checksum)
+            self._inner.copy(source, target, checksum, of=of)
 
     def list(self, prefix: str) -> Iterable[Stored]:
         with self._step("list", prefix):

@@ -11,7 +11,7 @@ import createrepo_c
 import pytest
 import zstandard
 
-from repod.doors import Foreign, Listed
+from repod.elsewhere import Foreign, Listed
 from repod.errors import Corrupt, NotFound, Unavailable
 from repod.package import Entry, Package, StorePath, sha256
 from repod.repodata import text

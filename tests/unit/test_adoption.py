@@ -5,7 +5,7 @@ import random
 import pytest
 
 from repod.adoption import Spot, one_of_each, place, spots
-from repod.doors import Listed
+from repod.elsewhere import Listed
 from repod.package import Nevra
 
 NEVRA = Nevra.parse("hello-2:1.0-1.noarch")

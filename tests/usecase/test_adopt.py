@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from repod.adopt import Adopted, Adoption, Plan
-from repod.doors import Expect, Source
+from repod.doors import Expect
+from repod.elsewhere import Source
 from repod.errors import Unavailable
 from repod.package import StorePath, sha256
 from repod.repodata.foreign import read

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from repod.doors import Change, Expect
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown, Unavailable
 from repod.generation import HEAD, record_path
 from repod.history import History
-from repod.package import Nevra, StorePath, store_path
+from repod.package import UNKNOWN, Nevra, Origin, StorePath, store_path
 from repod.repodata.carried import SetDocument
 from repod.views import REPOMD, SIGNATURE
 from tests.lab.entries import made
@@ -72,6 +73,28 @@ def test_what_changes_nothing_makes_no_generation(change: Change, site: Site) ->
     before = site.dump()
     assert publisher.publish(change, actor="x", why="y").number == 2
     assert site.dump() == before
+
+
+def test_the_record_says_of_each_added_build_where_it_came_from(site: Site) -> None:
+    publisher = site.opened()
+    site.put(A)
+    site.put(B)
+    origin = Origin(how="arrival", of="ci/a.rpm", checksum="ab")
+    change = Change(entries=[B.entry, replace(A.entry, origin=origin)])
+    generation = publisher.publish(change, actor="inbox", why="they arrived")
+    came = dict(zip((package.nevra for package in generation.added), generation.origins, strict=True))
+    assert came == {A.nevra: origin, B.nevra: UNKNOWN}
+    assert History(site.inner).record(2) == generation
+
+
+def test_a_change_that_was_planned_on_another_generation_is_refused(site: Site) -> None:
+    publisher = site.opened()
+    site.publish(publisher, A)
+    before = site.dump()
+    with pytest.raises(Conflict, match="generation 2 is current, and this was planned on 1"):
+        publisher.publish(Change(removed=[A.nevra]), actor="retention", why="old", on=1)
+    assert site.dump() == before
+    assert publisher.publish(Change(removed=[A.nevra]), actor="retention", why="old", on=2).number == 3
 
 
 def test_of_a_change_only_what_is_not_so_already_is_recorded(site: Site) -> None:

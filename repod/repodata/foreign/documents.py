@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-from repod.doors import Source
+from repod.elsewhere import Source
 from repod.errors import Corrupt, Unavailable
 from repod.repodata.foreign.index import Checksum, Record
 

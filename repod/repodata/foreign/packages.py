@@ -15,7 +15,7 @@ from typing import Any
 import createrepo_c
 from lxml import etree
 
-from repod.doors import Listed
+from repod.elsewhere import Listed
 from repod.errors import Corrupt
 from repod.package import Entry, Nevra, Package
 from repod.repodata import text

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from repod.doors import Carried, Foreign, Listed, Source
+from repod.elsewhere import Carried, Foreign, Listed, Source
 from repod.errors import Corrupt, NotFound
 from repod.package import Entry, Package
 from repod.repodata import comps, modules, updateinfo

@@ -1,0 +1,59 @@
+"""Metadata entries of stored packages, made from their headers alone: what was published is not opened whole again."""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from repod.doors import Rpms, Store, Unreadable
+from repod.errors import Corrupt
+from repod.package import Entry, Package, StorePath
+from repod.rpmhead import payload_start
+
+_HEAD = 32 << 10  # bytes read first of a package: most headers end within
+
+
+class Headers:
+    """Describes the packages of one store."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        rpms: Rpms,
+        changelogs: int,
+        workspace: Path,
+        count: Callable[[int], object] = lambda _size: None,
+    ) -> None:
+        """``changelogs`` as in ``Rpms.seal``; ``workspace`` is a private folder; ``count`` hears of bytes read."""
+        self._store = store
+        self._rpms = rpms
+        self._changelogs = changelogs
+        self._workspace = workspace
+        self._count = count
+
+    def entry(self, package: Package, href: StorePath | None = None) -> Entry:
+        """The entry of a known package, equal to what was published of it; any thread may ask.
+
+        ``href``: where it is to be listed, if not where it lies. ``NotFound`` where it is not there,
+        ``Corrupt`` where its header cannot be read.
+        """
+        copy = self._workspace / f"{secrets.token_hex(16)}.rpm"
+        try:
+            copy.write_bytes(self._head(package.href))
+            return self._rpms.describe(copy, package, href or package.href, self._changelogs)
+        except Unreadable as error:
+            msg = f"{package.href}: its header cannot be read ({error}); restore it from a copy"
+            raise Corrupt(msg) from error
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def _head(self, path: StorePath) -> bytes:
+        """The file up to its payload, in two or three ranged reads."""
+        head = b"".join(self._store.stream(path, 0, _HEAD))
+        while (needed := payload_start(head) or 0) > len(head):
+            more = b"".join(self._store.stream(path, len(head), needed - len(head)))
+            if not more:
+                break
+            head += more
+        self._count(len(head))
+        return head[:needed] if needed else head

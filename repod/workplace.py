@@ -1,0 +1,89 @@
+"""One repository opened to be changed by a command: without its inbox, and beside a daemon that has it open too."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from repod.config import Repository, Settings
+from repod.documents import Scales
+from repod.headers import Headers
+from repod.history import History
+from repod.ledger import Ledger
+from repod.loop import Log
+from repod.publish import Publisher
+from repod.repodata.engine import SegmentedRepodata
+from repod.rpmfile.pool import RpmWorkers
+from repod.signing.opening import OpenSigner, open_signer
+from repod.store.local import LocalStore
+from repod.tools import Tools
+from repod.wiring import (
+    open_publisher,
+    open_repodata,
+    open_scales,
+    open_store,
+    pause,
+    rebuilding,
+    refuse_key,
+    workspace,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """A repository with all that a change of it needs; processes begin when they are first needed."""
+
+    settings: Settings
+    repository: Repository
+    store: LocalStore
+    history: History
+    ledger: Ledger
+    signer: OpenSigner
+    rpms: RpmWorkers
+    workspace: Path
+    repodata: SegmentedRepodata
+    publisher: Publisher
+    scales: Scales
+    headers: Headers
+
+
+@contextmanager
+def open_workplace(settings: Settings, name: str, log: Log, environ: Mapping[str, str]) -> Iterator[Workplace]:
+    """Everything opened, for as long as it is needed; nothing of the repository is changed by that."""
+    repository = settings.named(name)
+    with ExitStack() as stack:
+        signer = stack.enter_context(closing(open_signer(settings.signing, time.time(), environ)))
+        signer.refuse_expired(time.time())
+        refuse_key(repository, signer)
+        folder = stack.enter_context(workspace(Path(settings.state_dir)))
+        workers = settings.workers
+        rpms = RpmWorkers(count=workers.count or os.cpu_count() or 1, timeout=workers.timeout, memory=workers.memory)
+        stack.enter_context(closing(rpms))
+        store = open_store(repository)
+        repodata = stack.enter_context(closing(open_repodata(settings, repository, store)))
+        tools = Tools(settings=settings, signer=signer, rpms=rpms, workspace=folder)
+        publisher = open_publisher(
+            settings,
+            repository,
+            store=store,
+            repodata=repodata,
+            signer=signer,
+            log=log,
+            restore=rebuilding(tools, repository, store).restore,
+        )
+        yield Workplace(
+            settings=settings,
+            repository=repository,
+            store=store,
+            history=History(store),
+            ledger=Ledger(store, pause),
+            signer=signer,
+            rpms=rpms,
+            workspace=folder,
+            repodata=repodata,
+            publisher=publisher,
+            scales=open_scales(store, repodata),
+            headers=Headers(store=store, rpms=rpms, changelogs=repository.changelogs, workspace=folder),
+        )
