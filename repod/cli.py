@@ -29,6 +29,7 @@ _COMMANDS: Mapping[str, str] = {
     "adopt": "adopt",
     "status": "look",
     "packages": "look",
+    "rollback": "back",
     "advisory": "documents",
     "comps": "documents",
     "history": "look",

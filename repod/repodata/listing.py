@@ -1,12 +1,12 @@
 """What a generation's documents say, read from the store alone: for commands beside the daemon too."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from repod.doors import Store
 from repod.errors import Corrupt
 from repod.generation import Document, Generation
-from repod.package import Package, StorePath, store_path
+from repod.package import Entry, Package, StorePath, store_path
 from repod.repodata import codec, text
 from repod.repodata.codec import Codec, Member
 
@@ -16,6 +16,33 @@ def packages(store: Store, generation: Generation) -> Iterator[Package]:
     primary = next(document for document in generation.documents if document.type == text.KINDS[0])
     for run in text.runs(text.KINDS[0], generation.packages, texts(store, primary, primary.href)):
         yield from text.packages(run)
+
+
+def entries(store: Store, generation: Generation, wanted: Collection[Package]) -> list[Entry]:
+    """The entries of those of ``wanted`` that ``generation`` lists, as its live documents have them.
+
+    ``NotFound`` or ``Corrupt`` where those are not there, or not what the record says.
+    """
+    orders = {package.nevra.order for package in wanted}
+    columns = [_column(store, generation, kind) for kind in text.KINDS]
+    found = []
+    try:
+        for texts in zip(*columns, strict=True):
+            row = text.entry_row(texts)
+            if row.order in orders:
+                (package,) = text.prove([*texts, text.frozen(texts[0])])
+                primary, filelists, other = texts
+                found.append(Entry(package=package, primary=primary, filelists=filelists, other=other))
+    except ValueError as error:
+        msg = f"generation {generation.number}: its documents do not list the same packages; restore them from a copy"
+        raise Corrupt(msg) from error
+    return [entry for entry in found if entry.package in wanted]
+
+
+def _column(store: Store, generation: Generation, kind: str) -> Iterator[bytes]:
+    document = next(document for document in generation.documents if document.type == kind)
+    for run in text.runs(kind, generation.packages, texts(store, document, document.href)):
+        yield from text.split(run)
 
 
 def plain(store: Store, document: Document, view: str = "") -> bytes:

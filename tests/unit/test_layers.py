@@ -44,7 +44,7 @@ _LAYERS = (
             ("repod.doors", "repod.elsewhere", "repod.placed"),
         ),
     ),
-    Layer(name="decisions", rows=(("repod.acceptance", "repod.adoption"),), below=("vocabulary",)),
+    Layer(name="decisions", rows=(("repod.acceptance", "repod.adoption", "repod.comparison"),), below=("vocabulary",)),
     Layer(
         name="adapters",
         rows=(
@@ -76,6 +76,7 @@ _LAYERS = (
             ("repod.hostfiles",),
             ("repod.finding", "repod.objects"),
             ("repod.records", "repod.holdings"),
+            ("repod.rollback",),
             ("repod.audit", "repod.rebuild"),
             ("repod.repair",),
             ("repod.start",),
