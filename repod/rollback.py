@@ -129,6 +129,8 @@ class Rollback:
         for attempt in range(_ATTEMPTS):
             plan, records = self._planned(to)
             if not plan:
+                # Its generation may be committed by a run that failed before clients could see it.
+                self._publisher.sync_live()
                 return plan, plan.on
             to = plan.to.number
             with contextlib.suppress(Conflict):
@@ -207,7 +209,7 @@ class Rollback:
                 self._store.copy(package.href, package.href, package.pkgid)
             except NotFound:
                 return f"{package.href}: {package.nevra} is not there any more"
-            except Conflict as error:
+            except (Conflict, Corrupt) as error:
                 return f"{package.nevra} is altered: {error}"
             return ""
 
