@@ -10,12 +10,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from repod.doors import Expect, Store, Version
 from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
 from repod.generation import Generation
-from repod.package import HOW, Nevra, Origin, Package, Sha256, StorePath, sha256, store_path
+from repod.package import HOW, Nevra, Origin, Sha256, StorePath, sha256, store_path
 
 FOLDER = ".repod/ledger/"
 FORMAT = 1
@@ -53,6 +53,18 @@ class Known:
     labels: Mapping[str, Mark] = field(default_factory=dict)
 
 
+class Build(Protocol):
+    """These bytes of a NEVRA."""
+
+    @property
+    def nevra(self) -> Nevra:
+        """What they are."""
+
+    @property
+    def pkgid(self) -> Sha256:
+        """Their SHA-256."""
+
+
 Book = Mapping[Sha256, Known]
 """All that is known, by pkgid."""
 
@@ -83,26 +95,26 @@ class Ledger:
             known |= self._read(stored.path)[0]
         return known
 
-    def of(self, package: Package) -> Known:
+    def of(self, package: Build) -> Known:
         """What is known of one build; nothing is an answer too."""
         return self._read(_shard(package.nevra.name))[0].get(package.pkgid) or _unknown(package)
 
-    def pin(self, package: Package, mark: Mark) -> None:
+    def pin(self, package: Build, mark: Mark) -> None:
         """Never prune this build; a pin that is there is replaced."""
         self._change([package], lambda known: replace(known, pin=mark))
 
-    def unpin(self, package: Package) -> bool:
+    def unpin(self, package: Build) -> bool:
         """Let retention decide on this build again; False where it was not pinned."""
         there = self.of(package).pin is not None
         if there:
             self._change([package], lambda known: replace(known, pin=None))
         return there
 
-    def label(self, package: Package, label: str, mark: Mark) -> None:
+    def label(self, package: Build, label: str, mark: Mark) -> None:
         """Put a label on this build; one of that name is replaced."""
         self._change([package], lambda known: replace(known, labels={**known.labels, label: mark}))
 
-    def unlabel(self, package: Package, label: str) -> bool:
+    def unlabel(self, package: Build, label: str) -> bool:
         """Take a label off this build; False where it had none of that name."""
 
         def without(known: Known) -> Known:
@@ -122,7 +134,7 @@ class Ledger:
         added = {package.pkgid: package for one in generations for package in one.added}
         self._change(added.values(), lambda known: replace(known, came=known.came or came[known.pkgid]))
 
-    def follow(self, old: Package, new: Package) -> None:
+    def follow(self, old: Build, new: Build) -> None:
         """The same build gets other bytes, since it is signed anew: what is known of it holds for those too.
 
         ``old`` and ``new`` have one NEVRA.
@@ -130,20 +142,20 @@ class Ledger:
         known = self.of(old)
         self._change([new], lambda _: replace(known, pkgid=new.pkgid))
 
-    def drop(self, packages: Iterable[Package]) -> None:
+    def drop(self, packages: Iterable[Build]) -> None:
         """Forget builds whose bytes are gone from the store."""
         self._change(packages, lambda _: None)
 
-    def _change(self, packages: Iterable[Package], change: Callable[[Known], Known | None]) -> None:
+    def _change(self, packages: Iterable[Build], change: Callable[[Known], Known | None]) -> None:
         """Make ``change`` of what is known of each; None forgets it."""
-        by_shard: dict[StorePath, list[Package]] = {}
+        by_shard: dict[StorePath, list[Build]] = {}
         for package in packages:
             by_shard.setdefault(_shard(package.nevra.name), []).append(package)
         for path, here in by_shard.items():
             self._change_shard(path, here, change)
 
     def _change_shard(
-        self, path: StorePath, packages: Sequence[Package], change: Callable[[Known], Known | None]
+        self, path: StorePath, packages: Sequence[Build], change: Callable[[Known], Known | None]
     ) -> None:
         for attempt in range(_ATTEMPTS):
             book, version = self._read(path)
@@ -180,7 +192,7 @@ def _shard(name: str) -> StorePath:
     return store_path(f"{FOLDER}{hashlib.sha256(name.encode()).hexdigest()[:2]}.json")
 
 
-def _unknown(package: Package) -> Known:
+def _unknown(package: Build) -> Known:
     return Known(nevra=package.nevra, pkgid=package.pkgid)
 
 

@@ -44,7 +44,11 @@ _LAYERS = (
             ("repod.doors", "repod.elsewhere", "repod.placed"),
         ),
     ),
-    Layer(name="decisions", rows=(("repod.acceptance", "repod.adoption", "repod.comparison"),), below=("vocabulary",)),
+    Layer(
+        name="decisions",
+        rows=(("repod.acceptance", "repod.adoption", "repod.comparison", "repod.selection"),),
+        below=("vocabulary",),
+    ),
     Layer(
         name="adapters",
         rows=(
@@ -76,7 +80,7 @@ _LAYERS = (
             ("repod.hostfiles",),
             ("repod.finding", "repod.objects"),
             ("repod.records", "repod.holdings"),
-            ("repod.rollback",),
+            ("repod.rollback", "repod.remove"),
             ("repod.audit", "repod.rebuild"),
             ("repod.repair",),
             ("repod.start",),
