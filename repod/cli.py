@@ -29,6 +29,7 @@ _COMMANDS: Mapping[str, str] = {
     "adopt": "adopt",
     "status": "look",
     "packages": "look",
+    "diff": "back",
     "rollback": "back",
     "remove": "builds",
     "pin": "builds",

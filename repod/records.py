@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from repod.doors import Store
-from repod.errors import Corrupt, NotFound
+from repod.errors import Corrupt, NotFound, Refused
 from repod.finding import Finding, fault, note
 from repod.generation import HEAD, Generation, Head, record_path
 from repod.package import Nevra, Package, store_path
@@ -37,6 +37,23 @@ class Records:
         """The newest generation that has a record, where the pointer names none that has; else 0."""
         newest = max(self.known, default=0)
         return newest if self.current is None and newest > (self.head or 0) else 0
+
+    def one(self, number: int | None) -> Generation:
+        """The generation of that number, None: the current one; ``Refused`` tells which there are."""
+        kept = self.kept
+        if not kept:
+            msg = "nothing was ever published"
+            raise Refused(msg)
+        if number is None:
+            return kept[0]
+        newest, oldest = kept[0].number, kept[-1].number
+        if number in self.known and number <= newest:
+            return self.known[number]
+        if oldest > number >= 1:
+            msg = f"generation {number} is not kept any more; the oldest that is kept is {oldest}"
+        else:
+            msg = f"there is no generation {number}; the current one is {newest}, the oldest that is kept {oldest}"
+        raise Refused(msg)
 
     @property
     def kept(self) -> Sequence[Generation]:

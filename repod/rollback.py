@@ -16,7 +16,7 @@ from repod.doors import Change, Find, Repodata, Store
 from repod.errors import Conflict, Corrupt, NotFound, Refused
 from repod.generation import Document, Generation
 from repod.ledger import Ledger, comings
-from repod.package import Entry, Origin, Package
+from repod.package import Entry, Nevra, Origin, Package
 from repod.placed import StoredDocuments
 from repod.publish import Publisher
 from repod.records import Records, contents, read_records
@@ -69,6 +69,7 @@ class Plan:
     ``before`` and ``after`` are all packages listed then. ``back`` are those to list again, ``gone``
     those to list no more (another build of a NEVRA that comes back is not among them). ``documents``
     are types of carried documents that differ; ``edits`` set all, so that none follows the packages.
+    ``pinned`` are those of ``gone`` that a person wanted to be kept: their files are.
     """
 
     on: Generation
@@ -79,6 +80,7 @@ class Plan:
     gone: Sequence[Package]
     documents: Sequence[str]
     edits: Sequence[Put]
+    pinned: Sequence[Nevra]
 
     def __bool__(self) -> bool:
         """Whether anything is to be done."""
@@ -152,8 +154,9 @@ class Rollback:
             msg = "nothing was ever published: there is no generation to roll back to"
             raise Refused(msg)
         records, _ = read_records(self._store)
+        # What another writer published meanwhile is not what was meant.
         kept = [generation for generation in records.kept if generation.number <= on.number]
-        target = last_other(kept) if to is None else _kept(kept, to)
+        target = last_other(kept) if to is None else records.one(to)
         before = {package.nevra: package for package in self._repodata.packages()}
         after = contents(records, self._documents, target)
         if after is None:
@@ -165,15 +168,18 @@ class Rollback:
         if missing:
             head = f"generation {target.number} cannot come back, since of its files {len(missing)} are gone or altered"
             raise Refused("\n".join([f"{head}; choose a newer one, see: repod history", *missing]))
+        gone = [package for nevra, package in before.items() if nevra not in after]
+        pins = {pkgid for pkgid, known in self._ledger.all().items() if known.pin} if gone else set()
         plan = Plan(
             on=on,
             to=target,
             before=list(before.values()),
             after=list(after.values()),
             back=back,
-            gone=[package for nevra, package in before.items() if nevra not in after],
+            gone=gone,
             documents=_differing(on, target),
             edits=edits,
+            pinned=[package.nevra for package in gone if package.pkgid in pins],
         )
         return plan, records
 
@@ -241,19 +247,6 @@ class Rollback:
 
 def _known(origin: Origin | None, otherwise: Origin) -> Origin:
     return otherwise if origin is None or origin.how == "unknown" else origin
-
-
-def _kept(kept: Sequence[Generation], number: int) -> Generation:
-    """The generation of that number; ``kept`` stand newest first."""
-    for generation in kept:
-        if generation.number == number:
-            return generation
-    newest, oldest = kept[0].number, kept[-1].number
-    if number > newest or number < 1:
-        msg = f"there is no generation {number}; the current one is {newest}, the oldest that is kept {oldest}"
-    else:
-        msg = f"generation {number} is not kept any more; the oldest that is kept is {oldest}"
-    raise Refused(msg)
 
 
 def last_other(kept: Sequence[Generation]) -> Generation:

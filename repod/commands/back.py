@@ -1,25 +1,24 @@
-"""``repod rollback``: what a repository listed before, published again."""
+"""``repod rollback`` and ``diff``: what a repository listed before, published again or compared."""
 
 import os
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
+from repod.commands.changes import carried_sums, content, read_carried, summary, table
 from repod.commands.common import json_option, person, repository_argument, settings_option, why_option
-from repod.comparison import KINDS, Comparison, Content, compare
-from repod.config import load
-from repod.errors import NotFound
-from repod.generation import Document, Generation
+from repod.comparison import Content, compare
+from repod.config import Settings, load
+from repod.errors import Corrupt, Refused
+from repod.generation import Generation
 from repod.log import open_log
-from repod.repodata.listing import entries, plain
+from repod.records import contents, read_records
+from repod.repodata.listing import entries
 from repod.repodata.strictreader import StrictDocuments
 from repod.rollback import Plan, Rollback
 from repod.show import show
-from repod.store.local import LocalStore
-from repod.wiring import pause
+from repod.wiring import open_store, pause
 from repod.workplace import Workplace, open_workplace
 
 
@@ -57,67 +56,80 @@ def _rollback(work: Workplace) -> Rollback:
         repodata=work.repodata,
         publisher=work.publisher,
         ledger=work.ledger,
-        plain=partial(_plain, work.store),
+        plain=partial(read_carried, work.store),
         entries=partial(entries, work.store),
         describe=work.headers.entry,
         pause=pause,
     )
 
 
-def _plain(store: LocalStore, document: Document, view: str) -> bytes:
-    """The plain text; where the live view has lost the document, from the frozen one."""
-    try:
-        return plain(store, document)
-    except NotFound:
-        return plain(store, document, view)
-
-
 def _answer(name: str, plan: Plan, generation: Generation | None, *, as_json: bool) -> None:
-    change = compare(Content(packages=plan.before), Content(packages=plan.after))
-    row = {
-        "repository": name,
-        "to": plan.to.number,
-        "generation": generation.number if generation and plan else None,
-        "documents": list(plan.documents),
-        **summary(change),
-    }
+    change = compare(
+        Content(packages=plan.before, documents=carried_sums(plan.on)),
+        Content(packages=plan.after, documents=carried_sums(plan.to)),
+    )
     if as_json:
-        show([row], as_json=True, empty="")
-        return
-    if not plan:
+        number = generation.number if generation and plan else None
+        row = {"repository": name, "to": plan.to.number, "generation": number, "pinned": list(map(str, plan.pinned))}
+        show([row | summary(change)], as_json=True, empty="")
+    elif not plan:
         click.echo(f"generation {plan.on.number} of {name} lists what generation {plan.to.number} did: nothing to do")
-        return
-    show(table(change), as_json=False, empty="no package changes")
-    if plan.documents:
-        click.echo(f"documents as they were: {', '.join(plan.documents)}")
-    if generation is None:
-        click.echo(f"would publish what generation {plan.to.number} of {name} listed")
-        return
-    click.echo(f"generation {generation.number} of {name} lists again what generation {plan.to.number} did")
-    click.echo("hosts follow it down and up with: dnf --refresh distro-sync")
+    else:
+        show(table(change), as_json=False, empty="hosts see no difference")
+        if generation is None:
+            click.echo(f"would publish what generation {plan.to.number} of {name} listed")
+        else:
+            click.echo(f"generation {generation.number} of {name} lists again what generation {plan.to.number} did")
+            click.echo("hosts follow it, down and up, with: dnf --refresh distro-sync")
+    for nevra in plan.pinned:
+        click.echo(f"repod: warning: {nevra} is pinned and is not listed at generation {plan.to.number}", err=True)
 
 
-def summary(change: Comparison) -> dict[str, Any]:
-    """A comparison of packages, for a machine."""
-    steps = {
-        kind: [{"before": _nevra(step.before), "after": _nevra(step.after)} for step in change.of(kind)]
-        for kind in KINDS
-    }
-    others = {"came": _nevras(change.came), "went": _nevras(change.went)}
-    return steps | {"others": others}
+@click.command()
+@settings_option
+@json_option
+@click.argument("first", metavar="REPO")
+@click.argument("second", metavar="OTHER|N")
+@click.argument("third", metavar="[M]", required=False)
+def diff(config: Path, first: str, second: str, third: str | None, *, as_json: bool) -> None:
+    """Show what would change for hosts: from REPO to another repository, or from generation N of REPO to M.
+
+    Without M it is the current generation. For each name and architecture the newest builds are
+    compared, as hosts do; a package that moved between noarch and an architecture stays one.
+    """
+    settings = load(config)
+    names = {repository.name for repository in settings.repository}
+    if third is None and second in names:
+        ends = (_content(settings, first, None), _content(settings, second, None))
+    else:
+        numbers = [None if text is None else _number(text, names) for text in (second, third)]
+        ends = (_content(settings, first, numbers[0]), _content(settings, first, numbers[1]))
+    change = compare(*ends)
+    if as_json:
+        show([summary(change)], as_json=True, empty="")
+    else:
+        show(table(change), as_json=False, empty="nothing differs")
 
 
-def table(change: Comparison) -> list[dict[str, Any]]:
-    """A comparison of packages, for a person: what hosts see of each name, then other builds."""
-    rows = [{"change": s.kind, "before": _nevra(s.before), "after": _nevra(s.after)} for s in change.steps]
-    rows += [{"change": "older build came", "before": "", "after": nevra} for nevra in _nevras(change.came)]
-    rows += [{"change": "older build went", "before": nevra, "after": ""} for nevra in _nevras(change.went)]
-    return rows
+def _number(text: str, names: set[str]) -> int:
+    if not text.isdecimal() or not text.isascii():
+        msg = f"{text!r}: expected the number of a generation or one of the repositories: {', '.join(sorted(names))}"
+        raise click.UsageError(msg)
+    return int(text)
 
 
-def _nevra(package: Any) -> str | None:
-    return str(package.nevra) if package else None
-
-
-def _nevras(packages: Sequence[Any]) -> list[str]:
-    return [str(package.nevra) for package in packages]
+def _content(settings: Settings, name: str, number: int | None) -> Content:
+    """What a repository lists now, or listed at a generation."""
+    store = open_store(settings.named(name))
+    records, _ = read_records(store)
+    if records.current is None and number is None:
+        return Content(packages=[])
+    try:
+        generation = records.one(number)
+    except Refused as error:
+        raise Refused(f"{name}: {error}") from error
+    listed = contents(records, StrictDocuments(store), generation)
+    if listed is None:
+        msg = f"{name}: generation {generation.number}: its documents are damaged; try: repod verify {name}"
+        raise Corrupt(msg)
+    return content(store, generation, listed.values())

@@ -149,6 +149,11 @@ def ids_of(data: bytes) -> list[str]:
     return [text_of(element, "id") for element in _updates(data)]
 
 
+def texts(data: bytes) -> dict[str, bytes]:
+    """The text of each advisory by its id; ``Corrupt`` where it is not sound."""
+    return dict(_paired(ids_of(data), _cut(data)))
+
+
 def names(data: bytes) -> frozenset[str]:
     """The names of all packages that advisories speak of; may hold others, never lacks one. Parses nothing."""
     return frozenset(_named(data))
