@@ -38,7 +38,8 @@ _COMMANDS: Mapping[str, str] = {
     "unlabel": "builds",
     "advisory": "documents",
     "comps": "documents",
-    "history": "look",
+    "history": "past",
+    "why": "why",
     "verify": "mend",
     "rebuild": "mend",
 }

@@ -1,7 +1,8 @@
 """Metadata entries of stored packages, made from their headers alone: what was published is not opened whole again."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from repod.doors import Rpms, Store, Unreadable
@@ -37,13 +38,20 @@ class Headers:
         ``href``: where it is to be listed, if not where it lies. ``NotFound`` where it is not there,
         ``Corrupt`` where its header cannot be read.
         """
-        copy = self._workspace / f"{secrets.token_hex(16)}.rpm"
         try:
-            copy.write_bytes(self._head(package.href))
-            return self._rpms.describe(copy, package, href or package.href, self._changelogs)
+            with self.copy(package) as copy:
+                return self._rpms.describe(copy, package, href or package.href, self._changelogs)
         except Unreadable as error:
             msg = f"{package.href}: its header cannot be read ({error}); restore it from a copy"
             raise Corrupt(msg) from error
+
+    @contextmanager
+    def copy(self, package: Package) -> Iterator[Path]:
+        """A private copy of the file up to its payload; ``NotFound`` where it is not there."""
+        copy = self._workspace / f"{secrets.token_hex(16)}.rpm"
+        try:
+            copy.write_bytes(self._head(package.href))
+            yield copy
         finally:
             copy.unlink(missing_ok=True)
 

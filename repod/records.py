@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from repod.doors import Store
-from repod.errors import Corrupt, NotFound, Refused
+from repod.errors import Corrupt, NotFound
 from repod.finding import Finding, fault, note
 from repod.generation import HEAD, Generation, Head, record_path
 from repod.package import Nevra, Package, store_path
@@ -39,11 +39,11 @@ class Records:
         return newest if self.current is None and newest > (self.head or 0) else 0
 
     def one(self, number: int | None) -> Generation:
-        """The generation of that number, None: the current one; ``Refused`` tells which there are."""
+        """The generation of that number, None: the current one; ``NotFound`` tells which there are."""
         kept = self.kept
         if not kept:
             msg = "nothing was ever published"
-            raise Refused(msg)
+            raise NotFound(msg)
         if number is None:
             return kept[0]
         newest, oldest = kept[0].number, kept[-1].number
@@ -53,7 +53,7 @@ class Records:
             msg = f"generation {number} is not kept any more; the oldest that is kept is {oldest}"
         else:
             msg = f"there is no generation {number}; the current one is {newest}, the oldest that is kept {oldest}"
-        raise Refused(msg)
+        raise NotFound(msg)
 
     @property
     def kept(self) -> Sequence[Generation]:

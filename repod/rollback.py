@@ -156,7 +156,7 @@ class Rollback:
         records, _ = read_records(self._store)
         # What another writer published meanwhile is not what was meant.
         kept = [generation for generation in records.kept if generation.number <= on.number]
-        target = last_other(kept) if to is None else records.one(to)
+        target = last_other(kept) if to is None else _one(records, to)
         before = {package.nevra: package for package in self._repodata.packages()}
         after = contents(records, self._documents, target)
         if after is None:
@@ -247,6 +247,13 @@ class Rollback:
 
 def _known(origin: Origin | None, otherwise: Origin) -> Origin:
     return otherwise if origin is None or origin.how == "unknown" else origin
+
+
+def _one(records: Records, number: int) -> Generation:
+    try:
+        return records.one(number)
+    except NotFound as error:
+        raise Refused(str(error)) from error
 
 
 def last_other(kept: Sequence[Generation]) -> Generation:

@@ -10,7 +10,7 @@ from repod.commands.changes import carried_sums, content, read_carried, summary,
 from repod.commands.common import json_option, person, repository_argument, settings_option, why_option
 from repod.comparison import Content, compare
 from repod.config import Settings, load
-from repod.errors import Corrupt, Refused
+from repod.errors import Corrupt, NotFound
 from repod.generation import Generation
 from repod.log import open_log
 from repod.records import contents, read_records
@@ -126,8 +126,8 @@ def _content(settings: Settings, name: str, number: int | None) -> Content:
         return Content(packages=[])
     try:
         generation = records.one(number)
-    except Refused as error:
-        raise Refused(f"{name}: {error}") from error
+    except NotFound as error:
+        raise NotFound(f"{name}: {error}") from error
     listed = contents(records, StrictDocuments(store), generation)
     if listed is None:
         msg = f"{name}: generation {generation.number}: its documents are damaged; try: repod verify {name}"

@@ -13,9 +13,14 @@ from repod.repodata.codec import Codec, Member
 
 def packages(store: Store, generation: Generation) -> Iterator[Package]:
     """All packages, in document order; ``Corrupt`` where primary is not what the record says."""
-    primary = next(document for document in generation.documents if document.type == text.KINDS[0])
-    for run in text.runs(text.KINDS[0], generation.packages, texts(store, primary, primary.href)):
+    for run in _runs(store, generation, text.KINDS[0]):
         yield from text.packages(run)
+
+
+def named(store: Store, generation: Generation, name: str) -> Iterator[Package]:
+    """The packages called ``name``; ``Corrupt`` as in ``packages``."""
+    for run in _runs(store, generation, text.KINDS[0]):
+        yield from text.named(run, name)
 
 
 def entries(store: Store, generation: Generation, wanted: Collection[Package]) -> list[Entry]:
@@ -40,9 +45,14 @@ def entries(store: Store, generation: Generation, wanted: Collection[Package]) -
 
 
 def _column(store: Store, generation: Generation, kind: str) -> Iterator[bytes]:
-    document = next(document for document in generation.documents if document.type == kind)
-    for run in text.runs(kind, generation.packages, texts(store, document, document.href)):
+    for run in _runs(store, generation, kind):
         yield from text.split(run)
+
+
+def _runs(store: Store, generation: Generation, kind: str) -> Iterator[bytes]:
+    """The entries of one of the live documents of a generation, in runs."""
+    document = next(document for document in generation.documents if document.type == kind)
+    yield from text.runs(kind, generation.packages, texts(store, document, document.href))
 
 
 def plain(store: Store, document: Document, view: str = "") -> bytes:

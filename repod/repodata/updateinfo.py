@@ -154,6 +154,12 @@ def texts(data: bytes) -> dict[str, bytes]:
     return dict(_paired(ids_of(data), _cut(data)))
 
 
+def about(data: bytes, nevra: Nevra) -> list[str]:
+    """The ids of the advisories that name a build, in document order; ``Corrupt`` as ``check``."""
+    path = "pkglist/collection/package"
+    return [text_of(e, "id") for e in _updates(data) if any(_nevra(package) == nevra for package in e.iterfind(path))]
+
+
 def names(data: bytes) -> frozenset[str]:
     """The names of all packages that advisories speak of; may hold others, never lacks one. Parses nothing."""
     return frozenset(_named(data))

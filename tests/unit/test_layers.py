@@ -80,7 +80,7 @@ _LAYERS = (
             ("repod.hostfiles",),
             ("repod.finding", "repod.objects"),
             ("repod.records", "repod.holdings"),
-            ("repod.rollback", "repod.remove"),
+            ("repod.rollback", "repod.remove", "repod.past"),
             ("repod.audit", "repod.rebuild"),
             ("repod.repair",),
             ("repod.start",),
