@@ -16,6 +16,7 @@ from repod.finding import Finding, fault, note
 from repod.generation import HEAD, Generation, Head, record_path
 from repod.holdings import Held, Holdings, Tell, silent
 from repod.hostfiles import ZYPPER_KEY
+from repod.ledger import FOLDER, Ledger, comings
 from repod.objects import ASIDE, SPARE, differs
 from repod.package import Package, Sha256, StorePath, store_path
 from repod.placed import Placed, StoredDocuments
@@ -248,9 +249,9 @@ class Audit:
         self, records: Records, newest: Generation, listing: Contents
     ) -> tuple[Mapping[StorePath, Held], Sequence[Finding]]:
         """Every package that a kept generation lists, and where the records contradict each other."""
-        adopted = {package.pkgid for one in records.kept if one.actor == "adopt" for package in one.added}
         held: dict[StorePath, Held] = {}
         findings: list[Finding] = []
+        adopted = self._adopted(records, findings)
         _hold(held, listing.values(), newest, adopted, findings)
         back = dict(listing)
         for one in records.kept:
@@ -266,6 +267,16 @@ class Audit:
                 break
             _hold(held, one.removed, parent, adopted, findings)
         return held, findings
+
+    def _adopted(self, records: Records, findings: list[Finding]) -> Collection[Sha256]:
+        """What was taken over as it was, by the records and, beyond those that are kept, by the ledger."""
+        came = comings(records.kept)
+        try:
+            came |= {known.pkgid: known.came for known in Ledger(self._store, self._pause).all().values() if known.came}
+        except Corrupt as error:
+            findings.append(fault("ledger", FOLDER, str(error)))
+        # Records of before there were origins say it by their actor.
+        return {pkgid for pkgid, one in came.items() if one.actor == "adopt" or one.origin.how == "adoption"}
 
     def _bytes(self, path: StorePath) -> bytes | None:
         with contextlib.suppress(NotFound):

@@ -73,8 +73,7 @@ def comings(generations: Iterable[Generation]) -> dict[Sha256, Coming]:
     """How each build came by the records of ``generations``, the earliest of which counts; by pkgid."""
     found: dict[Sha256, Coming] = {}
     for one in sorted(generations, key=lambda generation: generation.number):
-        origins = one.origins or [Origin(how="unknown", of="")] * len(one.added)
-        for package, origin in zip(one.added, origins, strict=True):
+        for package, origin in one.came:
             coming = Coming(generation=one.number, time=one.time, actor=one.actor, why=one.why, origin=origin)
             found.setdefault(package.pkgid, coming)
     return found

@@ -13,7 +13,7 @@ from repod.config import load
 from repod.generation import Generation
 from repod.history import History
 from repod.ledger import Coming, Ledger
-from repod.package import UNKNOWN, Origin, Package
+from repod.package import Origin, Package
 from repod.show import show
 from repod.wiring import open_store, pause
 
@@ -58,8 +58,7 @@ def _touches(generation: Generation, name: str) -> bool:
 
 def _row(generation: Generation, documents: list[str] | None, name: str) -> _Row:
     """A generation; with a ``name``, only what it did to builds of that name."""
-    origins = generation.origins or [UNKNOWN] * len(generation.added)
-    added = [pair for pair in zip(generation.added, origins, strict=True) if name in {"", pair[0].nevra.name}]
+    added = [pair for pair in generation.came if name in {"", pair[0].nevra.name}]
     return {
         "generation": generation.number,
         "time": stamp(generation.time),
