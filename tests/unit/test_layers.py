@@ -42,6 +42,7 @@ _LAYERS = (
             ("repod.package", "repod.profiles"),
             ("repod.generation", "repod.rpmhead", "repod.config"),
             ("repod.doors", "repod.elsewhere", "repod.placed"),
+            ("repod.relating",),
         ),
     ),
     Layer(name="decisions", rows=(("repod.acceptance", "repod.adoption"),), below=("vocabulary",)),
@@ -51,6 +52,7 @@ _LAYERS = (
             (
                 "repod.inbox.*",
                 "repod.metrics",
+                "repod.relations.*",
                 "repod.repodata.*",
                 "repod.rpmfile.*",
                 "repod.signing.*",
@@ -98,7 +100,7 @@ _LAYERS = (
     Layer(
         name="wiring",
         rows=(
-            ("repod.tools",),
+            ("repod.tools", "repod.related"),
             ("repod.wiring",),
             ("repod.check", "repod.care", "repod.workplace"),
             ("repod.commands.*",),
@@ -111,6 +113,7 @@ _LAYERS = (
 
 # Parts of others that are kept behind a door, and who may know them.
 _KEPT_APART = {
+    "solv": ("repod.relations.*",),
     "pysequoia": ("repod.signing.*", "repod.rpmfile.worker"),
     "boto3": ("repod.store.*", "repod.inbox.*"),
     "botocore": ("repod.store.*", "repod.inbox.*"),
