@@ -41,11 +41,11 @@ _LAYERS = (
             ("repod.processes",),
             ("repod.package", "repod.profiles"),
             ("repod.generation", "repod.rpmhead", "repod.config"),
-            ("repod.doors", "repod.elsewhere", "repod.placed"),
-            ("repod.relating",),
+            ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
+            ("repod.carrying", "repod.relating"),
         ),
     ),
-    Layer(name="decisions", rows=(("repod.acceptance", "repod.adoption"),), below=("vocabulary",)),
+    Layer(name="decisions", rows=(("repod.acceptance", "repod.adoption", "repod.promotion"),), below=("vocabulary",)),
     Layer(
         name="adapters",
         rows=(
@@ -74,7 +74,7 @@ _LAYERS = (
             ("repod.history",),
             ("repod.ledger", "repod.headers"),
             ("repod.prune",),
-            ("repod.adopt",),
+            ("repod.adopt", "repod.promote"),
             ("repod.hostfiles",),
             ("repod.finding", "repod.objects"),
             ("repod.records", "repod.holdings"),
