@@ -7,7 +7,9 @@ with every reason why it is refused.
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from difflib import get_close_matches
+from math import ceil
 
 from repod.builds import Built
 from repod.package import Nevra, Package
@@ -67,11 +69,12 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """The verdict on one build: ``passed`` are the gates it passed, ``refused`` says why it may not come."""
+    """The verdict on one build: the gates it ``passed``, those that are ``shut``, and what each says, a line each."""
 
     package: Package
     effect: Effect
     passed: Sequence[str]
+    shut: Sequence[str]
     refused: Sequence[str]
 
 
@@ -232,8 +235,13 @@ def _move(
     effect = _effect(nevra, target.seen(nevra), best[nevra.name, nevra.arch], whole=whole)
     verdicts = dict(_verdicts(candidate, effect, source, target))
     refused = [f"{nevra}: {text}" for texts in verdicts.values() for text in texts]
-    passed = [gate for gate, texts in verdicts.items() if not texts]
-    return Move(package=candidate.package, effect=effect, passed=passed, refused=refused)
+    return Move(
+        package=candidate.package,
+        effect=effect,
+        passed=[gate for gate, texts in verdicts.items() if not texts],
+        shut=[gate for gate, texts in verdicts.items() if texts],
+        refused=refused,
+    )
 
 
 def _effect(nevra: Nevra, seen: Nevra | None, best: bytes, *, whole: bool) -> Effect:
@@ -269,10 +277,10 @@ def _verdicts(candidate: Candidate, effect: Effect, source: str, target: Target)
 def _age(candidate: Candidate, source: str, target: Target) -> Iterator[str]:
     age = max(0.0, target.now - candidate.since)
     if age < target.gates.min_age:
-        left = spoken(target.gates.min_age - age)
+        fit = datetime.fromtimestamp(ceil(candidate.since + target.gates.min_age), UTC)
         yield (
             f"listed in {source} for {spoken(age)}, expected at least {spoken(target.gates.min_age)} "
-            f"([repository.promotion] min_age); try again in {left}"
+            f"([repository.promotion] min_age); try again after {fit:%Y-%m-%dT%H:%M:%SZ}"
         )
 
 

@@ -176,12 +176,14 @@ def _row(move: Move) -> dict[str, Any]:
         "effect": move.effect.kind,
         "of": str(move.effect.of) if move.effect.of else None,
         "passed": list(move.passed),
+        "shut": list(move.shut),
         "refused": list(move.refused),
     }
 
 
 def _gate_words(move: Move) -> str:
-    return f"{len(move.refused)} refused" if move.refused else "passed: " + ", ".join(move.passed)
+    words = [("shut: ", move.shut), ("passed: ", move.passed)]
+    return "; ".join(word + ", ".join(gates) for word, gates in words if gates)
 
 
 def _summary(plan: Plan, origin: str, target: str, generation: Generation | None, *, published: bool) -> str:
