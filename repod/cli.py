@@ -27,6 +27,7 @@ _COMMANDS: Mapping[str, str] = {
     "check": "check",
     "prune": "work",
     "adopt": "adopt",
+    "promote": "promote",
     "status": "look",
     "packages": "look",
     "diff": "back",
@@ -45,7 +46,7 @@ _COMMANDS: Mapping[str, str] = {
 }
 """Each command's name and its module in ``repod.commands``."""
 
-_WITH_PROCESSES = {"demo", "run", "once", "adopt"}
+_WITH_PROCESSES = {"demo", "run", "once", "adopt", "promote"}
 """The commands that read packages and sign in processes of their own."""
 
 

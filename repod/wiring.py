@@ -81,6 +81,20 @@ def open_repodata(
     )
 
 
+def rules_of(repository: Repository) -> Rules:
+    """What a repository lets in."""
+    rules = repository.acceptance
+    return Rules(
+        arches=repository.arches,
+        names=rules.names,
+        signed_by=rules.signed_by,
+        max_size=rules.max_size,
+        profile=repository.profile,
+        file_digest=rules.file_digest,
+        documents=rules.documents,
+    )
+
+
 def trusted_keys(repository: Repository) -> bytes:
     """The certificates that arrivals of a repository may be signed with, armored."""
     rules = repository.acceptance
@@ -311,17 +325,8 @@ class System:
         )
 
     def _policy(self, repository: Repository) -> Policy:
-        rules = repository.acceptance
         return Policy(
-            rules=Rules(
-                arches=repository.arches,
-                names=rules.names,
-                signed_by=rules.signed_by,
-                max_size=rules.max_size,
-                profile=repository.profile,
-                file_digest=rules.file_digest,
-                documents=rules.documents,
-            ),
+            rules=rules_of(repository),
             replace=repository.duplicates == "replace",
             trusted=trusted_keys(repository),
             changelogs=repository.changelogs,

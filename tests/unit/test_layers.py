@@ -41,12 +41,13 @@ _LAYERS = (
             ("repod.processes",),
             ("repod.package", "repod.profiles"),
             ("repod.generation", "repod.rpmhead", "repod.config"),
-            ("repod.doors", "repod.elsewhere", "repod.placed"),
+            ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
+            ("repod.carrying", "repod.relating"),
         ),
     ),
     Layer(
         name="decisions",
-        rows=(("repod.acceptance", "repod.adoption", "repod.comparison", "repod.selection"),),
+        rows=(("repod.acceptance", "repod.adoption", "repod.comparison", "repod.promotion", "repod.selection"),),
         below=("vocabulary",),
     ),
     Layer(
@@ -55,6 +56,7 @@ _LAYERS = (
             (
                 "repod.inbox.*",
                 "repod.metrics",
+                "repod.relations.*",
                 "repod.repodata.*",
                 "repod.rpmfile.*",
                 "repod.signing.*",
@@ -76,7 +78,7 @@ _LAYERS = (
             ("repod.history",),
             ("repod.ledger", "repod.headers"),
             ("repod.prune",),
-            ("repod.adopt",),
+            ("repod.adopt", "repod.promote"),
             ("repod.hostfiles",),
             ("repod.finding", "repod.objects"),
             ("repod.records", "repod.holdings"),
@@ -103,7 +105,7 @@ _LAYERS = (
     Layer(
         name="wiring",
         rows=(
-            ("repod.tools",),
+            ("repod.tools", "repod.related"),
             ("repod.wiring",),
             ("repod.check", "repod.care", "repod.workplace"),
             ("repod.commands.*",),
@@ -116,6 +118,7 @@ _LAYERS = (
 
 # Parts of others that are kept behind a door, and who may know them.
 _KEPT_APART = {
+    "solv": ("repod.relations.*",),
     "pysequoia": ("repod.signing.*", "repod.rpmfile.worker"),
     "boto3": ("repod.store.*", "repod.inbox.*"),
     "botocore": ("repod.store.*", "repod.inbox.*"),
