@@ -44,16 +44,14 @@ class Holdings:
         *,
         store: Store,
         rpms: Rpms,
-        public_key: bytes,
-        fingerprint: str,
+        published: bytes,
         workspace: Path,
         parallel: int,
     ) -> None:
-        """``public_key`` and ``fingerprint`` are those that hosts trust; ``workspace`` is a private folder."""
+        """``published`` are the certificates that hosts get; ``workspace`` is a private folder."""
         self._store = store
         self._rpms = rpms
-        self._public_key = public_key
-        self._fingerprint = fingerprint
+        self._published = published
         self.workspace = workspace
         self._parallel = parallel
 
@@ -91,9 +89,9 @@ class Holdings:
                 yield from threads.map(work, window)
 
     def examine(self, copy: Path) -> tuple[Facts, bool]:
-        """The facts of a private copy, and whether the published key signed it."""
-        facts = self._rpms.examine(copy, self._public_key)
-        return facts, self._fingerprint in facts.signers
+        """The facts of a private copy, and whether a published key signed it."""
+        facts = self._rpms.examine(copy, self._published)
+        return facts, bool(facts.signers)
 
     @contextmanager
     def copy(self, path: StorePath) -> Iterator[tuple[Path, str]]:
@@ -133,9 +131,9 @@ class Holdings:
         if ours:
             return
         keys = ", ".join(dict.fromkeys(one.key for one in facts.signatures))
-        text = f"signed by {keys} only, not by the published key" if keys else "not signed"
+        text = f"signed by {keys} only, not by a published key" if keys else "not signed"
         # What repod published itself it had signed with its key of then: hosts that trust the key of now refuse it.
         # What was adopted as it was, was so before; a person decided that.
         severity = NOTE if held.adopted else FAULT
-        text += ": hosts with gpgcheck=1 refuse it; publish a new release of it through the inbox"
+        text += ": hosts with gpgcheck=1 refuse it; sign it anew: repod resign"
         yield Finding(severity=severity, path=package.href, text=text, what="package")

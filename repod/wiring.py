@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from repod.acceptance import Rules
+from repod.announced import announce
 from repod.config import Repository, Settings, rejected_dir
 from repod.documents import Scales
 from repod.doors import Repodata
@@ -152,9 +153,10 @@ class Wired:
         """Remove what the retention settings let go."""
         return self.pruner.prune(time.time())
 
-    def write_host_files(self, public_key: bytes) -> None:
-        """Put the ``.repo`` file and the public key into the store."""
-        write_host_files(self.store, self.settings.name, repo_text(self.settings, self.url), public_key)
+    def write_host_files(self, signer: OpenSigner) -> None:
+        """Put the ``.repo`` file and the public keys into the store, and note since when they are there."""
+        write_host_files(self.store, self.settings.name, repo_text(self.settings, self.url), signer.published)
+        announce(self.store, signer.keys, time.time())
 
 
 def open_publisher(
@@ -344,7 +346,7 @@ class Looped:
                 inbox=wired.inbox,
                 turns=wired.turns,
                 publisher=wired.publisher,
-                prepare=partial(wired.write_host_files, system.signer.public_key),
+                prepare=partial(wired.write_host_files, system.signer),
                 watching=partial(getattr, wired.inbox, "up"),
                 prune=wired.prune,
                 interval=system.settings.inbox.scan_interval,

@@ -71,7 +71,7 @@ def adopt(config: Path, name: str, where: str, *, skip: bool, dry_run: bool, as_
             system.signer.refuse_expired(time.time())
             done = adoption.carry_out(plan, actor="adopt", why=f"adopted from {source.name}", skip=skip)
             if done.generation:
-                wired.write_host_files(system.signer.public_key)
+                wired.write_host_files(system.signer)
     _answer(name, source, foreign, plan, done, as_json=as_json)
     if blocked((done or plan).left, skip=skip):
         click.echo(f"repod: {name}: {_stopped((done or plan).left)}", err=True)

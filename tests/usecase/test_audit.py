@@ -179,7 +179,7 @@ def test_what_a_publish_under_way_has_stored_is_no_finding_until_it_is_old(site:
     [
         ("key=none", "inbox", "fault", "not signed: hosts with gpgcheck=1 refuse it"),
         ("key=none", "adopt", "note", "not signed"),
-        ("key=STRANGER", "inbox", "fault", "signed by STRANGER only, not by the published key"),
+        ("key=STRANGER", "inbox", "fault", "signed by STRANGER only, not by a published key"),
         ("key=STRANGER", "adopt", "note", "signed by STRANGER only"),
         ("fault=digest", "inbox", "fault", "hosts refuse it: something about fault=digest"),
     ],

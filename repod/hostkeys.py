@@ -1,0 +1,47 @@
+"""The keys that hosts are given: what each is for, and which signatures are by it."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+SIGNS, COSIGNS, PUBLISHED = "signs", "cosigns", "published"
+"""What a key is for: ``cosigns`` is for indexes only; ``published`` signs nothing now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostKey:
+    """One certificate that hosts get.
+
+    ``fingerprint`` is the primary key's; ``members`` are those of all its keys, any of which may have
+    made a signature; all in upper case. ``role`` is the first of the three that it has. ``created``
+    and ``expires`` are seconds since 1970 (None: never), ``source`` is what the settings say of it.
+    """
+
+    role: str
+    fingerprint: str
+    members: frozenset[str]
+    algorithm: str
+    created: int
+    expires: float | None
+    source: str
+    certificate: bytes
+    warnings: Sequence[str] = ()
+
+    def made(self, issuer: str) -> bool:
+        """Whether the issuer that a signature names, a fingerprint or a key ID, is one of its keys."""
+        return issuer in self.members or (len(issuer) < _FULL and any(m.endswith(issuer) for m in self.members))
+
+
+_FULL = 40  # digits of a fingerprint of version 4
+
+
+def distinct(keys: Iterable[HostKey]) -> list[HostKey]:
+    """Each key once, with its first role."""
+    found: dict[str, HostKey] = {}
+    for key in keys:
+        found.setdefault(key.fingerprint, key)
+    return list(found.values())
+
+
+def accepted(issuers: Collection[str], keys: Iterable[HostKey]) -> bool:
+    """Whether one of ``keys`` made all of the signatures that name ``issuers``, of which there is one at least."""
+    return bool(issuers) and any(all(key.made(issuer) for issuer in issuers) for key in keys)
