@@ -8,6 +8,7 @@ from pathlib import Path
 from repod.config import Repository, Settings, rejected_dir
 from repod.errors import Misconfigured, RepodError
 from repod.history import History
+from repod.hostkeys import ending
 from repod.signing.opening import open_signer
 from repod.wiring import key_doubts, open_store, refuse_key, trusted_keys
 
@@ -61,6 +62,7 @@ def _key(settings: Settings, now: float, environ: Mapping[str, str]) -> Iterator
         yield _fault("signing", str(error))
         return
     signer.close()
+    yield from (_fault("signing", text) for key in signer.keys if (text := ending(key, now)))
     for repository in settings.repository:
         try:
             refuse_key(repository, signer)
@@ -68,8 +70,9 @@ def _key(settings: Settings, now: float, environ: Mapping[str, str]) -> Iterator
             yield from (_fault("signing", text) for text in error.faults)
         for text in key_doubts(repository, signer):
             yield Problem(severity="warning", where=f"{repository.name}: signing", text=text)
-    for text in signer.report.warnings:
-        yield Problem(severity="warning", where="signing", text=text)
+    for key in signer.keys:
+        for text in key.warnings:
+            yield Problem(severity="warning", where="signing", text=text)
 
 
 def _repository(repository: Repository, now: float) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 SIGNS, COSIGNS, PUBLISHED = "signs", "cosigns", "published"
 """What a key is for: ``cosigns`` is for indexes only; ``published`` signs nothing now."""
@@ -32,6 +33,28 @@ class HostKey:
 
 
 _FULL = 40  # digits of a fingerprint of version 4
+
+WARN_BEFORE = 30 * 86400.0
+"""Seconds before a key's end from which on everybody is told."""
+
+
+def moment(time: float) -> str:
+    """A time as people and machines read it, in UTC."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ending(key: HostKey, now: float) -> str:
+    """What is to be said of a key that expires within ``WARN_BEFORE``, or did; empty for any other."""
+    if key.expires is None or key.expires > now + WARN_BEFORE:
+        return ""
+    if key.role == PUBLISHED:
+        remedy = "repod keys rotate says whether hosts still need it"
+    else:
+        remedy = f"extend it (gpg --quick-set-expire {key.fingerprint} 2y), or replace it: repod keys rotate"
+    if key.expires <= now:
+        return f"{key.fingerprint} ({key.role}) expired at {moment(key.expires)}; {remedy}"
+    days = int((key.expires - now) // 86400)
+    return f"{key.fingerprint} ({key.role}) expires in {days} days, at {moment(key.expires)}; {remedy}"
 
 
 def distinct(keys: Iterable[HostKey]) -> list[HostKey]:

@@ -28,6 +28,7 @@ from repod.profiles import PROFILES, Answer
 from repod.prune import Pruner, Removal
 from repod.publish import Publisher, Restore
 from repod.rebuild import Rebuild
+from repod.reminder import Reminder
 from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
@@ -355,17 +356,13 @@ class Looped:
             )
             for name, wired in system.repositories.items()
         ]
-        _introduce(system.signer, metrics, log)
+        self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
+        self._reminder.introduce(system.signer.signing_key)
+
+    def remind(self) -> None:
+        """Say again, once a day, which keys end soon."""
+        self._reminder.again()
 
     def close(self) -> None:
         """Close the system."""
         self._system.close()
-
-
-def _introduce(signer: OpenSigner, metrics: "Metrics", log: Log) -> None:
-    """Say which key signs, until when, and what hosts may dislike about it."""
-    metrics.key_expiry.clear()  # before a reload it may have been another key
-    metrics.key_expiry.labels(signer.fingerprint).set(float("inf") if signer.expires is None else signer.expires)
-    log.info("signing key", fingerprint=signer.fingerprint, signing_key=signer.signing_key)
-    for warning in signer.report.warnings:
-        log.warning("signing key", fingerprint=signer.fingerprint, problem=warning)

@@ -7,7 +7,7 @@ import pysequoia
 
 from repod import doors
 from repod.errors import Misconfigured, Unavailable
-from repod.hostkeys import HostKey
+from repod.hostkeys import HostKey, moment
 from repod.signing import lint
 from repod.signing.openpgp import ISSUER_ID, LIFETIME, Signature, armor_certificate, reason
 
@@ -90,7 +90,7 @@ class CheckedSigner:
         """See ``OpenSigner``."""
         if self.expires is not None and self.expires <= now:
             msg = (
-                f"signing key {self.fingerprint} expired at {lint.moment(self.expires)}; nothing is published;"
+                f"signing key {self.fingerprint} expired at {moment(self.expires)}; nothing is published;"
                 f" extend it (gpg --quick-set-expire {self.fingerprint} 2y) and start repod again"
             )
             raise Misconfigured(msg)
@@ -111,7 +111,7 @@ class CheckedSigner:
         try:
             pysequoia.verify(bytes=data, store=lambda _ids: [self._certificate], signature=signature)
         except RuntimeError as error:
-            until = "" if self.expires is None else f", which expires at {lint.moment(self.expires)}"
+            until = "" if self.expires is None else f", which expires at {moment(self.expires)}"
             msg = (
                 f"the signature by {signature.issuer_fingerprint or signature.issuer_key_id} does not verify with"
                 f" the public key {self.fingerprint}{until}; see that the signer holds this key and works"

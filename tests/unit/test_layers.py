@@ -91,6 +91,7 @@ _LAYERS = (
             ("repod.show",),
             ("repod.web.*",),
             ("repod.loop",),
+            ("repod.reminder",),
             ("repod.daemon",),
         ),
         below=("vocabulary", "decisions", "use cases"),
