@@ -7,28 +7,16 @@ can be told later that a package needs one that was taken away too early.
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from repod.doors import Expect, Store, Version
 from repod.errors import Conflict, Corrupt, NotFound
-from repod.hostkeys import SIGNS, HostKey
+from repod.hostkeys import SIGNS, Announced, HostKey
 from repod.package import StorePath
 
 ANNOUNCED = StorePath(".repod/keys.json")
 FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Announced:
-    """One key as hosts could learn it: from ``since`` to ``until`` (None: still), seconds since 1970.
-
-    ``signed`` is since when it was the one that signs (None: it never was).
-    """
-
-    fingerprint: str
-    since: float
-    until: float | None = None
-    signed: float | None = None
+_ATTEMPTS = 10
 
 
 def read_announced(store: Store) -> Mapping[str, Announced]:
@@ -47,9 +35,6 @@ def announce(store: Store, keys: Sequence[HostKey], now: float) -> None:
             return
 
 
-_ATTEMPTS = 10
-
-
 def _after(before: Mapping[str, Announced], keys: Sequence[HostKey], now: float) -> Mapping[str, Announced]:
     given = {key.fingerprint: key for key in keys}
     gone = {f: replace(one, until=now if one.until is None else one.until) for f, one in before.items()}
@@ -57,7 +42,8 @@ def _after(before: Mapping[str, Announced], keys: Sequence[HostKey], now: float)
     for fingerprint, key in given.items():
         one = before.get(fingerprint)
         if one is None or one.until is not None:
-            one = Announced(fingerprint=fingerprint, since=now, signed=one.signed if one else None)
+            signed = one.signed if one else None
+            one = Announced(fingerprint=fingerprint, since=now, members=sorted(key.members), signed=signed)
         if key.role == SIGNS and one.signed is None:
             one = replace(one, signed=now)
         after[fingerprint] = one

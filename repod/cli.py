@@ -26,6 +26,8 @@ _COMMANDS: Mapping[str, str] = {
     "once": "work",
     "check": "check",
     "prune": "work",
+    "keys": "keys",
+    "resign": "resign",
     "adopt": "adopt",
     "status": "look",
     "packages": "look",
@@ -37,7 +39,7 @@ _COMMANDS: Mapping[str, str] = {
 }
 """Each command's name and its module in ``repod.commands``."""
 
-_WITH_PROCESSES = {"demo", "run", "once", "adopt"}
+_WITH_PROCESSES = {"demo", "run", "once", "adopt", "resign"}
 """The commands that read packages and sign in processes of their own."""
 
 

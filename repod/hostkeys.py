@@ -8,6 +8,9 @@ SIGNS, COSIGNS, PUBLISHED = "signs", "cosigns", "published"
 """What a key is for: ``cosigns`` is for indexes only; ``published`` signs nothing now."""
 
 
+_FULL = 40  # digits of a fingerprint of version 4
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostKey:
     """One certificate that hosts get.
@@ -29,10 +32,26 @@ class HostKey:
 
     def made(self, issuer: str) -> bool:
         """Whether the issuer that a signature names, a fingerprint or a key ID, is one of its keys."""
-        return issuer in self.members or (len(issuer) < _FULL and any(m.endswith(issuer) for m in self.members))
+        return _is_by(issuer, self.members)
 
 
-_FULL = 40  # digits of a fingerprint of version 4
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """One key as hosts could learn it: from ``since`` to ``until`` (None: still), seconds since 1970.
+
+    ``members`` as in ``HostKey``. ``signed`` is since when it was the one that signs (None: it never was).
+    """
+
+    fingerprint: str
+    since: float
+    members: Sequence[str] = ()
+    until: float | None = None
+    signed: float | None = None
+
+    def made(self, issuer: str) -> bool:
+        """See ``HostKey.made``."""
+        return _is_by(issuer, self.members)
+
 
 WARN_BEFORE = 30 * 86400.0
 """Seconds before a key's end from which on everybody is told."""
@@ -68,3 +87,7 @@ def distinct(keys: Iterable[HostKey]) -> list[HostKey]:
 def accepted(issuers: Collection[str], keys: Iterable[HostKey]) -> bool:
     """Whether one of ``keys`` made all of the signatures that name ``issuers``, of which there is one at least."""
     return bool(issuers) and any(all(key.made(issuer) for issuer in issuers) for key in keys)
+
+
+def _is_by(issuer: str, members: Collection[str]) -> bool:
+    return issuer in members or (0 < len(issuer) < _FULL and any(member.endswith(issuer) for member in members))

@@ -44,7 +44,11 @@ _LAYERS = (
             ("repod.doors", "repod.elsewhere", "repod.placed"),
         ),
     ),
-    Layer(name="decisions", rows=(("repod.acceptance", "repod.adoption"),), below=("vocabulary",)),
+    Layer(
+        name="decisions",
+        rows=(("repod.acceptance", "repod.adoption", "repod.rotation"), ("repod.guidance",)),
+        below=("vocabulary",),
+    ),
     Layer(
         name="adapters",
         rows=(
@@ -72,9 +76,12 @@ _LAYERS = (
             ("repod.history",),
             ("repod.ledger", "repod.headers"),
             ("repod.prune",),
+            ("repod.signatures",),
+            ("repod.resign",),
             ("repod.adopt",),
             ("repod.announced",),
             ("repod.hostfiles",),
+            ("repod.showing",),
             ("repod.finding", "repod.objects"),
             ("repod.records", "repod.holdings"),
             ("repod.audit", "repod.rebuild"),
@@ -102,7 +109,8 @@ _LAYERS = (
         rows=(
             ("repod.tools",),
             ("repod.wiring",),
-            ("repod.check", "repod.care", "repod.workplace"),
+            ("repod.care", "repod.workplace", "repod.keyring"),
+            ("repod.check",),
             ("repod.commands.*",),
             ("repod.cli",),
             ("repod.__main__",),
@@ -113,7 +121,7 @@ _LAYERS = (
 
 # Parts of others that are kept behind a door, and who may know them.
 _KEPT_APART = {
-    "pysequoia": ("repod.signing.*", "repod.rpmfile.worker"),
+    "pysequoia": ("repod.signing.*", "repod.rpmfile.worker", "repod.rpmfile.issuers"),
     "boto3": ("repod.store.*", "repod.inbox.*"),
     "botocore": ("repod.store.*", "repod.inbox.*"),
 }
