@@ -10,17 +10,34 @@ from repod.rotation import AHEAD, PHASES, PUBLISH, RESIGN, RETIRE, STEADY, SWITC
 
 _RELOAD = "systemctl reload repod"
 _CHECK = "repod check"
+_AGAIN = "repod keys rotate"
+_NEXT = "/etc/repod/next-key.asc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """``do`` is ``run``, a command, or ``set``, a line of ``[signing]`` in the settings."""
+
+    do: str
+    line: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guide:
-    """One step. ``settings`` are lines of ``[signing]``, ``commands`` come after them, ``remarks`` are sentences."""
+    """What is next: ``steps`` in their order; ``remarks`` are sentences beside them."""
 
     phase: str
     next: str
-    settings: Sequence[str] = ()
-    commands: Sequence[str] = ()
+    steps: Sequence[Step] = ()
     remarks: Sequence[str] = ()
+
+
+def _run(*lines: str) -> list[Step]:
+    return [Step(do="run", line=line) for line in lines]
+
+
+def _set(*lines: str) -> list[Step]:
+    return [Step(do="set", line=line) for line in lines]
 
 
 def guide(verdicts: Sequence[Verdict], keys: Sequence[HostKey], signing: Signing) -> Guide:
@@ -31,7 +48,7 @@ def guide(verdicts: Sequence[Verdict], keys: Sequence[HostKey], signing: Signing
     there = [verdict for verdict in verdicts if verdict.phase == phase]
     about = next((key for key in keys if key.fingerprint == there[0].key), keys[0])
     steps: Mapping[str, Callable[[], Guide]] = {
-        AHEAD: lambda: Guide(phase=phase, next=there[0].next, commands=[_CHECK]),
+        AHEAD: lambda: Guide(phase=phase, next=there[0].next, steps=_run(_CHECK)),
         STEADY: lambda: _first_step(signing),
         SWITCH: lambda: _switch(about, keys, signing),
         RESIGN: lambda: _resign(about, there),
@@ -46,7 +63,7 @@ def _wait(about: HostKey, there: Sequence[Verdict]) -> Guide:
     return Guide(
         phase=phase,
         next=f"{about.fingerprint}: {longest.next}",
-        commands=[_RELOAD] if phase == PUBLISH else [],
+        steps=_run(_RELOAD, _AGAIN) if phase == PUBLISH else [],
         remarks=[_LEARNING] if phase == WINDOW else [],
     )
 
@@ -64,13 +81,11 @@ _LATE = (
 
 
 def _first_step(signing: Signing) -> Guide:
-    published = [*signing.published, "/etc/repod/next-key.asc.pub"]
+    published = [*signing.published, f"{_NEXT}.pub"]
     return Guide(
         phase=STEADY,
         next="nothing: one key signs everything. To replace it, make the next one and let hosts learn it",
-        settings=[_list("published", published)],
-        commands=["repod keys make /etc/repod/next-key.asc", _RELOAD, "repod keys rotate"],
-        remarks=["the command that makes the key comes before the settings that name its public part"],
+        steps=[*_run(f"repod keys make {_NEXT}"), *_set(_list("published", published)), *_run(_RELOAD, _AGAIN)],
     )
 
 
@@ -81,12 +96,12 @@ def _switch(coming: HostKey, keys: Sequence[HostKey], signing: Signing) -> Guide
     return Guide(
         phase=SWITCH,
         next=f"let {coming.fingerprint} sign; {keys[0].fingerprint} goes on to sign the indexes beside it",
-        settings=[
-            f'key = "..."  # the secret part of {coming.fingerprint}',
-            *(f'{name} = "{value}"' for name, value in own.items()),
-            _list("published", [place for place in signing.published if place != coming.source]),
+        steps=[
+            *_set(f'key = "..."  # the secret part of {coming.fingerprint}'),
+            *_set(*(f'{name} = "{value}"' for name, value in own.items())),
+            *_set(_list("published", [place for place in signing.published if place != coming.source])),
+            *_run(_CHECK, _RELOAD, _AGAIN),
         ],
-        commands=[_CHECK, _RELOAD, "repod keys rotate"],
         remarks=["cosign lets hosts that know the last key only, and run without -y, go on reading the repository"],
     )
 
@@ -101,19 +116,18 @@ def _resign(last: HostKey, there: Sequence[Verdict]) -> Guide:
     return Guide(
         phase=RESIGN,
         next=f"{last.fingerprint} signed packages that are listed still: sign them anew",
-        commands=[*(f"repod resign {verdict.repository}" for verdict in there), "repod keys rotate"],
+        steps=_run(*(f"repod resign {verdict.repository}" for verdict in there), _AGAIN),
         remarks=remarks,
     )
 
 
 def _retire(last: HostKey, signing: Signing) -> Guide:
     left = [place for place in signing.published if place != last.source]
-    settings = ['cosign = ""  # and no cosign_passphrase_file, no cosign_public_key'] if last.role == COSIGNS else []
+    cosign = ['cosign = ""  # and no cosign_passphrase_file, no cosign_public_key'] if last.role == COSIGNS else []
     return Guide(
         phase=RETIRE,
         next=f"nothing needs {last.fingerprint} any more: take it out of the settings",
-        settings=[*settings, _list("published", left)],
-        commands=[_CHECK, _RELOAD, "repod keys rotate"],
+        steps=[*_set(*cosign, _list("published", left)), *_run(_CHECK, _RELOAD, _AGAIN)],
         remarks=[_LATE],
     )
 

@@ -29,11 +29,15 @@ def silent(_what: str, _done: int, _all: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A package and the newest generation that lists it. ``adopted``: it was taken over as it was."""
+    """A package and the newest generation that lists it, which is ``past`` where a newer one is current.
+
+    ``adopted``: it was taken over as it was.
+    """
 
     package: Package
     generation: int
     adopted: bool
+    past: bool = False
 
 
 class Holdings:
@@ -134,6 +138,8 @@ class Holdings:
         text = f"signed by {keys} only, not by a published key" if keys else "not signed"
         # What repod published itself it had signed with its key of then: hosts that trust the key of now refuse it.
         # What was adopted as it was, was so before; a person decided that.
-        severity = NOTE if held.adopted else FAULT
-        text += ": hosts with gpgcheck=1 refuse it; sign it anew: repod resign"
+        # What only older generations list, hosts meet after a rollback to one of them.
+        severity = NOTE if held.adopted or held.past else FAULT
+        remedy = f"after a rollback to generation {held.generation}, " if held.past else ""
+        text += f": hosts with gpgcheck=1 refuse it; {remedy}sign it anew: repod resign"
         yield Finding(severity=severity, path=package.href, text=text, what="package")

@@ -1,5 +1,6 @@
 """``repod keys``: the keys that hosts are given, and how one takes the place of another."""
 
+import itertools
 import os
 import re
 import sys
@@ -170,10 +171,10 @@ def _print(step: Guide, found: Sequence[HostKey], standings: Sequence[Standing],
         for text in verdict.notes:
             click.echo(f"  note: {text}")
     click.echo(f"\nnext ({step.phase}): {step.next}")
-    if step.settings:
-        click.echo("\n  in the settings:\n    [signing]\n" + "\n".join(f"    {line}" for line in step.settings))
-    if step.commands:
-        click.echo("\n  then:\n" + "\n".join(f"    {line}" for line in step.commands))
+    for do, steps in itertools.groupby(step.steps, key=lambda one: one.do):
+        click.echo("\n  run:" if do == "run" else "\n  set in the settings:\n    [signing]")
+        for one in steps:
+            click.echo(f"    {one.line}")
     for remark in step.remarks:
         click.echo(f"\n  {remark}")
 
