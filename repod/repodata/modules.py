@@ -7,6 +7,7 @@ what stays keeps its text byte for byte. Their forms are libmodulemd's (``yaml_s
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from repod.builds import Stream
 from repod.doors import Find
 from repod.errors import Corrupt
 from repod.package import Nevra
@@ -15,9 +16,6 @@ from repod.repodata.strictyaml import Part, Value
 
 TYPE = kinds.MODULES
 """What repomd calls the document."""
-
-Stream = tuple[str, str]
-"""Name of a module, and of one of its streams."""
 
 _WHAT = "modules.yaml"
 

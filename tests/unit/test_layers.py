@@ -41,10 +41,14 @@ _LAYERS = (
             ("repod.processes",),
             ("repod.package", "repod.profiles"),
             ("repod.generation", "repod.rpmhead", "repod.config"),
-            ("repod.doors", "repod.elsewhere", "repod.placed"),
+            ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
         ),
     ),
-    Layer(name="decisions", rows=(("repod.acceptance", "repod.adoption"),), below=("vocabulary",)),
+    Layer(
+        name="decisions",
+        rows=(("repod.acceptance", "repod.adoption", "repod.needed", "repod.retention"),),
+        below=("vocabulary",),
+    ),
     Layer(
         name="adapters",
         rows=(
