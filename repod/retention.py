@@ -11,7 +11,7 @@ debug packages have the fate of the packages that were built with them.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import groupby
@@ -168,73 +168,74 @@ def decide(
     ``pins`` says of pinned builds by whom and why, ``needs`` for what else builds are needed: hosts,
     other repositories. ``broken`` is asked again until nothing that stays misses anything that it had.
     """
-    judgement = _Judgement(builds, policy, now)
-    for build in builds:
-        for text in ((pins or {}).get(build.package.pkgid), *(needs or {}).get(build.nevra, ())):
-            if text:
-                judgement.keep(build, text)
+    cases = [_Case(build) for build in builds]
+    judgement = _Judgement(cases, policy, now)
+    if pins:
+        for case in cases:
+            if text := pins.get(case.build.package.pkgid):
+                case.kept[text] = None
+    for nevra, texts in (needs or {}).items():
+        judgement.keep(nevra, texts)
     judgement.follow()
     while going := judgement.going:
         if not judgement.rescue(broken(going)):
             break
         judgement.follow()
-    return Decision(verdicts=[judgement.verdict(build) for build in builds])
+    return Decision(verdicts=[case.verdict(policy) for case in cases])
 
 
-@dataclass(slots=True)
-class _Reasons:
-    """Why a build stays, and why it would go."""
+class _Case:
+    """One build, why it stays, and why it would go; ``mains`` are those whose fate it has."""
 
-    kept: dict[str, None] = field(default_factory=dict)
-    going: dict[str, None] = field(default_factory=dict)
+    __slots__ = ("build", "going", "kept", "mains")
+
+    def __init__(self, build: Build) -> None:
+        self.build = build
+        self.kept: dict[str, None] = {}
+        self.going: dict[str, None] = {}
+        self.mains: Sequence[_Case] = ()
+
+    def verdict(self, policy: Policy) -> Verdict:
+        """What came out."""
+        if self.kept:
+            return Verdict(build=self.build, kept=True, why=tuple(self.kept))
+        if self.mains:
+            why = f"built with {_some([str(main.build.nevra) for main in self.mains])}, which nothing keeps"
+            return Verdict(build=self.build, kept=False, why=(why,), rule=_FOLLOWING)
+        return Verdict(build=self.build, kept=False, why=tuple(self.going), rule=f"beyond {policy}")
 
 
 class _Judgement:
-    """The reasons for and against each build, as they are found."""
+    """Finds the reasons for and against each build."""
 
-    def __init__(self, builds: Sequence[Build], policy: Policy, now: float) -> None:
+    def __init__(self, cases: Sequence[_Case], policy: Policy, now: float) -> None:
         self._policy = policy
         self._now = now
-        self._by_nevra = {build.nevra: build for build in builds}
-        self._reasons = {build.nevra: _Reasons() for build in builds}
-        main = defaultdict(list)
-        for build in builds:
-            if build.family and not (build.is_source or build.is_debug):
-                main[build.family].append(build)
-        self._followed = {
-            build.nevra: main[build.family]
-            for build in builds
-            if (build.is_source or build.is_debug) and build.family in main
-        }
-        for label, line in _lines([build for build in builds if build.nevra not in self._followed], policy):
+        self._cases = cases
+        self._followers = _followers(cases)
+        for label, line in _lines([case for case in cases if not case.mains], policy):
             self._count(label, line)
 
+    @cached_property
+    def _by_nevra(self) -> Mapping[Nevra, _Case]:
+        return {case.build.nevra: case for case in self._cases}
+
     @property
-    def going(self) -> set[Nevra]:
+    def going(self) -> list[Nevra]:
         """Those that nothing keeps."""
-        return {nevra for nevra, reasons in self._reasons.items() if not reasons.kept}
+        return [case.build.nevra for case in self._cases if not case.kept]
 
-    def keep(self, build: Build, text: str) -> None:
-        """It stays, for this reason."""
-        self._reasons[build.nevra].kept[text] = None
-
-    def verdict(self, build: Build) -> Verdict:
-        """What came out."""
-        reasons = self._reasons[build.nevra]
-        if reasons.kept:
-            return Verdict(build=build, kept=True, why=tuple(reasons.kept))
-        mains = self._followed.get(build.nevra)
-        if mains:
-            why = f"built with {_some([str(main.nevra) for main in mains])}, which nothing keeps"
-            return Verdict(build=build, kept=False, why=(why,), rule=_FOLLOWING)
-        return Verdict(build=build, kept=False, why=tuple(reasons.going), rule=f"beyond {self._policy}")
+    def keep(self, nevra: Nevra, texts: Iterable[str]) -> None:
+        """It stays, for these reasons."""
+        if case := self._by_nevra.get(nevra):
+            case.kept.update(dict.fromkeys(texts))
 
     def follow(self) -> None:
         """Source and debug packages of what stays stay."""
-        for nevra, mains in self._followed.items():
-            staying = next((main for main in mains if self._reasons[main.nevra].kept), None)
+        for case in self._followers:
+            staying = next((main for main in case.mains if main.kept), None)
             if staying:
-                self.keep(self._by_nevra[nevra], f"built with {staying.nevra}, which stays")
+                case.kept[f"built with {staying.build.nevra}, which stays"] = None
 
     def rescue(self, needs: Iterable[Need]) -> bool:
         """Keep the newest provider of each need that no build that stays meets; whether there was one."""
@@ -243,51 +244,66 @@ class _Judgement:
             providers = [self._by_nevra[nevra] for nevra in need.providers if nevra in self._by_nevra]
             if not providers:
                 continue
-            newest = max(providers, key=lambda build: build.rank)
-            new = not any(self._reasons[build.nevra].kept for build in providers)
-            if new or self._reasons[newest.nevra].kept:
-                self.keep(newest, f"{need.package} requires {need.requirement}")
+            newest = max(providers, key=lambda case: case.build.rank)
+            new = not any(case.kept for case in providers)
+            if new or newest.kept:
+                newest.kept[f"{need.package} requires {need.requirement}"] = None
             rescued = rescued or new
         return rescued
 
-    def _count(self, label: str, line: Sequence[Build]) -> None:
+    def _count(self, label: str, line: Sequence[_Case]) -> None:
         """Give each build of a line, newest first, the reasons of its place in it."""
         policy, keep = self._policy, max(1, self._policy.keep)
-        versions = groupby(line, key=lambda build: build.version)
-        ranks = [rank for rank, (_, same) in enumerate(versions, start=1) for _ in same]
-        for place, (build, version) in enumerate(zip(line, ranks, strict=True), start=1):
-            reasons = self._reasons[build.nevra]
+        versions = _versions(line) if policy.keep_versions else [0] * len(line)
+        for place, (case, version) in enumerate(zip(line, versions, strict=True), start=1):
             rules = [(place <= keep, f"{_nth(place)}newest of {label}: keep = {keep}")]
             if policy.keep_versions:
                 text = f"of the {_nth(version)}newest version of {label}: keep_versions = {policy.keep_versions}"
                 rules.append((version <= policy.keep_versions, text))
             if policy.keep_days:
-                days = (self._now - build.since) / DAY
+                days = (self._now - case.build.since) / DAY
                 text = f"listed for {max(0, int(days))} days: keep_days = {policy.keep_days:g}"
                 rules.append((days < policy.keep_days, text))
             for holds, text in rules:
-                (reasons.kept if holds else reasons.going)[text] = None
+                (case.kept if holds else case.going)[text] = None
 
 
-def _lines(builds: Iterable[Build], policy: Policy) -> Iterator[tuple[str, list[Build]]]:
+def _followers(cases: Sequence[_Case]) -> list[_Case]:
+    """The source and debug packages of which something that was built with them is listed too, joined to that."""
+    mains = defaultdict(list)
+    followers = []
+    for case in cases:
+        build = case.build
+        if build.is_source or build.is_debug:
+            followers.append(case)
+        elif build.source_rpm:
+            mains[build.family].append(case)
+    for case in followers:
+        case.mains = mains.get(case.build.family, ())
+    return [case for case in followers if case.mains]
+
+
+def _lines(cases: Iterable[_Case], policy: Policy) -> Iterator[tuple[str, list[_Case]]]:
     """Every line, newest build first, and what it is called."""
     arches = set[str]()
-    groups: dict[tuple[str, bool, Stream | None, Pattern | None], dict[str, list[Build]]] = {}
-    for build in builds:
-        name, arch = build.nevra.name, build.nevra.arch
-        if not build.is_source:
-            arches.add(arch)
-        pattern = next((pattern for pattern in policy.lines if pattern.matches(build.nevra)), None)
+    groups: dict[tuple[str, bool, Stream | None, Pattern | None], dict[str, list[_Case]]] = {}
+    for case in cases:
+        build, nevra = case.build, case.build.nevra
+        source = build.is_source
+        if not source:
+            arches.add(nevra.arch)
+        pattern = next((pattern for pattern in policy.lines if pattern.matches(nevra)), None)
         for stream in build.streams or (None,):
-            group = groups.setdefault((name, build.is_source, stream, pattern), {})
-            group.setdefault("src" if build.is_source else arch, []).append(build)
+            group = groups.setdefault((nevra.name, source, stream, pattern), {})
+            group.setdefault("src" if source else nevra.arch, []).append(case)
     for (name, _, stream, pattern), by_arch in groups.items():
         for arch, line in _of_arches(by_arch, arches - {_NOARCH}):
             label = f"{name}.{arch}" + (f" of {':'.join(stream)}" if stream else "")
-            yield (f"{label} ({pattern})" if pattern else label), sorted(line, key=lambda b: b.rank, reverse=True)
+            line.sort(key=lambda case: case.build.rank, reverse=True)
+            yield (f"{label} ({pattern})" if pattern else label), line
 
 
-def _of_arches(by_arch: Mapping[str, list[Build]], listed: Collection[str]) -> Iterator[tuple[str, list[Build]]]:
+def _of_arches(by_arch: Mapping[str, list[_Case]], listed: Collection[str]) -> Iterator[tuple[str, list[_Case]]]:
     """The line of each architecture that the repository lists, once where it is the same for several."""
     neutral = by_arch.get(_NOARCH, [])
     own = by_arch.keys() - {_NOARCH}
@@ -295,7 +311,13 @@ def _of_arches(by_arch: Mapping[str, list[Build]], listed: Collection[str]) -> I
         yield arch, [*by_arch[arch], *(neutral if arch != "src" else ())]
     if neutral and (not own or set(listed) - own):
         # Hosts of the other architectures find these only.
-        yield _NOARCH, neutral
+        yield _NOARCH, [*neutral]
+
+
+def _versions(line: Sequence[_Case]) -> list[int]:
+    """Of each build, whether its version is the line's newest (1), the next (2), and so on."""
+    same = groupby(line, key=lambda case: case.build.version)
+    return [place for place, (_, builds) in enumerate(same, start=1) for _ in builds]
 
 
 def _nth(number: int) -> str:

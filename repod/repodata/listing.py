@@ -1,21 +1,44 @@
 """What a generation's documents say, read from the store alone: for commands beside the daemon too."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from repod.builds import Built, Stream
 from repod.doors import Store
 from repod.errors import Corrupt
 from repod.generation import Document, Generation
-from repod.package import Package, StorePath, store_path
-from repod.repodata import codec, text
+from repod.package import Nevra, Package, StorePath, store_path
+from repod.repodata import codec, modules, text
 from repod.repodata.codec import Codec, Member
 
 
 def packages(store: Store, generation: Generation) -> Iterator[Package]:
     """All packages, in document order; ``Corrupt`` where primary is not what the record says."""
-    primary = next(document for document in generation.documents if document.type == text.KINDS[0])
-    for run in text.runs(text.KINDS[0], generation.packages, texts(store, primary, primary.href)):
+    for run in _runs(store, generation):
         yield from text.packages(run)
+
+
+class StoredListings:
+    """``StoredBuilds`` of one store."""
+
+    def __init__(self, store: Store) -> None:
+        """``store``: the repository's; it is only read."""
+        self._store = store
+
+    def listed(self, generation: Generation) -> Iterator[Built]:
+        """See ``StoredBuilds.listed``."""
+        for run in _runs(self._store, generation):
+            yield from text.builds(run)
+
+    def streams(self, generation: Generation) -> Mapping[Nevra, frozenset[Stream]]:
+        """See ``StoredBuilds.streams``."""
+        document = generation.document(modules.TYPE)
+        return modules.artifacts(plain(self._store, document)) if document else {}
+
+
+def _runs(store: Store, generation: Generation) -> Iterator[bytes]:
+    primary = next(document for document in generation.documents if document.type == text.KINDS[0])
+    return text.runs(text.KINDS[0], generation.packages, texts(store, primary, primary.href))
 
 
 def plain(store: Store, document: Document, view: str = "") -> bytes:
