@@ -37,7 +37,7 @@ _COMMANDS: Mapping[str, str] = {
 }
 """Each command's name and its module in ``repod.commands``."""
 
-_WITH_PROCESSES = {"demo", "run", "once", "adopt"}
+_WITH_PROCESSES = {"demo", "run", "once", "adopt", "prune"}
 """The commands that read packages and sign in processes of their own."""
 
 

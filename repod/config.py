@@ -30,6 +30,7 @@ _SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _YEAR = 366 * 86400  # far below what a thread can wait for
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}")
 _ADDRESS = re.compile(r".+:[0-9]{1,5}")
+_LINE = re.compile(r"\s*[^\s=]+\s*=\s*[^\s=]+\s*")
 # Values of key that name something else than a file.
 _NO_FILE = re.compile(r"(gpg|command|credential|aws-kms):|[a-z0-9+]+://")
 # Where pydantic speaks of Python and not of TOML.
@@ -94,6 +95,13 @@ def _local_place(value: str) -> str:
         raise ValueError(msg)
     if "://" in value:
         msg = f"expected a directory, found {value!r}; this version keeps everything in directories"
+        raise ValueError(msg)
+    return value
+
+
+def _build_line(value: str) -> str:
+    if not _LINE.fullmatch(value):
+        msg = f"expected shell patterns of a name and a version, such as 'golang = 1.24.*', found {value!r}"
         raise ValueError(msg)
     return value
 
@@ -174,12 +182,17 @@ class Acceptance(_Section):
 
 
 class Retention(_Section):
-    """``[repository.retention]``: what is kept. ``keep`` and ``keep_days`` are read, not carried out yet."""
+    """``[repository.retention]``: what is kept, and what is looked at before a build goes."""
 
     keep: Annotated[int, Field(ge=1)] = 5
+    keep_versions: Annotated[int, Field(ge=0)] = 0
     keep_days: Annotated[int, Field(ge=0)] = 0
+    lines: Sequence[Annotated[str, AfterValidator(_build_line)]] = ()
     generations: Annotated[int, Field(ge=1)] = 50
     grace: Seconds = 3 * 86400.0
+    hosts: str = ""
+    hosts_max_age: Seconds = 30 * 86400.0
+    needed_by: Sequence[str] = ()
 
 
 class Repository(_Section):
@@ -222,7 +235,7 @@ class Settings(_Section):
 
     @model_validator(mode="after")
     def _apart(self) -> "Settings":
-        faults = list(_overlaps(self))
+        faults = [*_overlaps(self), *_unknown(self)]
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -259,6 +272,16 @@ def _overlaps(settings: Settings) -> Iterator[str]:
         for what, place in places:
             if rejected.is_relative_to(place) or place.is_relative_to(rejected):
                 yield f"repository: the {what} ({place}) overlaps {rejected}, where rejected packages go; move one"
+
+
+def _unknown(settings: Settings) -> Iterator[str]:
+    names = [repository.name for repository in settings.repository]
+    for repository in settings.repository:
+        for name in repository.retention.needed_by:
+            if name == repository.name or name not in names:
+                others = ", ".join(other for other in names if other != repository.name) or "none"
+                text = f"expected other repositories of these settings (there are: {others}), found {name!r}"
+                yield f"repository {repository.name!r}.retention.needed_by: {text}"
 
 
 def _plain(place: str | Path) -> Path:
@@ -314,8 +337,9 @@ def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
 
 def _joined_repository(table: object, joined: Callable[[object, Sequence[str]], object]) -> object:
     table = joined(table, ("inbox", "store"))
-    if isinstance(table, dict) and "acceptance" in table:
-        table = table | {"acceptance": joined(table["acceptance"], ("keys",))}
+    if isinstance(table, dict):
+        places = {"acceptance": ("keys",), "retention": ("hosts",)}
+        table |= {key: joined(table[key], inner) for key, inner in places.items() if key in table}
     return table
 
 

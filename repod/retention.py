@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import groupby
+from typing import Self
 
 import rpm_rs
 
@@ -89,6 +90,12 @@ class Pattern:
     def __str__(self) -> str:
         """As the settings have it."""
         return f"{self.name} = {self.version}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The pattern that the settings write as ``NAME = VERSION``."""
+        name, _, version = text.partition("=")
+        return cls(name=name.strip(), version=version.strip())
 
     def matches(self, nevra: Nevra) -> bool:
         """Whether a build is of this line."""

@@ -22,14 +22,17 @@ from repod.holdings import Tell, silent
 from repod.hostfiles import repo_file, write_host_files
 from repod.inbox.directory import DirectoryInbox
 from repod.intake import Intake, Observe, Policy
+from repod.ledger import Ledger
 from repod.loop import Log, Loop
 from repod.profiles import PROFILES, Answer
-from repod.prune import Pruner, Removal
+from repod.prune import Pruner
+from repod.pruning import Pruning
 from repod.publish import Publisher, Restore
 from repod.rebuild import Rebuild
 from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
+from repod.retaining import open_pruner
 from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
@@ -61,11 +64,6 @@ def repo_text(repository: Repository, url: str) -> str:
 def open_store(repository: Repository) -> LocalStore:
     """The store of a repository; ``Misconfigured`` where its directory cannot be used."""
     return LocalStore(Path(repository.store))
-
-
-def open_pruner(repository: Repository, store: LocalStore) -> Pruner:
-    """What prunes a repository."""
-    return Pruner(store, keep=repository.retention.generations, grace=repository.retention.grace)
 
 
 def open_repodata(
@@ -147,10 +145,6 @@ class Wired:
     inbox: DirectoryInbox
     turns: Turns
     pruner: Pruner
-
-    def prune(self) -> Sequence[Removal]:
-        """Remove what the retention settings let go."""
-        return self.pruner.prune(time.time())
 
     def write_host_files(self, public_key: bytes) -> None:
         """Put the ``.repo`` file and the public key into the store."""
@@ -277,7 +271,7 @@ class System:
             publisher=publisher,
             inbox=inbox,
             turns=turns,
-            pruner=open_pruner(repository, store),
+            pruner=open_pruner(self.settings, repository, store, Ledger(store, pause), publisher=publisher),
         )
 
     def _intake(
@@ -346,7 +340,7 @@ class Looped:
                 publisher=wired.publisher,
                 prepare=partial(wired.write_host_files, system.signer.public_key),
                 watching=partial(getattr, wired.inbox, "up"),
-                prune=wired.prune,
+                pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log),
                 interval=system.settings.inbox.scan_interval,
                 metrics=metrics,
                 log=log,

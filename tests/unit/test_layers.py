@@ -46,13 +46,14 @@ _LAYERS = (
     ),
     Layer(
         name="decisions",
-        rows=(("repod.acceptance", "repod.adoption", "repod.needed", "repod.retention"),),
+        rows=(("repod.acceptance", "repod.adoption", "repod.needed", "repod.removal", "repod.retention"),),
         below=("vocabulary",),
     ),
     Layer(
         name="adapters",
         rows=(
             (
+                "repod.hostreports",
                 "repod.inbox.*",
                 "repod.metrics",
                 "repod.repodata.*",
@@ -75,10 +76,11 @@ _LAYERS = (
             ("repod.turn",),
             ("repod.history",),
             ("repod.ledger", "repod.headers"),
+            ("repod.finding", "repod.objects"),
+            ("repod.retire",),
             ("repod.prune",),
             ("repod.adopt",),
             ("repod.hostfiles",),
-            ("repod.finding", "repod.objects"),
             ("repod.records", "repod.holdings"),
             ("repod.audit", "repod.rebuild"),
             ("repod.repair",),
@@ -93,6 +95,7 @@ _LAYERS = (
             ("repod.log",),
             ("repod.show",),
             ("repod.web.*",),
+            ("repod.pruning",),
             ("repod.loop",),
             ("repod.daemon",),
         ),
@@ -102,7 +105,7 @@ _LAYERS = (
     Layer(
         name="wiring",
         rows=(
-            ("repod.tools",),
+            ("repod.tools", "repod.retaining"),
             ("repod.wiring",),
             ("repod.check", "repod.care", "repod.workplace"),
             ("repod.commands.*",),

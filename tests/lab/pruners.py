@@ -1,0 +1,73 @@
+"""What prunes a site: one repository on a store in memory."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from repod.builds import HostReport
+from repod.doors import Change, Store
+from repod.errors import Unavailable
+from repod.generation import Generation
+from repod.ledger import Ledger
+from repod.package import Nevra
+from repod.prune import Planner, Pruner
+from repod.publish import Publisher
+from repod.repodata.listing import StoredListings
+from repod.retention import Policy
+from repod.retire import Retirement
+from tests.lab.site import Site
+
+
+class Reports:
+    """``HostReports`` that a test fills; ``broken`` makes them unreadable."""
+
+    def __init__(self) -> None:
+        self.reports: list[HostReport] = []
+        self.broken = ""
+
+    def read(self) -> Sequence[HostReport]:
+        if self.broken:
+            raise Unavailable(self.broken)
+        return self.reports
+
+
+def planner(
+    store: Store,
+    *,
+    policy: Policy | None = None,
+    generations: int = 50,
+    grace: float = 0,
+    reports: Reports | None = None,
+    **retirement: Any,
+) -> Planner:
+    """What plans; ``retirement``: further words of ``Retirement``."""
+    builds = StoredListings(store)
+    retiring = Retirement(
+        policy=policy or Policy(keep=1000),
+        builds=builds,
+        ledger=ledger(store),
+        reports=reports,
+        max_age=30 * 86400,
+        **retirement,
+    )
+    return Planner(store=store, builds=builds, retirement=retiring, generations=generations, grace=grace)
+
+
+def ledger(store: Store) -> Ledger:
+    """The ledger of a store."""
+    return Ledger(store, lambda _: None)
+
+
+def pruner(site: Site, store: Store | None = None, publisher: Publisher | None = None, **words: Any) -> Pruner:
+    """What prunes ``site`` through ``store``; ``words`` as of ``planner``."""
+    used = store or site.inner
+    publishing = publisher or site.publisher()
+
+    def publish(going: Sequence[Nevra], why: str, on: int) -> Generation:
+        return publishing.publish(Change(removed=going), actor="retention", why=why, on=on)
+
+    return Pruner(planner=planner(used, **words), store=used, ledger=ledger(used), publish=publish)
+
+
+def elsewhere(listed: Collection[Nevra]) -> Mapping[str, Any]:
+    """Another repository, called prod, that lists these."""
+    return {"prod": lambda: listed}
