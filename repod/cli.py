@@ -27,6 +27,7 @@ _COMMANDS: Mapping[str, str] = {
     "check": "check",
     "prune": "work",
     "adopt": "adopt",
+    "promote": "promote",
     "status": "look",
     "packages": "look",
     "advisory": "documents",
@@ -37,7 +38,7 @@ _COMMANDS: Mapping[str, str] = {
 }
 """Each command's name and its module in ``repod.commands``."""
 
-_WITH_PROCESSES = {"demo", "run", "once", "adopt", "prune"}
+_WITH_PROCESSES = {"demo", "run", "once", "adopt", "promote", "prune"}
 """The commands that read packages and sign in processes of their own."""
 
 

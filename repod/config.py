@@ -195,6 +195,20 @@ class Retention(_Section):
     needed_by: Sequence[str] = ()
 
 
+class Promotion(_Section):
+    """``[repository.promotion]``: what builds of other repositories must show before they are let in.
+
+    ``sources`` are names of repositories, none for any; ``bases`` names, directories or URLs of those that
+    hosts have beside this one.
+    """
+
+    sources: Sequence[str] = Field(default=(), alias="from")
+    min_age: Seconds = 0.0
+    label: str = ""
+    dependencies: bool = False
+    bases: Sequence[str] = ()
+
+
 class Repository(_Section):
     """``[[repository]]``: one repository, its inbox and its policy."""
 
@@ -210,6 +224,7 @@ class Repository(_Section):
     changelogs: Annotated[int, Field(ge=0)] = 10
     retention: Retention = Retention()
     acceptance: Acceptance = Acceptance()
+    promotion: Promotion = Promotion()
 
     @field_validator("compression")
     @classmethod
@@ -235,7 +250,7 @@ class Settings(_Section):
 
     @model_validator(mode="after")
     def _apart(self) -> "Settings":
-        faults = [*_overlaps(self), *_unknown(self)]
+        faults = [*_overlaps(self), *_strangers(self)]
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -274,14 +289,24 @@ def _overlaps(settings: Settings) -> Iterator[str]:
                 yield f"repository: the {what} ({place}) overlaps {rejected}, where rejected packages go; move one"
 
 
-def _unknown(settings: Settings) -> Iterator[str]:
+def _strangers(settings: Settings) -> Iterator[str]:
+    """Repositories that retention or a promotion gate names and that there are not."""
     names = [repository.name for repository in settings.repository]
+    there = f"there are: {', '.join(names)}"
     for repository in settings.repository:
+        gate, at = repository.promotion, f"repository {repository.name!r}.promotion"
+        for name in gate.sources:
+            if name not in names:
+                yield f"{at}.from: {name!r} is not in the settings; {there}"
+            elif name == repository.name:
+                yield f"{at}.from: {name!r} is the repository itself; name those that builds come from"
         for name in repository.retention.needed_by:
             if name == repository.name or name not in names:
-                others = ", ".join(other for other in names if other != repository.name) or "none"
-                text = f"expected other repositories of these settings (there are: {others}), found {name!r}"
-                yield f"repository {repository.name!r}.retention.needed_by: {text}"
+                found = f"expected another repository, found {name!r}; {there}"
+                yield f"repository {repository.name!r}.retention.needed_by: {found}"
+        for name in gate.bases:
+            if name not in names and "/" not in name:
+                yield f"{at}.bases: {name!r} is no repository of the settings, no URL and no path with a slash; {there}"
 
 
 def _plain(place: str | Path) -> Path:
@@ -318,6 +343,8 @@ def load(path: Path) -> Settings:
 
 def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
     def place(value: object) -> object:
+        if isinstance(value, list):  # of bases: one without a slash is the name of a repository
+            return [place(one) if "/" in str(one) else one for one in value]
         return str(base / value) if isinstance(value, str) and value and not _NO_FILE.match(value) else value
 
     def joined(table: object, keys: Sequence[str]) -> object:
@@ -340,6 +367,11 @@ def _joined_repository(table: object, joined: Callable[[object, Sequence[str]], 
     if isinstance(table, dict):
         places = {"acceptance": ("keys",), "retention": ("hosts",)}
         table |= {key: joined(table[key], inner) for key, inner in places.items() if key in table}
+
+    if isinstance(table, dict) and "acceptance" in table:
+        table = table | {"acceptance": joined(table["acceptance"], ("keys",))}
+    if isinstance(table, dict) and "promotion" in table:
+        table = table | {"promotion": joined(table["promotion"], ("bases",))}
     return table
 
 

@@ -199,6 +199,12 @@ class Rpms(Protocol):
         None: it is whole, and its digests are checked. Raises ``Unreadable``.
         """
 
+    def glance(self, path: Path, known: Package, trusted: bytes) -> Facts:
+        """Facts of a published package as ``examine`` gives them, from a file that may end where its payload begins.
+
+        What is said of the payload is the header's word, and is not proven.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:

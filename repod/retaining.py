@@ -14,9 +14,11 @@ from repod.ledger import Ledger
 from repod.package import Nevra
 from repod.prune import Planner, Pruner
 from repod.publish import Publisher
+from repod.related import open_relations
 from repod.repodata.listing import StoredListings
 from repod.retention import Pattern, Policy
-from repod.retire import Broken, Retirement
+from repod.retire import Retirement
+from repod.source import Pause
 from repod.store.local import LocalStore
 
 ACTOR = "retention"
@@ -24,41 +26,32 @@ ACTOR = "retention"
 
 
 def open_planner(
-    settings: Settings, repository: Repository, store: LocalStore, ledger: Ledger, broken: Broken | None = None
+    settings: Settings, repository: Repository, store: LocalStore, workspace: Path, pause: Pause
 ) -> Planner:
-    """What plans the pruning of a repository; ``broken`` None: dependencies are not looked at."""
+    """What plans the pruning of a repository; ``workspace`` is a private folder."""
     retention = repository.retention
     builds = StoredListings(store)
     retirement = Retirement(
         policy=_policy(retention),
         builds=builds,
-        ledger=ledger,
+        ledger=Ledger(store, pause),
         reports=ReportFolder(Path(retention.hosts)) if retention.hosts else None,
         max_age=retention.hosts_max_age,
         elsewhere={name: partial(_listed, repository, settings.named(name)) for name in retention.needed_by},
-        broken=broken or (lambda _generation, _going: ()),
+        relations=partial(open_relations, settings, repository, store, workspace, pause),
     )
     return Planner(
         store=store, builds=builds, retirement=retirement, generations=retention.generations, grace=retention.grace
     )
 
 
-def open_pruner(
-    settings: Settings,
-    repository: Repository,
-    store: LocalStore,
-    ledger: Ledger,
-    *,
-    publisher: Publisher,
-    broken: Broken | None = None,
-) -> Pruner:
-    """What prunes a repository; ``broken`` as in ``open_planner``."""
+def open_pruner(planner: Planner, store: LocalStore, publisher: Publisher, pause: Pause) -> Pruner:
+    """What carries out the plans of ``planner``."""
 
     def publish(going: Sequence[Nevra], why: str, on: int) -> Generation:
         return publisher.publish(Change(removed=going), actor=ACTOR, why=why, on=on)
 
-    planner = open_planner(settings, repository, store, ledger, broken)
-    return Pruner(planner=planner, store=store, ledger=ledger, publish=publish, sweep=store.sweep)
+    return Pruner(planner=planner, store=store, ledger=Ledger(store, pause), publish=publish, sweep=store.sweep)
 
 
 def _policy(retention: Retention) -> Policy:

@@ -5,18 +5,20 @@ go. What cannot be read then stops the whole: a failed look never means that nob
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from repod.builds import Built, HostReports, StoredBuilds
-from repod.doors import Need
 from repod.generation import Generation
 from repod.ledger import Book, Ledger, comings
 from repod.needed import Needs, by_hosts, by_repositories, joined
 from repod.package import Nevra, Sha256
+from repod.relating import Relations
 from repod.retention import Build, Decision, Policy, decide
 
-Broken = Callable[[Generation, Collection[Nevra]], Sequence[Need]]
-"""What the packages that stay would miss, were some of a generation's not listed."""
+OpenRelations = Callable[[], AbstractContextManager[Relations]]
+"""Opens what packages require of each other, for as long as it is needed."""
 
 Elsewhere = Mapping[str, Callable[[], Collection[Nevra]]]
 """What other repositories list now, by their names; each may raise what says why that is not known."""
@@ -39,10 +41,10 @@ class Retirement:
         policy: Policy,
         builds: StoredBuilds,
         ledger: Ledger,
+        relations: OpenRelations,
         reports: HostReports | None = None,
         max_age: float = 0,
         elsewhere: Elsewhere | None = None,
-        broken: Broken = lambda _generation, _going: (),
     ) -> None:
         """``max_age``: seconds after which a host's report does not count any more."""
         self._policy = policy
@@ -51,7 +53,7 @@ class Retirement:
         self._reports = reports
         self._max_age = max_age
         self._elsewhere = elsewhere or {}
-        self._broken = broken
+        self._relations = relations
 
     def decide(
         self, generation: Generation, listed: Sequence[Built], kept: Callable[[], Sequence[Generation]], now: float
@@ -77,14 +79,10 @@ class Retirement:
             since = _since(known, kept())
             builds = [replace(build, since=since(build.package.pkgid)) for build in builds]
         needs, notes = self._needs([verdict.build.nevra for verdict in by_rules], now)
-        decision = decide(
-            builds,
-            self._policy,
-            now,
-            pins={pkgid: f"pinned by {one.pin.actor}: {one.pin.why}" for pkgid, one in known.items() if one.pin},
-            needs=needs,
-            broken=lambda going: self._broken(generation, going),
-        )
+        pins = {pkgid: f"pinned by {one.pin.actor}: {one.pin.why}" for pkgid, one in known.items() if one.pin}
+        with self._relations() as relations:
+            broken = partial(relations.broken, generation)
+            decision = decide(builds, self._policy, now, pins=pins, needs=needs, broken=broken)
         return Retiring(decision=decision, notes=notes)
 
     def _needs(self, builds: Sequence[Nevra], now: float) -> tuple[Needs, Sequence[str]]:

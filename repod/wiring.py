@@ -22,7 +22,6 @@ from repod.holdings import Tell, silent
 from repod.hostfiles import repo_file, write_host_files
 from repod.inbox.directory import DirectoryInbox
 from repod.intake import Intake, Observe, Policy
-from repod.ledger import Ledger
 from repod.loop import Log, Loop
 from repod.profiles import PROFILES, Answer
 from repod.prune import Pruner
@@ -32,7 +31,7 @@ from repod.rebuild import Rebuild
 from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
-from repod.retaining import open_pruner
+from repod.retaining import open_planner, open_pruner
 from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
@@ -76,6 +75,20 @@ def open_repodata(
         compression=repository.compression,
         single_stream=repository.single_stream,
         form=lambda kind: PROFILES[repository.profile].form(kind, repository.compression),
+    )
+
+
+def rules_of(repository: Repository) -> Rules:
+    """What a repository lets in."""
+    rules = repository.acceptance
+    return Rules(
+        arches=repository.arches,
+        names=rules.names,
+        signed_by=rules.signed_by,
+        max_size=rules.max_size,
+        profile=repository.profile,
+        file_digest=rules.file_digest,
+        documents=rules.documents,
     )
 
 
@@ -271,7 +284,7 @@ class System:
             publisher=publisher,
             inbox=inbox,
             turns=turns,
-            pruner=open_pruner(self.settings, repository, store, Ledger(store, pause), publisher=publisher),
+            pruner=self._pruner(repository, store, publisher),
         )
 
     def _intake(
@@ -290,6 +303,10 @@ class System:
             observe=self._observe,
         )
 
+    def _pruner(self, repository: Repository, store: LocalStore, publisher: Publisher) -> Pruner:
+        planner = open_planner(self.settings, repository, store, self.workspace, pause)
+        return open_pruner(planner, store, publisher, pause)
+
     def _inbox(self, repository: Repository) -> DirectoryInbox:
         watch = self.settings.inbox
         return DirectoryInbox(
@@ -305,17 +322,8 @@ class System:
         )
 
     def _policy(self, repository: Repository) -> Policy:
-        rules = repository.acceptance
         return Policy(
-            rules=Rules(
-                arches=repository.arches,
-                names=rules.names,
-                signed_by=rules.signed_by,
-                max_size=rules.max_size,
-                profile=repository.profile,
-                file_digest=rules.file_digest,
-                documents=rules.documents,
-            ),
+            rules=rules_of(repository),
             replace=repository.duplicates == "replace",
             trusted=trusted_keys(repository),
             changelogs=repository.changelogs,

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,6 @@ import click
 from repod.commands.common import json_option, looped, repository_argument, settings_option
 from repod.config import load
 from repod.errors import Conflict, Refused, RepodError, Unavailable
-from repod.ledger import Ledger
 from repod.log import open_log
 from repod.loop import Loop
 from repod.removal import Removal
@@ -94,13 +94,14 @@ def prune(config: Path, name: str, *, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         repository = settings.named(name)
         store = open_store(repository)
-        plan = open_planner(settings, repository, store, Ledger(store, pause)).plan(time.time())
+        with tempfile.TemporaryDirectory() as folder:
+            plan = open_planner(settings, repository, store, Path(folder), pause).plan(time.time())
         show(_rows(plan.retire, plan.removals, plan.notes), as_json=as_json, empty="nothing to remove")
         return
     log = open_log(settings.log.format, settings.log.level)
     with open_workplace(settings, name, log, os.environ) as place:
-        pruner = open_pruner(settings, place.repository, place.store, place.ledger, publisher=place.publisher)
-        pruned = pruner.prune(time.time())
+        planner = open_planner(settings, place.repository, place.store, place.workspace, pause)
+        pruned = open_pruner(planner, place.store, place.publisher, pause).prune(time.time())
     rows = _rows(pruned.retired, pruned.removed, [*pruned.plan.notes, *pruned.left])
     show(rows, as_json=as_json, empty="nothing to remove")
     if pruned.error:

@@ -9,7 +9,7 @@ import html
 import io
 import re
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
@@ -147,6 +147,22 @@ def rows(data: bytes) -> list[Row]:
 def ids_of(data: bytes) -> list[str]:
     """The ids of the advisories in document order."""
     return [text_of(element, "id") for element in _updates(data)]
+
+
+def references(data: bytes) -> dict[str, frozenset[Nevra]]:
+    """The packages that each advisory speaks of, by its id."""
+    found: dict[str, frozenset[Nevra]] = {}
+    for element in _updates(data):
+        nevras = (_nevra(package) for package in element.iterfind("pkglist/collection/package"))
+        found[text_of(element, "id")] = frozenset(nevra for nevra in nevras if nevra)
+    return found
+
+
+def only(data: bytes, ids: Collection[str]) -> bytes:
+    """``data`` with those of its advisories alone; ``Corrupt`` as ``check_merge`` where it cannot be merged."""
+    old = _cut(check_merge(data))
+    records = [record if key in ids else b"" for key, record in _paired(ids_of(data), old)]
+    return _joined(data, old, records) or b""
 
 
 def names(data: bytes) -> frozenset[str]:

@@ -1,14 +1,15 @@
 """What prunes a site: one repository on a store in memory."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from repod.builds import HostReport
-from repod.doors import Change, Store
+from repod.doors import Change, Need, Store
 from repod.errors import Unavailable
 from repod.generation import Generation
 from repod.ledger import Ledger
-from repod.package import Nevra
+from repod.package import Entry, Nevra
 from repod.prune import Planner, Pruner
 from repod.publish import Publisher
 from repod.repodata.listing import StoredListings
@@ -30,6 +31,16 @@ class Reports:
         return self.reports
 
 
+class Related:
+    """``Relations`` of packages that require of each other what a test says, and nothing of others."""
+
+    def __init__(self, broken: Callable[[Generation, Collection[Nevra]], Sequence[Need]]) -> None:
+        self.broken = broken
+
+    def unmet(self, _generation: Generation | None, _coming: Sequence[Entry]) -> Mapping[Nevra, Sequence[str]]:
+        return {}
+
+
 def planner(
     store: Store,
     *,
@@ -37,6 +48,7 @@ def planner(
     generations: int = 50,
     grace: float = 0,
     reports: Reports | None = None,
+    broken: Callable[[Generation, Collection[Nevra]], Sequence[Need]] = lambda _generation, _going: (),
     **retirement: Any,
 ) -> Planner:
     """What plans; ``retirement``: further words of ``Retirement``."""
@@ -45,6 +57,7 @@ def planner(
         policy=policy or Policy(keep=1000),
         builds=builds,
         ledger=ledger(store),
+        relations=lambda: nullcontext(Related(broken)),
         reports=reports,
         max_age=30 * 86400,
         **retirement,

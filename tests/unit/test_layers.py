@@ -42,11 +42,21 @@ _LAYERS = (
             ("repod.package", "repod.profiles"),
             ("repod.generation", "repod.rpmhead", "repod.config"),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
+            ("repod.carrying", "repod.relating"),
         ),
     ),
     Layer(
         name="decisions",
-        rows=(("repod.acceptance", "repod.adoption", "repod.needed", "repod.removal", "repod.retention"),),
+        rows=(
+            (
+                "repod.acceptance",
+                "repod.adoption",
+                "repod.needed",
+                "repod.promotion",
+                "repod.removal",
+                "repod.retention",
+            ),
+        ),
         below=("vocabulary",),
     ),
     Layer(
@@ -56,6 +66,7 @@ _LAYERS = (
                 "repod.hostreports",
                 "repod.inbox.*",
                 "repod.metrics",
+                "repod.relations.*",
                 "repod.repodata.*",
                 "repod.rpmfile.*",
                 "repod.signing.*",
@@ -79,7 +90,7 @@ _LAYERS = (
             ("repod.finding", "repod.objects"),
             ("repod.retire",),
             ("repod.prune",),
-            ("repod.adopt",),
+            ("repod.adopt", "repod.promote"),
             ("repod.hostfiles",),
             ("repod.records", "repod.holdings"),
             ("repod.audit", "repod.rebuild"),
@@ -105,7 +116,8 @@ _LAYERS = (
     Layer(
         name="wiring",
         rows=(
-            ("repod.tools", "repod.retaining"),
+            ("repod.tools", "repod.related"),
+            ("repod.retaining",),
             ("repod.wiring",),
             ("repod.check", "repod.care", "repod.workplace"),
             ("repod.commands.*",),
@@ -118,6 +130,7 @@ _LAYERS = (
 
 # Parts of others that are kept behind a door, and who may know them.
 _KEPT_APART = {
+    "solv": ("repod.relations.*",),
     "pysequoia": ("repod.signing.*", "repod.rpmfile.worker"),
     "boto3": ("repod.store.*", "repod.inbox.*"),
     "botocore": ("repod.store.*", "repod.inbox.*"),
