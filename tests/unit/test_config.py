@@ -10,9 +10,10 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from repod.config import Repository, Settings, fingerprint, load, parse, rejected_dir
+from repod.config import Repository, Settings, load, parse, rejected_dir
 from repod.errors import Misconfigured
 from repod.profiles import PROFILES
+from repod.values import fingerprint
 
 _SAMPLE = Path(__file__).parents[2] / "config" / "repod.toml"
 _BASE = Path("/base")
