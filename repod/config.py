@@ -32,6 +32,10 @@ _FINGERPRINT = re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}")
 _ADDRESS = re.compile(r".+:[0-9]{1,5}")
 # Values of key that name something else than a file.
 _NO_FILE = re.compile(r"(gpg|command|credential|aws-kms):|[a-z0-9+]+://")
+_SIGNING_PLACES = (
+    *("key", "passphrase_file", "gnupghome", "public_key"),
+    *("published", "cosign", "cosign_passphrase_file", "cosign_public_key"),
+)
 # Where pydantic speaks of Python and not of TOML.
 _EXPECTED = {
     "sequence_str": 'expected a list such as ["one", "two"]',
@@ -136,13 +140,24 @@ class Log(_Section):
 
 
 class Signing(_Section):
-    """``[signing]``: the key that signs packages and indexes."""
+    """``[signing]``: the key that signs packages and indexes, and the other keys that hosts are to know."""
 
     key: Annotated[str, AfterValidator(_key)]
     passphrase_file: str = ""
     gnupghome: str = ""
     public_key: str = ""
     timeout: Seconds = 30.0
+    published: Sequence[str] = ()
+    cosign: Annotated[str, AfterValidator(_key)] = ""
+    cosign_passphrase_file: str = ""
+    cosign_public_key: str = ""
+    window: Seconds = 7 * 86400.0
+
+    @property
+    def cosigning(self) -> "Signing":
+        """The settings of the cosigning key, as if it were the one that signs."""
+        own = {"key": self.cosign, "passphrase_file": self.cosign_passphrase_file}
+        return self.model_copy(update=own | {"public_key": self.cosign_public_key})
 
 
 class Workers(_Section):
@@ -333,13 +348,16 @@ def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
     def joined(table: object, keys: Sequence[str]) -> object:
         if not isinstance(table, dict):
             return table
-        return {key: place(value) if key in keys else value for key, value in table.items()}
+        return {key: places(value) if key in keys else value for key, value in table.items()}
+
+    def places(value: object) -> object:
+        return [place(one) for one in value] if isinstance(value, list) else place(value)
 
     tree = dict(tree)
     if "state_dir" in tree:
         tree["state_dir"] = place(tree["state_dir"])
     if "signing" in tree:
-        tree["signing"] = joined(tree["signing"], ("key", "passphrase_file", "gnupghome", "public_key"))
+        tree["signing"] = joined(tree["signing"], _SIGNING_PLACES)
     if isinstance(tree.get("repository"), list):
         tree["repository"] = [_joined_repository(table, joined) for table in tree["repository"]]
     return tree

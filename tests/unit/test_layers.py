@@ -39,13 +39,27 @@ _LAYERS = (
             ("repod",),
             ("repod.errors",),
             ("repod.processes",),
-            ("repod.package", "repod.profiles"),
+            ("repod.package", "repod.profiles", "repod.hostkeys"),
             ("repod.generation", "repod.rpmhead", "repod.config"),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
             ("repod.carrying", "repod.relating"),
         ),
     ),
-    Layer(name="decisions", rows=(("repod.acceptance", "repod.adoption", "repod.promotion"),), below=("vocabulary",)),
+    Layer(
+        name="decisions",
+        rows=(
+            (
+                "repod.acceptance",
+                "repod.adoption",
+                "repod.comparison",
+                "repod.promotion",
+                "repod.rotation",
+                "repod.selection",
+            ),
+            ("repod.guidance",),
+        ),
+        below=("vocabulary",),
+    ),
     Layer(
         name="adapters",
         rows=(
@@ -74,10 +88,15 @@ _LAYERS = (
             ("repod.history",),
             ("repod.ledger", "repod.headers"),
             ("repod.prune",),
+            ("repod.signatures",),
+            ("repod.resign",),
             ("repod.adopt", "repod.promote"),
+            ("repod.announced",),
             ("repod.hostfiles",),
+            ("repod.showing",),
             ("repod.finding", "repod.objects"),
             ("repod.records", "repod.holdings"),
+            ("repod.rollback", "repod.remove", "repod.past"),
             ("repod.audit", "repod.rebuild"),
             ("repod.repair",),
             ("repod.start",),
@@ -92,6 +111,7 @@ _LAYERS = (
             ("repod.show",),
             ("repod.web.*",),
             ("repod.loop",),
+            ("repod.reminder",),
             ("repod.daemon",),
         ),
         below=("vocabulary", "decisions", "use cases"),
@@ -102,7 +122,8 @@ _LAYERS = (
         rows=(
             ("repod.tools", "repod.related"),
             ("repod.wiring",),
-            ("repod.check", "repod.care", "repod.workplace"),
+            ("repod.care", "repod.workplace", "repod.keyring"),
+            ("repod.check",),
             ("repod.commands.*",),
             ("repod.cli",),
             ("repod.__main__",),
@@ -114,7 +135,7 @@ _LAYERS = (
 # Parts of others that are kept behind a door, and who may know them.
 _KEPT_APART = {
     "solv": ("repod.relations.*",),
-    "pysequoia": ("repod.signing.*", "repod.rpmfile.worker"),
+    "pysequoia": ("repod.signing.*", "repod.rpmfile.worker", "repod.rpmfile.issuers"),
     "boto3": ("repod.store.*", "repod.inbox.*"),
     "botocore": ("repod.store.*", "repod.inbox.*"),
 }

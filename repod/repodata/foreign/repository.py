@@ -7,7 +7,7 @@ from pathlib import Path
 from repod.elsewhere import Carried, Foreign, Listed, Source
 from repod.errors import Corrupt, NotFound
 from repod.package import Entry, Package
-from repod.repodata import comps, modules, updateinfo
+from repod.repodata import bulletins, comps, modules, updateinfo
 from repod.repodata.foreign import documents
 from repod.repodata.foreign.index import LIMIT, Index, Record, parse, plain_type
 from repod.repodata.foreign.packages import Packages
@@ -16,7 +16,7 @@ _INDEX = "repodata/repomd.xml"
 _CHECKS: Mapping[str, Callable[[bytes], bytes]] = {
     comps.TYPE: comps.check,
     modules.TYPE: modules.check,
-    updateinfo.TYPE: updateinfo.check,
+    updateinfo.TYPE: bulletins.check,
 }
 _REMEDY = "nothing was changed; where the packages are sound and these documents are not: repod rebuild"
 
