@@ -252,7 +252,7 @@ class Audit:
         held: dict[StorePath, Held] = {}
         findings: list[Finding] = []
         adopted = self._adopted(records, findings)
-        _hold(held, listing.values(), newest, adopted, findings)
+        _hold(held, listing.values(), newest, adopted, findings, past=False)
         back = dict(listing)
         for one in records.kept:
             wrong = undo(back, one)
@@ -265,7 +265,7 @@ class Audit:
                 text += f"whose record says {parent.packages}; {_COPY}"
                 findings.append(fault("record", record_path(one.number), text))
                 break
-            _hold(held, one.removed, parent, adopted, findings)
+            _hold(held, one.removed, parent, adopted, findings, past=True)
         return held, findings
 
     def _adopted(self, records: Records, findings: list[Finding]) -> Collection[Sha256]:
@@ -297,11 +297,18 @@ def _hold(
     generation: Generation,
     adopted: Collection[Sha256],
     findings: list[Finding],
+    *,
+    past: bool,
 ) -> None:
     for package in packages:
         other = held.setdefault(
             package.href,
-            Held(package=package, generation=generation.number, adopted=package.pkgid in adopted),
+            Held(
+                package=package,
+                generation=generation.number,
+                adopted=package.pkgid in adopted,
+                past=past,
+            ),
         )
         if other.package.pkgid != package.pkgid:
             text = f"generations {other.generation} and {generation.number} list other bytes under this path"

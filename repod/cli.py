@@ -26,7 +26,10 @@ _COMMANDS: Mapping[str, str] = {
     "once": "work",
     "check": "check",
     "prune": "work",
+    "keys": "keys",
+    "resign": "resign",
     "adopt": "adopt",
+    "promote": "promote",
     "status": "look",
     "packages": "look",
     "diff": "back",
@@ -45,7 +48,7 @@ _COMMANDS: Mapping[str, str] = {
 }
 """Each command's name and its module in ``repod.commands``."""
 
-_WITH_PROCESSES = {"demo", "run", "once", "adopt"}
+_WITH_PROCESSES = {"demo", "run", "once", "adopt", "promote", "resign"}
 """The commands that read packages and sign in processes of their own."""
 
 

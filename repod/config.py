@@ -32,6 +32,10 @@ _FINGERPRINT = re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}")
 _ADDRESS = re.compile(r".+:[0-9]{1,5}")
 # Values of key that name something else than a file.
 _NO_FILE = re.compile(r"(gpg|command|credential|aws-kms):|[a-z0-9+]+://")
+_SIGNING_PLACES = (
+    *("key", "passphrase_file", "gnupghome", "public_key"),
+    *("published", "cosign", "cosign_passphrase_file", "cosign_public_key"),
+)
 # Where pydantic speaks of Python and not of TOML.
 _EXPECTED = {
     "sequence_str": 'expected a list such as ["one", "two"]',
@@ -136,13 +140,24 @@ class Log(_Section):
 
 
 class Signing(_Section):
-    """``[signing]``: the key that signs packages and indexes."""
+    """``[signing]``: the key that signs packages and indexes, and the other keys that hosts are to know."""
 
     key: Annotated[str, AfterValidator(_key)]
     passphrase_file: str = ""
     gnupghome: str = ""
     public_key: str = ""
     timeout: Seconds = 30.0
+    published: Sequence[str] = ()
+    cosign: Annotated[str, AfterValidator(_key)] = ""
+    cosign_passphrase_file: str = ""
+    cosign_public_key: str = ""
+    window: Seconds = 7 * 86400.0
+
+    @property
+    def cosigning(self) -> "Signing":
+        """The settings of the cosigning key, as if it were the one that signs."""
+        own = {"key": self.cosign, "passphrase_file": self.cosign_passphrase_file}
+        return self.model_copy(update=own | {"public_key": self.cosign_public_key})
 
 
 class Workers(_Section):
@@ -182,6 +197,20 @@ class Retention(_Section):
     grace: Seconds = 3 * 86400.0
 
 
+class Promotion(_Section):
+    """``[repository.promotion]``: what builds of other repositories must show before they are let in.
+
+    ``sources`` are names of repositories, none for any; ``bases`` names, directories or URLs of those that
+    hosts have beside this one.
+    """
+
+    sources: Sequence[str] = Field(default=(), alias="from")
+    min_age: Seconds = 0.0
+    label: str = ""
+    dependencies: bool = False
+    bases: Sequence[str] = ()
+
+
 class Repository(_Section):
     """``[[repository]]``: one repository, its inbox and its policy."""
 
@@ -197,6 +226,7 @@ class Repository(_Section):
     changelogs: Annotated[int, Field(ge=0)] = 10
     retention: Retention = Retention()
     acceptance: Acceptance = Acceptance()
+    promotion: Promotion = Promotion()
 
     @field_validator("compression")
     @classmethod
@@ -222,7 +252,7 @@ class Settings(_Section):
 
     @model_validator(mode="after")
     def _apart(self) -> "Settings":
-        faults = list(_overlaps(self))
+        faults = [*_overlaps(self), *_strangers(self)]
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -261,6 +291,22 @@ def _overlaps(settings: Settings) -> Iterator[str]:
                 yield f"repository: the {what} ({place}) overlaps {rejected}, where rejected packages go; move one"
 
 
+def _strangers(settings: Settings) -> Iterator[str]:
+    """Repositories that a promotion gate names and that there are not."""
+    names = [repository.name for repository in settings.repository]
+    there = f"there are: {', '.join(names)}"
+    for repository in settings.repository:
+        gate, at = repository.promotion, f"repository {repository.name!r}.promotion"
+        for name in gate.sources:
+            if name not in names:
+                yield f"{at}.from: {name!r} is not in the settings; {there}"
+            elif name == repository.name:
+                yield f"{at}.from: {name!r} is the repository itself; name those that builds come from"
+        for name in gate.bases:
+            if name not in names and "/" not in name:
+                yield f"{at}.bases: {name!r} is no repository of the settings, no URL and no path with a slash; {there}"
+
+
 def _plain(place: str | Path) -> Path:
     """``place`` without ``..`` parts, to compare it with others."""
     return Path(os.path.normpath(place))
@@ -295,18 +341,23 @@ def load(path: Path) -> Settings:
 
 def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
     def place(value: object) -> object:
+        if isinstance(value, list):  # of bases: one without a slash is the name of a repository
+            return [place(one) if "/" in str(one) else one for one in value]
         return str(base / value) if isinstance(value, str) and value and not _NO_FILE.match(value) else value
 
     def joined(table: object, keys: Sequence[str]) -> object:
         if not isinstance(table, dict):
             return table
-        return {key: place(value) if key in keys else value for key, value in table.items()}
+        return {key: places(value) if key in keys else value for key, value in table.items()}
+
+    def places(value: object) -> object:
+        return [place(one) for one in value] if isinstance(value, list) else place(value)
 
     tree = dict(tree)
     if "state_dir" in tree:
         tree["state_dir"] = place(tree["state_dir"])
     if "signing" in tree:
-        tree["signing"] = joined(tree["signing"], ("key", "passphrase_file", "gnupghome", "public_key"))
+        tree["signing"] = joined(tree["signing"], _SIGNING_PLACES)
     if isinstance(tree.get("repository"), list):
         tree["repository"] = [_joined_repository(table, joined) for table in tree["repository"]]
     return tree
@@ -316,6 +367,8 @@ def _joined_repository(table: object, joined: Callable[[object, Sequence[str]], 
     table = joined(table, ("inbox", "store"))
     if isinstance(table, dict) and "acceptance" in table:
         table = table | {"acceptance": joined(table["acceptance"], ("keys",))}
+    if isinstance(table, dict) and "promotion" in table:
+        table = table | {"promotion": joined(table["promotion"], ("bases",))}
     return table
 
 

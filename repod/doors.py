@@ -148,17 +148,22 @@ class Inbox(Protocol):
 
 
 class Signer(Protocol):
-    """The holder of one signing key.
+    """The holder of the signing key, who also knows the other keys that hosts are to accept.
 
-    ``fingerprint`` is the primary key's, in full, upper case. ``public_key`` is the armored
-    certificate that hosts trust.
+    ``fingerprint`` is the primary key's, in full, upper case. ``public_key`` is its armored
+    certificate: what proves that a signature made now is ours. ``published`` are the armored
+    certificates that hosts get, that one first: what proves that hosts accept a package.
     """
 
     fingerprint: str
     public_key: bytes
+    published: bytes
 
     def sign(self, data: bytes) -> bytes:
         """A binary detached OpenPGP signature over ``data``; ``Unavailable`` where it fails."""
+
+    def sign_index(self, data: bytes) -> bytes:
+        """The signature over an index, after that of the cosigning key where there is one; see ``sign``."""
 
 
 class Unreadable(RepodError):
@@ -197,6 +202,12 @@ class Rpms(Protocol):
 
         With ``known`` the file may end where its payload begins, and size and pkgid are those;
         None: it is whole, and its digests are checked. Raises ``Unreadable``.
+        """
+
+    def glance(self, path: Path, known: Package, trusted: bytes) -> Facts:
+        """Facts of a published package as ``examine`` gives them, from a file that may end where its payload begins.
+
+        What is said of the payload is the header's word, and is not proven.
         """
 
 

@@ -4,11 +4,14 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from repod.doors import Rpms, Store, Unreadable
 from repod.errors import Corrupt
-from repod.package import Entry, Package, StorePath
+from repod.package import Entry, Facts, Package, StorePath
 from repod.rpmhead import payload_start
+
+_Result = TypeVar("_Result")
 
 _HEAD = 32 << 10  # bytes read first of a package: most headers end within
 
@@ -38,9 +41,19 @@ class Headers:
         ``href``: where it is to be listed, if not where it lies. ``NotFound`` where it is not there,
         ``Corrupt`` where its header cannot be read.
         """
+        return self._read(
+            package, lambda copy: self._rpms.describe(copy, package, href or package.href, self._changelogs)
+        )
+
+    def facts(self, package: Package, trusted: bytes) -> Facts:
+        """What its header says; signatures are checked with the certificates ``trusted``. Raises as ``entry``."""
+        return self._read(package, lambda copy: self._rpms.glance(copy, package, trusted))
+
+    def _read(self, package: Package, read: Callable[[Path], _Result]) -> _Result:
+        """What ``read`` makes of a private copy of the file up to its payload."""
         try:
             with self.copy(package) as copy:
-                return self._rpms.describe(copy, package, href or package.href, self._changelogs)
+                return read(copy)
         except Unreadable as error:
             msg = f"{package.href}: its header cannot be read ({error}); restore it from a copy"
             raise Corrupt(msg) from error

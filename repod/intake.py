@@ -21,7 +21,7 @@ from typing import TypeVar
 from repod.acceptance import Rules, conflict, judge, too_large, unwanted_document
 from repod.doors import Arrival, Documents, Edit, Inbox, Repodata, Rpms, Signer, Store, Unreadable
 from repod.errors import Conflict, Corrupt, NotFound, RepodError, Unavailable
-from repod.package import Entry, Facts, Fault, Nevra, Origin, Package, Sha256, StorePath, is_rpm, store_path
+from repod.package import Entry, Facts, Fault, Nevra, Origin, Package, Sha256, StorePath, is_rpm
 
 Observe = Callable[[str, float], None]
 """Told the name of a stage and the seconds it took."""
@@ -261,7 +261,7 @@ class Intake:
         if same:
             return Outcome(arrival=item.arrival, result="duplicate", checksum=item.checksum, nevra=nevra)
         if self._policy.replace:
-            return item, _apart(item.facts)
+            return item, item.facts.apart
         return Outcome(
             arrival=item.arrival,
             result="rejected",
@@ -326,7 +326,7 @@ class Intake:
             facts = self._rpms.examine(copy, self._signer.public_key)
             if facts.build == item.facts.build and self._signer.fingerprint in facts.signers:
                 return self._entry(copy, None, path)
-        apart = _apart(item.facts)
+        apart = item.facts.apart
         if apart == path:
             msg = f"{path} is taken by other bytes of the same build; remove it from the store by hand"
             raise Unavailable(msg)
@@ -361,9 +361,3 @@ class Intake:
             yield copy
         finally:
             copy.unlink(missing_ok=True)
-
-
-def _apart(facts: Facts) -> StorePath:
-    """A path of its own for a build whose usual path is taken."""
-    folder, _, name = facts.nevra.location.rpartition("/")
-    return store_path(f"{folder}/{facts.header_sha256[:16]}/{name}")

@@ -133,13 +133,14 @@ class Ledger:
         added = {package.pkgid: package for one in generations for package in one.added}
         self._change(added.values(), lambda known: replace(known, came=known.came or came[known.pkgid]))
 
-    def follow(self, old: Build, new: Build) -> None:
-        """The same build gets other bytes, since it is signed anew: what is known of it holds for those too.
+    def follow(self, renewed: Sequence[tuple[Build, Build]]) -> None:
+        """Builds get other bytes, since they are signed anew: what is known of each holds for those too.
 
-        ``old`` and ``new`` have one NEVRA.
+        ``renewed``: pairs of one NEVRA, the older bytes first.
         """
-        known = self.of(old)
-        self._change([new], lambda _: replace(known, pkgid=new.pkgid))
+        books = {path: self._read(path)[0] for path in {_shard(old.nevra.name) for old, _ in renewed}}
+        known = {new.pkgid: books[_shard(old.nevra.name)].get(old.pkgid) or _unknown(old) for old, new in renewed}
+        self._change((new for _, new in renewed), lambda one: replace(known[one.pkgid], pkgid=one.pkgid))
 
     def drop(self, packages: Iterable[Build]) -> None:
         """Forget builds whose bytes are gone from the store."""

@@ -195,6 +195,12 @@ class Facts:
         """Header and payload digest: equal means the same build, whoever signed it."""
         return (self.header_sha256, self.payload_sha256)
 
+    @property
+    def apart(self) -> StorePath:
+        """A path of its own in a store, for a build whose usual one is taken by other bytes."""
+        folder, _, name = self.nevra.location.rpartition("/")
+        return store_path(f"{folder}/{self.header_sha256[:16]}/{name}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from repod.acceptance import Rules
+from repod.announced import announce
 from repod.config import Repository, Settings, rejected_dir
 from repod.documents import Scales
 from repod.doors import Repodata
@@ -27,6 +28,7 @@ from repod.profiles import PROFILES, Answer
 from repod.prune import Pruner, Removal
 from repod.publish import Publisher, Restore
 from repod.rebuild import Rebuild
+from repod.reminder import Reminder
 from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
@@ -78,6 +80,20 @@ def open_repodata(
         compression=repository.compression,
         single_stream=repository.single_stream,
         form=lambda kind: PROFILES[repository.profile].form(kind, repository.compression),
+    )
+
+
+def rules_of(repository: Repository) -> Rules:
+    """What a repository lets in."""
+    rules = repository.acceptance
+    return Rules(
+        arches=repository.arches,
+        names=rules.names,
+        signed_by=rules.signed_by,
+        max_size=rules.max_size,
+        profile=repository.profile,
+        file_digest=rules.file_digest,
+        documents=rules.documents,
     )
 
 
@@ -152,9 +168,10 @@ class Wired:
         """Remove what the retention settings let go."""
         return self.pruner.prune(time.time())
 
-    def write_host_files(self, public_key: bytes) -> None:
-        """Put the ``.repo`` file and the public key into the store."""
-        write_host_files(self.store, self.settings.name, repo_text(self.settings, self.url), public_key)
+    def write_host_files(self, signer: OpenSigner) -> None:
+        """Put the ``.repo`` file and the public keys into the store, and note since when they are there."""
+        write_host_files(self.store, self.settings.name, repo_text(self.settings, self.url), signer.published)
+        announce(self.store, signer.keys, time.time())
 
 
 def open_publisher(
@@ -311,17 +328,8 @@ class System:
         )
 
     def _policy(self, repository: Repository) -> Policy:
-        rules = repository.acceptance
         return Policy(
-            rules=Rules(
-                arches=repository.arches,
-                names=rules.names,
-                signed_by=rules.signed_by,
-                max_size=rules.max_size,
-                profile=repository.profile,
-                file_digest=rules.file_digest,
-                documents=rules.documents,
-            ),
+            rules=rules_of(repository),
             replace=repository.duplicates == "replace",
             trusted=trusted_keys(repository),
             changelogs=repository.changelogs,
@@ -344,7 +352,7 @@ class Looped:
                 inbox=wired.inbox,
                 turns=wired.turns,
                 publisher=wired.publisher,
-                prepare=partial(wired.write_host_files, system.signer.public_key),
+                prepare=partial(wired.write_host_files, system.signer),
                 watching=partial(getattr, wired.inbox, "up"),
                 prune=wired.prune,
                 interval=system.settings.inbox.scan_interval,
@@ -353,17 +361,13 @@ class Looped:
             )
             for name, wired in system.repositories.items()
         ]
-        _introduce(system.signer, metrics, log)
+        self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
+        self._reminder.introduce(system.signer.signing_key)
+
+    def remind(self) -> None:
+        """Say again, once a day, which keys end soon."""
+        self._reminder.again()
 
     def close(self) -> None:
         """Close the system."""
         self._system.close()
-
-
-def _introduce(signer: OpenSigner, metrics: "Metrics", log: Log) -> None:
-    """Say which key signs, until when, and what hosts may dislike about it."""
-    metrics.key_expiry.clear()  # before a reload it may have been another key
-    metrics.key_expiry.labels(signer.fingerprint).set(float("inf") if signer.expires is None else signer.expires)
-    log.info("signing key", fingerprint=signer.fingerprint, signing_key=signer.signing_key)
-    for warning in signer.report.warnings:
-        log.warning("signing key", fingerprint=signer.fingerprint, problem=warning)

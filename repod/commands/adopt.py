@@ -73,7 +73,7 @@ def adopt(config: Path, name: str, where: str, why: str, *, skip: bool, dry_run:
             text = f"adopted from {source.name}" + (f": {why}" if why else "")
             done = adoption.carry_out(plan, actor=person(os.environ), why=text, skip=skip)
             if done.generation:
-                wired.write_host_files(system.signer.public_key)
+                wired.write_host_files(system.signer)
     _answer(name, source, foreign, plan, done, as_json=as_json)
     if blocked((done or plan).left, skip=skip):
         click.echo(f"repod: {name}: {_stopped((done or plan).left)}", err=True)

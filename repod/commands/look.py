@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from repod.builds import Stream
 from repod.commands.common import json_option, repository_argument, settings_option, stamp
 from repod.config import load, rejected_dir
 from repod.doors import Store
@@ -75,7 +76,7 @@ def packages(config: Path, name: str, package: str, *, as_json: bool) -> None:
     show(rows, as_json=as_json, empty="no packages")
 
 
-def _streams(store: Store, generation: Generation) -> Mapping[Nevra, Collection[modules.Stream]]:
+def _streams(store: Store, generation: Generation) -> Mapping[Nevra, Collection[Stream]]:
     """The module streams of each modular package; a document that is not sound names none, with a word about it."""
     document = generation.document(modules.TYPE)
     try:

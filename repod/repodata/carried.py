@@ -12,7 +12,7 @@ from typing import ClassVar
 from repod.doors import Edit, Find, Unreadable
 from repod.errors import Corrupt
 from repod.package import Fault, Package
-from repod.repodata import advisory, comps, modules, text, updateinfo
+from repod.repodata import advisory, bulletins, comps, modules, text, updateinfo
 from repod.repodata.kinds import ADVISORY, LIMIT, kind
 from repod.repodata.unpack import plain_name, unpack
 from repod.repodata.updateinfo import Named
@@ -142,7 +142,7 @@ def _edit(kind: str, name: str, data: bytes) -> Edit:
 
 
 def _merge(data: bytes) -> MergeAdvisories:
-    return MergeAdvisories(ids=tuple(updateinfo.ids_of(data)), data=data)
+    return MergeAdvisories(ids=tuple(bulletins.ids_of(data)), data=data)
 
 
 def names(record: str, data: bytes) -> frozenset[str]:

@@ -1,13 +1,14 @@
 """What a generation's documents say, read from the store alone: for commands beside the daemon too."""
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
+from repod.builds import Built, Stream
 from repod.doors import Store
 from repod.errors import Corrupt
 from repod.generation import Document, Generation
-from repod.package import Entry, Package, StorePath, store_path
-from repod.repodata import codec, text
+from repod.package import Entry, Nevra, Package, StorePath, store_path
+from repod.repodata import codec, modules, text
 from repod.repodata.codec import Codec, Member
 
 
@@ -42,6 +43,24 @@ def entries(store: Store, generation: Generation, wanted: Collection[Package]) -
         msg = f"generation {generation.number}: its documents do not list the same packages; restore them from a copy"
         raise Corrupt(msg) from error
     return [entry for entry in found if entry.package in wanted]
+
+
+class StoredListings:
+    """``StoredBuilds`` of one store."""
+
+    def __init__(self, store: Store) -> None:
+        """``store``: the repository's; it is only read."""
+        self._store = store
+
+    def listed(self, generation: Generation) -> Iterator[Built]:
+        """See ``StoredBuilds.listed``."""
+        for run in _runs(self._store, generation, text.KINDS[0]):
+            yield from text.builds(run)
+
+    def streams(self, generation: Generation) -> Mapping[Nevra, frozenset[Stream]]:
+        """See ``StoredBuilds.streams``."""
+        document = generation.document(modules.TYPE)
+        return modules.artifacts(plain(self._store, document)) if document else {}
 
 
 def _column(store: Store, generation: Generation, kind: str) -> Iterator[bytes]:

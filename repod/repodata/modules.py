@@ -4,9 +4,10 @@ The documents of the stream are understood, merged and taken out one by one, and
 what stays keeps its text byte for byte. Their forms are libmodulemd's (``yaml_specs``).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from repod.builds import Stream
 from repod.doors import Find
 from repod.errors import Corrupt
 from repod.package import Nevra
@@ -16,10 +17,9 @@ from repod.repodata.strictyaml import Part, Value
 TYPE = kinds.MODULES
 """What repomd calls the document."""
 
-Stream = tuple[str, str]
-"""Name of a module, and of one of its streams."""
-
 _WHAT = "modules.yaml"
+_DEFAULTS = "modulemd-defaults"
+_OF_STREAMS = ("modulemd-translations", "modulemd-obsoletes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +95,28 @@ def artifacts(data: bytes) -> dict[Nevra, frozenset[Stream]]:
         for nevra in document.artifacts:
             found[nevra] = found.get(nevra, frozenset()) | {document.stream}
     return found
+
+
+def of(data: bytes, packages: Collection[Nevra], present: bytes | None) -> bytes:
+    """What of ``data`` makes ``packages`` modular elsewhere, beside ``present``; empty where none of them is.
+
+    The builds that name one of them, and what is said of their streams. The default of a module comes
+    along where there is none yet: which stream is the default is for each repository to say.
+    """
+    documents = list(_documents(data))
+    wanted = set(packages)
+    taken = {document.key: document for document in documents if document.artifacts & wanted}
+    streams = {document.stream for document in taken.values()}
+    defaults = {document.key for document in _documents(present or b"") if document.key[0] == _DEFAULTS}
+    for document in documents:
+        kind = document.key[0]
+        if kind == _DEFAULTS and document.key not in defaults:
+            wanted_too = document.key[1] in {module for module, _ in streams}
+        else:
+            wanted_too = kind in _OF_STREAMS and document.stream in streams
+        if wanted_too:
+            taken[document.key] = document
+    return "".join(document.part.text for document in documents if document.key in taken).encode()
 
 
 def names(data: bytes) -> frozenset[str]:

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
+from repod.builds import Built
 from repod.errors import Corrupt
 from repod.package import Entry, Nevra, Order, Package, sha256, store_path
 
@@ -25,7 +26,8 @@ UP = "../../"
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _LINUX_DUKE = "http://linux.duke.edu/metadata"
 COMMON = f"{_LINUX_DUKE}/common"
-_PRIMARY = ("metadata", f'xmlns="{COMMON}" xmlns:rpm="{_LINUX_DUKE}/rpm"')
+_RPM = f"{_LINUX_DUKE}/rpm"
+_PRIMARY = ("metadata", f'xmlns="{COMMON}" xmlns:rpm="{_RPM}"')
 _ROOTS: Mapping[str, tuple[str, str]] = {
     "primary": _PRIMARY,
     "frozen": _PRIMARY,
@@ -38,6 +40,14 @@ _END = b"</package>\n"
 _IDENTITY = re.compile(
     rb'<package type="rpm">\n  <name>([^<&]+)</name>\n  <arch>([^<&]+)</arch>\n'
     rb'  <version epoch="([0-9]+)" ver="([^"&]+)" rel="([^"&]+)"/>'
+)
+# What createrepo_c writes up to the source package; it escapes what would look like a tag inside text.
+_BUILT = re.compile(
+    _IDENTITY.pattern
+    + rb'\n  <checksum type="sha256" pkgid="YES">([0-9a-f]{64})</checksum>.*?\n  <time file="[0-9]*" build="([0-9]+)"/>'
+    rb'\n  <size package="([0-9]+)"[^>]*/>\n  <location href="([^"&]+)"/>\n  <format>'
+    rb".*?<rpm:sourcerpm(?:/>|>([^<&]*)</rpm:sourcerpm>)",
+    re.DOTALL,
 )
 _FIELDS = tuple(f"{{{COMMON}}}{tag}" for tag in ("name", "arch", "version", "checksum", "size", "location"))
 _local = threading.local()
@@ -171,6 +181,28 @@ def prove(texts: Sequence[bytes]) -> list[Package]:
 def packages(primary: bytes) -> list[Package]:
     """The packages of a run of primary's text; ``Corrupt`` where it is not XML or lacks a field."""
     return [_package(element) for element in _parse("primary", primary)]
+
+
+def builds(primary: bytes) -> Iterator[Built]:
+    """The packages of a run of primary's text, with what it says of their making; ``Corrupt`` as ``packages``."""
+    for entry in split(primary):
+        match = _BUILT.match(entry)
+        if match is None:
+            yield from map(_built, _parse("primary", entry))
+            continue
+        name, arch, epoch, version, release, checksum, time, size, href, source = (
+            field.decode() for field in match.groups(b"")
+        )
+        nevra = Nevra(name=name, epoch=int(epoch), version=version, release=release, arch=arch)
+        package = Package(nevra=nevra, pkgid=sha256(checksum), size=int(size), href=store_path(href))
+        yield Built(package=package, source_rpm=source, time=int(time))
+
+
+def _built(element: etree._Element) -> Built:
+    time = element.find(f"{{{COMMON}}}time")
+    source = element.findtext(f"{{{COMMON}}}format/{{{_RPM}}}sourcerpm")
+    built = time.get("build", "0") if time is not None else "0"
+    return Built(package=_package(element), source_rpm=source or "", time=int(built) if built.isdecimal() else 0)
 
 
 def _parse(kind: str, text: bytes) -> etree._Element:

@@ -48,6 +48,10 @@ class RpmWorkers:
         """See ``Rpms.describe``."""
         return self.run(worker.describe, path, known, href, changelogs)
 
+    def glance(self, path: Path, known: Package, trusted: bytes) -> Facts:
+        """See ``Rpms.glance``."""
+        return self.run(worker.glance, path, known, trusted)
+
     def close(self) -> None:
         """End the processes, whatever they are at."""
         self._processes.close()

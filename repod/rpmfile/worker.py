@@ -17,6 +17,7 @@ from lxml import etree
 from repod.doors import Unreadable
 from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath, sha256
 from repod.rpmfile.header import text_faults
+from repod.rpmfile.placing import put
 from repod.rpmfile.signatures import signatures
 from repod.rpmhead import LEAD_MAGIC, LEAD_SIZE, head_size, promised_size
 
@@ -72,6 +73,21 @@ def examine(path: Path, trusted: bytes) -> Facts:
     faults += _raw_faults(path, header, offsets)
     if not any(fault.code == "digest" for fault in faults):
         faults += _guard_text(header)
+    return _facts(metadata, size, payload, faults, trusted)
+
+
+def glance(path: Path, known: Package, trusted: bytes) -> Facts:
+    """See ``Rpms.glance``."""
+    metadata, faults = _head(path)
+    said = _tag(metadata, "PAYLOADSHA256")
+    payload = sha256(said or hashlib.sha256(bytes(metadata.header_bytes())).hexdigest())
+    return _facts(metadata, known.size, payload, faults, trusted)
+
+
+def _facts(
+    metadata: rpm_rs.PackageMetadata, size: int, payload: Sha256, faults: Sequence[Fault], trusted: bytes
+) -> Facts:
+    header = bytes(metadata.header_bytes())
     return Facts(
         nevra=_nevra(metadata),
         size=size,
@@ -247,7 +263,7 @@ def seal(path: Path, signature: bytes | None, published: bytes, href: StorePath,
     trust and must verify the result in either case.
     """
     if signature is not None:
-        _apply(path, _proven(signature))
+        put(path, _proven(signature))
     facts = examine(path, published)
     text = "; ".join(fault.text for fault in facts.faults) or _doubt(path, published)
     if text:
@@ -262,14 +278,20 @@ def describe(path: Path, known: Package | None, href: StorePath, changelogs: int
         if facts.faults:
             raise Unreadable(*facts.faults)
         return _entry(_described(path, href, changelogs), facts.nevra, href)
-    metadata = _metadata(path)
-    faults = _header_faults(metadata)
-    faults += _raw_faults(path, bytes(metadata.header_bytes()), metadata.package_segment_offsets())
-    if faults:
-        raise Unreadable(*faults)
+    _, wrong = _head(path)
+    if wrong:
+        raise Unreadable(*wrong)
     package = _described(path, href, changelogs)
     package.pkgId, package.size_package = known.pkgid, known.size
     return _entry(package, known.nevra, href)
+
+
+def _head(path: Path) -> tuple[rpm_rs.PackageMetadata, list[Fault]]:
+    """The header of a file that may end where its payload begins, and what is wrong with it."""
+    metadata = _metadata(path)
+    faults = _header_faults(metadata)
+    faults += _raw_faults(path, bytes(metadata.header_bytes()), metadata.package_segment_offsets())
+    return metadata, faults
 
 
 def _proven(signature: bytes) -> bytes:
@@ -308,32 +330,6 @@ def _doubt(path: Path, published: bytes) -> str:
     except Exception as error:  # noqa: BLE001 - its kind says nothing
         return f"its signature for rpm 4 does not verify with our public key ({str(error)[:60]})"
     return ""
-
-
-def _apply(path: Path, signature: bytes) -> None:
-    if rpm_rs.PackageMetadata.open(str(path)).signatures():
-        # rpm-rs's clear_signatures_in_place breaks the file where no space is reserved,
-        # as in what nfpm signed: then the main header is no longer found.
-        _rewrite(path, signature)
-        return
-    try:
-        rpm_rs.Package.apply_signature_in_place(str(path), signature)
-    except RuntimeError:  # the reserved space is too small or missing: nfpm leaves too little for RSA
-        _rewrite(path, signature)
-
-
-def _rewrite(path: Path, signature: bytes) -> None:
-    """Give the file a new, larger signature header; only the head is ever held in memory."""
-    start = rpm_rs.PackageMetadata.open(str(path)).package_segment_offsets().payload
-    larger = path.with_name(path.name + ".signed")
-    with path.open("rb") as old, larger.open("wb") as new:  # a process that was killed may have left it
-        head = rpm_rs.Package.from_bytes(old.read(start))
-        head.clear_signatures()
-        head.apply_signature(signature)
-        new.write(head.to_bytes())
-        while piece := old.read(_PIECE):
-            new.write(piece)
-    larger.replace(path)
 
 
 def _described(path: Path, href: StorePath, changelogs: int) -> Any:

@@ -56,7 +56,7 @@ def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fie
     for name, field in model.model_fields.items():
         inner = _section(field.annotation)
         if inner is None:
-            yield prefix + name, field
+            yield prefix + (field.alias or name), field
     for name, field in model.model_fields.items():
         inner = _section(field.annotation)
         if inner is not None:

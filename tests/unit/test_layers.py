@@ -39,14 +39,25 @@ _LAYERS = (
             ("repod",),
             ("repod.errors",),
             ("repod.processes",),
-            ("repod.package", "repod.profiles"),
+            ("repod.package", "repod.profiles", "repod.hostkeys"),
             ("repod.generation", "repod.rpmhead", "repod.config"),
-            ("repod.doors", "repod.elsewhere", "repod.placed"),
+            ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
+            ("repod.carrying", "repod.relating"),
         ),
     ),
     Layer(
         name="decisions",
-        rows=(("repod.acceptance", "repod.adoption", "repod.comparison", "repod.selection"),),
+        rows=(
+            (
+                "repod.acceptance",
+                "repod.adoption",
+                "repod.comparison",
+                "repod.promotion",
+                "repod.rotation",
+                "repod.selection",
+            ),
+            ("repod.guidance",),
+        ),
         below=("vocabulary",),
     ),
     Layer(
@@ -55,6 +66,7 @@ _LAYERS = (
             (
                 "repod.inbox.*",
                 "repod.metrics",
+                "repod.relations.*",
                 "repod.repodata.*",
                 "repod.rpmfile.*",
                 "repod.signing.*",
@@ -76,8 +88,12 @@ _LAYERS = (
             ("repod.history",),
             ("repod.ledger", "repod.headers"),
             ("repod.prune",),
-            ("repod.adopt",),
+            ("repod.signatures",),
+            ("repod.resign",),
+            ("repod.adopt", "repod.promote"),
+            ("repod.announced",),
             ("repod.hostfiles",),
+            ("repod.showing",),
             ("repod.finding", "repod.objects"),
             ("repod.records", "repod.holdings"),
             ("repod.rollback", "repod.remove", "repod.past"),
@@ -95,6 +111,7 @@ _LAYERS = (
             ("repod.show",),
             ("repod.web.*",),
             ("repod.loop",),
+            ("repod.reminder",),
             ("repod.daemon",),
         ),
         below=("vocabulary", "decisions", "use cases"),
@@ -103,9 +120,10 @@ _LAYERS = (
     Layer(
         name="wiring",
         rows=(
-            ("repod.tools",),
+            ("repod.tools", "repod.related"),
             ("repod.wiring",),
-            ("repod.check", "repod.care", "repod.workplace"),
+            ("repod.care", "repod.workplace", "repod.keyring"),
+            ("repod.check",),
             ("repod.commands.*",),
             ("repod.cli",),
             ("repod.__main__",),
@@ -116,7 +134,8 @@ _LAYERS = (
 
 # Parts of others that are kept behind a door, and who may know them.
 _KEPT_APART = {
-    "pysequoia": ("repod.signing.*", "repod.rpmfile.worker"),
+    "solv": ("repod.relations.*",),
+    "pysequoia": ("repod.signing.*", "repod.rpmfile.worker", "repod.rpmfile.issuers"),
     "boto3": ("repod.store.*", "repod.inbox.*"),
     "botocore": ("repod.store.*", "repod.inbox.*"),
 }

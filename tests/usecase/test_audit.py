@@ -180,7 +180,7 @@ def test_what_a_publish_under_way_has_stored_is_no_finding_until_it_is_old(site:
     [
         ("key=none", "arrival", "fault", "not signed: hosts with gpgcheck=1 refuse it"),
         ("key=none", "adoption", "note", "not signed"),
-        ("key=STRANGER", "arrival", "fault", "signed by STRANGER only, not by the published key"),
+        ("key=STRANGER", "arrival", "fault", "signed by STRANGER only, not by a published key"),
         ("key=STRANGER", "adoption", "note", "signed by STRANGER only"),
         ("fault=digest", "arrival", "fault", "hosts refuse it: something about fault=digest"),
     ],

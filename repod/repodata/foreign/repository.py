@@ -7,16 +7,16 @@ from pathlib import Path
 from repod.elsewhere import Carried, Foreign, Listed, Source
 from repod.errors import Corrupt, NotFound
 from repod.package import Entry, Package
-from repod.repodata import comps, modules, updateinfo
+from repod.repodata import bulletins, comps, modules, updateinfo
 from repod.repodata.foreign import documents
-from repod.repodata.foreign.index import LIMIT, Record, parse, plain_type
+from repod.repodata.foreign.index import LIMIT, Index, Record, parse, plain_type
 from repod.repodata.foreign.packages import Packages
 
 _INDEX = "repodata/repomd.xml"
 _CHECKS: Mapping[str, Callable[[bytes], bytes]] = {
     comps.TYPE: comps.check,
     modules.TYPE: modules.check,
-    updateinfo.TYPE: updateinfo.check,
+    updateinfo.TYPE: bulletins.check,
 }
 _REMEDY = "nothing was changed; where the packages are sound and these documents are not: repod rebuild"
 
@@ -42,13 +42,7 @@ def read(source: Source, folder: Path) -> Foreign:
     Raises ``NotFound`` where there is none, and ``Corrupt`` with all faults, a line each, where
     its documents are not sound.
     """
-    try:
-        index = parse(b"".join(_limited(source.open(_INDEX))))
-    except NotFound as error:
-        msg = f"no repository at {source.name}: {error}; give the folder that holds repodata/"
-        raise NotFound(msg) from error
-    except Corrupt as error:
-        raise _unsound(source, str(error).splitlines()) from error
+    index = _index(source)
     faults: list[str] = []
     paths = [_plain(source, record, folder, faults) for record in index.packages]
     carried = [_carried(source, record, folder, faults) for record in index.carried]
@@ -63,6 +57,36 @@ def read(source: Source, folder: Path) -> Foreign:
         raise _unsound(source, faults)
     taken = [one for one in carried if one is not None]
     return _Repository(notes=[*index.notes, *notes, *_doubts(taken)], carried=taken, packages=packages)
+
+
+def open_texts(source: Source, folder: Path) -> Callable[[str], Path]:
+    """What gives the plain texts of primary, filelists and other, each fetched when it is first asked for.
+
+    They are proven by checksum alone, and lie in the empty ``folder``. Raises as ``read`` does.
+    """
+    records = {record.type: record for record in _index(source).packages}
+
+    def text(kind: str) -> Path:
+        path = folder / f"{kind}.plain"
+        faults: list[str] = []
+        if not path.exists():
+            _plain(source, records[kind], folder, faults)
+        if faults:
+            path.unlink(missing_ok=True)
+            raise Corrupt("\n".join(f"{source.name}: {fault}" for fault in faults))
+        return path
+
+    return text
+
+
+def _index(source: Source) -> Index:
+    try:
+        return parse(b"".join(_limited(source.open(_INDEX))))
+    except NotFound as error:
+        msg = f"no repository at {source.name}: {error}; give the folder that holds repodata/"
+        raise NotFound(msg) from error
+    except Corrupt as error:
+        raise _unsound(source, str(error).splitlines()) from error
 
 
 def _doubts(carried: Sequence[Carried]) -> Iterator[str]:

@@ -1,0 +1,56 @@
+"""The process that asks libsolv: begun when it is first needed, bounded in time and memory."""
+
+import os
+import resource
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from repod.errors import Unavailable
+from repod.package import Nevra
+from repod.processes import Lost, Overtime, Processes
+from repod.relating import Plain
+from repod.relations import worker
+from repod.relations.worker import Asked
+
+
+class RelationWorker:
+    """One process; the packages that it read last it keeps, so that the next question about them is cheap.
+
+    Each question has ``timeout`` seconds and the process ``memory`` bytes of address space.
+    Raises ``Unavailable`` where it could not answer, ``Corrupt`` where a document cannot be read.
+    """
+
+    def __init__(self, *, timeout: float, memory: int) -> None:
+        """Nothing is begun yet."""
+        self._timeout = timeout
+        self._processes = Processes(what="libsolv", count=1, timeout=timeout, begin=_limit, arguments=[memory])
+
+    def broken(self, listing: Plain, going: Collection[Nevra]) -> Asked:
+        """See ``Relations.broken``."""
+        return self._ask(worker.broken, listing, frozenset(going))
+
+    def unmet(self, repositories: Sequence[Plain], coming: Plain, arches: Sequence[str]) -> Asked:
+        """See ``Relations.unmet``; ``arches`` are those of the repository that they come to."""
+        return self._ask(worker.unmet, tuple(repositories), coming, tuple(arches))
+
+    def close(self) -> None:
+        """End the process."""
+        self._processes.close()
+
+    def _ask(self, task: Callable[..., Asked], *arguments: object) -> Asked:
+        try:
+            return self._processes.run(task, *arguments, attempts=2)
+        except Overtime as error:
+            msg = f"what packages require took more than {self._timeout:g} s to find out; raise [workers] timeout"
+            raise Unavailable(msg) from error
+        except (Lost, MemoryError) as error:
+            how = f"ended twice (exit {error.exitcode})" if isinstance(error, Lost) else "has too little"
+            msg = f"what packages require was not found out: its process {how}; see [workers] memory"
+            raise Unavailable(msg) from error
+
+
+def _limit(memory: int) -> None:
+    """Bound this process's memory; libsolv writes about texts that we refuse anyway."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    with Path(os.devnull).open("w") as null:
+        os.dup2(null.fileno(), 2)
