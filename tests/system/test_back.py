@@ -20,7 +20,8 @@ RELEASES = ("1", "2", "3", "4", "5")
 
 @pytest.fixture
 def repod(tmp_path: Path, key_file: Path) -> Iterator[Repod]:
-    with Repod(tmp_path, key_file, repositories=["test", "prod"]) as daemon:
+    """Hosts read the directory: the daemon's port is not known to the commands beside it."""
+    with Repod(tmp_path, key_file, {"test": {"url": f"file://{tmp_path}/www/test/"}, "prod": {}}) as daemon:
         yield daemon
 
 
@@ -144,8 +145,8 @@ def test_the_newest_build_is_removed_and_hosts_go_down_as_the_warning_says(repod
         done = repod.cli("remove", "test", hello("2"), "--why", "broken")
         assert done.rc == 0, done
         assert "hello-1.0-2.noarch was the newest build, the next is hello-1.0-1.noarch" in done.err
-        done = host.upgrade()
-        assert (done.rc, host.installed()) == (0, [hello("2")]), done.out
+        up = host.upgrade()
+        assert (up.rc, host.installed()) == (0, [hello("2")]), up.out
         command = done.err.strip().partition("on each: dnf ")[2].split()
         went = host.run(*command)
         assert (went.rc, host.installed()) == (0, [hello("1")]), went.out
