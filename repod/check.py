@@ -10,6 +10,7 @@ from repod.config import Repository, Settings, rejected_dir
 from repod.errors import Misconfigured, RepodError
 from repod.history import History
 from repod.hostkeys import ending
+from repod.hostreports import ReportFolder
 from repod.keyring import stand
 from repod.signing.opening import OpenSigner, open_signer
 from repod.wiring import key_doubts, open_store, refuse_key, trusted_keys
@@ -99,10 +100,11 @@ def _repository(repository: Repository, now: float) -> Iterator[Problem]:
     place = rejected if rejected.exists() else rejected.parent
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         yield _fault(f"{name}: rejected", f"{place} cannot be written, where rejected packages go ({rejected})")
-    asked = {"keep", "keep_days"} & repository.retention.model_fields_set
-    if asked:
-        text = f"{' and '.join(sorted(asked))}: this version prunes old generations, not old packages"
-        yield Problem(severity="warning", where=f"{name}: retention", text=text)
+    if repository.retention.hosts:
+        try:
+            ReportFolder(Path(repository.retention.hosts)).read()
+        except RepodError as error:
+            yield _fault(f"{name}: retention", f"hosts: {error}")
     try:
         trusted_keys(repository)
         generation = History(open_store(repository)).current()

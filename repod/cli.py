@@ -48,7 +48,7 @@ _COMMANDS: Mapping[str, str] = {
 }
 """Each command's name and its module in ``repod.commands``."""
 
-_WITH_PROCESSES = {"demo", "run", "once", "adopt", "promote", "resign"}
+_WITH_PROCESSES = {"demo", "run", "once", "adopt", "promote", "prune", "resign"}
 """The commands that read packages and sign in processes of their own."""
 
 

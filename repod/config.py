@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -24,12 +23,8 @@ from pydantic import (
 
 from repod.errors import Misconfigured
 from repod.profiles import PROFILES
+from repod.values import Bytes, Fingerprint, Place, Seconds, address, build_line, key_name
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_YEAR = 366 * 86400  # far below what a thread can wait for
-_FINGERPRINT = re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}")
-_ADDRESS = re.compile(r".+:[0-9]{1,5}")
 # Values of key that name something else than a file.
 _NO_FILE = re.compile(r"(gpg|command|credential|aws-kms):|[a-z0-9+]+://")
 _SIGNING_PLACES = (
@@ -44,70 +39,6 @@ _EXPECTED = {
 }
 
 
-def seconds(value: object) -> object:
-    """``"3d"``, ``"90s"``, ``"500ms"`` or a number of seconds, as seconds."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|[smhdw])", value)
-    if match is None:
-        msg = f"expected a duration such as '500ms', '30s', '10m', '3d', found {value!r}"
-        raise ValueError(msg)
-    number = float(match[1])
-    return number / 1000 if match[2] == "ms" else number * _UNITS[match[2]]
-
-
-def size(value: object) -> object:
-    """``"2GiB"`` or a number of bytes, as bytes."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"([0-9]+)\s*(|KiB|MiB|GiB|TiB)", value)
-    if match is None:
-        msg = f"expected a size such as '512MiB' or '2GiB', found {value!r}"
-        raise ValueError(msg)
-    return int(match[1]) * _SIZES[match[2]]
-
-
-def fingerprint(value: str) -> str:
-    """A full OpenPGP fingerprint in upper case without spaces."""
-    text = value.replace(" ", "").upper()
-    if not _FINGERPRINT.fullmatch(text):
-        msg = f"expected a full fingerprint (40 hexadecimal digits), found {value!r}; short ids can be forged"
-        raise ValueError(msg)
-    return text
-
-
-def _address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value) or int(value.rpartition(":")[2]) >= 1 << 16:
-        msg = f"expected HOST:PORT, found {value!r}"
-        raise ValueError(msg)
-    return value
-
-
-def _key(value: str) -> str:
-    if value.startswith("gpg:"):
-        return "gpg:" + fingerprint(value.removeprefix("gpg:"))
-    if value.startswith("aws-kms:"):
-        msg = "aws-kms: keys are not supported by this version; use a key file, gpg: or command:"
-        raise ValueError(msg)
-    return value
-
-
-def _local_place(value: str) -> str:
-    if not value:
-        msg = "expected a directory, found an empty text"
-        raise ValueError(msg)
-    if "://" in value:
-        msg = f"expected a directory, found {value!r}; this version keeps everything in directories"
-        raise ValueError(msg)
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=0, le=_YEAR)]
-Bytes = Annotated[int, BeforeValidator(size), Field(ge=0)]
-Fingerprint = Annotated[str, AfterValidator(fingerprint)]
-Place = Annotated[str, AfterValidator(_local_place)]
-
-
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -115,7 +46,7 @@ class _Section(BaseModel):
 class Http(_Section):
     """``[http]``: the one listener for repositories, metrics and health."""
 
-    listen: Annotated[str, AfterValidator(_address)] = "127.0.0.1:8470"
+    listen: Annotated[str, AfterValidator(address)] = "127.0.0.1:8470"
 
     @property
     def host(self) -> str:
@@ -142,13 +73,13 @@ class Log(_Section):
 class Signing(_Section):
     """``[signing]``: the key that signs packages and indexes, and the other keys that hosts are to know."""
 
-    key: Annotated[str, AfterValidator(_key)]
+    key: Annotated[str, AfterValidator(key_name)]
     passphrase_file: str = ""
     gnupghome: str = ""
     public_key: str = ""
     timeout: Seconds = 30.0
     published: Sequence[str] = ()
-    cosign: Annotated[str, AfterValidator(_key)] = ""
+    cosign: Annotated[str, AfterValidator(key_name)] = ""
     cosign_passphrase_file: str = ""
     cosign_public_key: str = ""
     window: Seconds = 7 * 86400.0
@@ -189,12 +120,17 @@ class Acceptance(_Section):
 
 
 class Retention(_Section):
-    """``[repository.retention]``: what is kept. ``keep`` and ``keep_days`` are read, not carried out yet."""
+    """``[repository.retention]``: what is kept, and what is looked at before a build goes."""
 
     keep: Annotated[int, Field(ge=1)] = 5
+    keep_versions: Annotated[int, Field(ge=0)] = 0
     keep_days: Annotated[int, Field(ge=0)] = 0
+    lines: Sequence[Annotated[str, AfterValidator(build_line)]] = ()
     generations: Annotated[int, Field(ge=1)] = 50
     grace: Seconds = 3 * 86400.0
+    hosts: str = ""
+    hosts_max_age: Seconds = 30 * 86400.0
+    needed_by: Sequence[str] = ()
 
 
 class Promotion(_Section):
@@ -292,7 +228,7 @@ def _overlaps(settings: Settings) -> Iterator[str]:
 
 
 def _strangers(settings: Settings) -> Iterator[str]:
-    """Repositories that a promotion gate names and that there are not."""
+    """Repositories that retention or a promotion gate names and that there are not."""
     names = [repository.name for repository in settings.repository]
     there = f"there are: {', '.join(names)}"
     for repository in settings.repository:
@@ -302,6 +238,10 @@ def _strangers(settings: Settings) -> Iterator[str]:
                 yield f"{at}.from: {name!r} is not in the settings; {there}"
             elif name == repository.name:
                 yield f"{at}.from: {name!r} is the repository itself; name those that builds come from"
+        for name in repository.retention.needed_by:
+            if name == repository.name or name not in names:
+                found = f"expected another repository, found {name!r}; {there}"
+                yield f"repository {repository.name!r}.retention.needed_by: {found}"
         for name in gate.bases:
             if name not in names and "/" not in name:
                 yield f"{at}.bases: {name!r} is no repository of the settings, no URL and no path with a slash; {there}"
@@ -365,6 +305,10 @@ def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
 
 def _joined_repository(table: object, joined: Callable[[object, Sequence[str]], object]) -> object:
     table = joined(table, ("inbox", "store"))
+    if isinstance(table, dict):
+        places = {"acceptance": ("keys",), "retention": ("hosts",)}
+        table |= {key: joined(table[key], inner) for key, inner in places.items() if key in table}
+
     if isinstance(table, dict) and "acceptance" in table:
         table = table | {"acceptance": joined(table["acceptance"], ("keys",))}
     if isinstance(table, dict) and "promotion" in table:

@@ -1,37 +1,24 @@
 """One repository's loop in the daemon: turn after turn, each told to log and metrics."""
 
-import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from repod.doors import Inbox
 from repod.errors import RepodError
 from repod.generation import Generation
 from repod.intake import Outcome
-from repod.prune import Removal
+from repod.pruning import Log, Pruning
 from repod.publish import Publisher
 from repod.turn import Report, Turns
 
 if TYPE_CHECKING:  # a command whose metrics nobody reads does without the library
     from repod.metrics import Metrics
 
-_PRUNE_SECONDS = 600.0
+__all__ = ["Log", "Loop"]
+
 _BACKOFF = (1.0, 2.0, 5.0, 15.0, 30.0)
-
-
-class Log(Protocol):
-    """As much of structlog's logger as the loop uses."""
-
-    def info(self, event: str, **fields: Any) -> Any:
-        """Something that should be known happened."""
-
-    def warning(self, event: str, **fields: Any) -> Any:
-        """Something is not as it should be; repod goes on."""
-
-    def error(self, event: str, **fields: Any) -> Any:
-        """Something could not be done."""
 
 
 class Loop:
@@ -46,7 +33,7 @@ class Loop:
         publisher: Publisher,
         prepare: Callable[[], None],
         watching: Callable[[], bool],
-        prune: Callable[[], Sequence[Removal]],
+        pruning: Pruning,
         interval: float,
         metrics: "Metrics",
         log: Log,
@@ -58,8 +45,7 @@ class Loop:
         self._publisher = publisher
         self._prepare = prepare
         self._watching = watching
-        self._prune = prune
-        self._pruned_at = -math.inf
+        self._pruning = pruning
         self._interval = interval
         self._metrics = metrics
         self._log = log
@@ -102,7 +88,7 @@ class Loop:
                     self.open()
                     opened = True
                 report = self.once()
-                self.prune()
+                self._prune(report)
                 failures, self.fault = 0, ""
             except Exception as error:  # noqa: BLE001 - the loop outlives whatever a turn meets
                 self._failed(error)
@@ -142,14 +128,16 @@ class Loop:
         return report
 
     def prune(self) -> None:
-        """Remove what may go, where the last time was long enough ago."""
-        if time.monotonic() - self._pruned_at < _PRUNE_SECONDS:
-            return
-        self._pruned_at = time.monotonic()
-        removals = self._prune()
-        if removals:
-            size = sum(removal.size for removal in removals)
-            self._log.info("pruned", repository=self.name, objects=len(removals), bytes=size)
+        """Let go of what retention lets go; raises what went wrong."""
+        self._pruned(self._pruning.at_once())
+
+    def _prune(self, report: Report) -> None:
+        quiet = not report.outcomes
+        self._pruned(self._pruning.after_turn(self._noted, quiet=quiet, stopping=self._stop.is_set))
+
+    def _pruned(self, generation: Generation | None) -> None:
+        if generation:
+            self._note(generation)
 
     def _published(self, report: Report, generation: Generation) -> None:
         self._metrics.publish_seconds.labels(self.name).observe(report.published_seconds)

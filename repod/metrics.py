@@ -56,6 +56,9 @@ class Metrics:
         self.last_publish = gauge(
             "repod_last_publish_timestamp_seconds", "When the current generation was made.", "repository"
         )
+        self.pruned_packages = counter("repod_pruned_packages", "Builds that retention took out.", "repository")
+        self.pruned_bytes = counter("repod_pruned_bytes", "Bytes that pruning removed from the store.", "repository")
+        self.store_bytes = gauge("repod_store_bytes", "Bytes in the store, when pruning last looked.", "repository")
         self.watcher_up = gauge("repod_watcher_up", "1 while the inbox is watched as configured.", "repository")
         self.key_expiry = gauge(
             "repod_signing_key_expiry_timestamp_seconds", "When a key of hosts expires; +Inf: never.", "fingerprint"
@@ -73,7 +76,8 @@ class Metrics:
         for kind in ERRORS:
             self.errors.labels(name, kind)
         self.publish_seconds.labels(name)
-        self.found_by_scan.labels(name)
+        for counter in (self.found_by_scan, self.pruned_packages, self.pruned_bytes):
+            counter.labels(name)
         for series in self._gauges:
             series.labels(name)
 
@@ -90,6 +94,7 @@ class Metrics:
             self.inbox_depth,
             self.inbox_oldest,
             self.last_publish,
+            self.store_bytes,
             self.watcher_up,
         )
 

@@ -1,127 +1,256 @@
-"""Old generations go: their records, their frozen views, and the documents that no kept one names.
+"""Carries out retention: builds leave the metadata, and late, when no client may still ask for them, the store.
 
-The plan is pure and says why; carrying it out removes an index before the documents it names and
-the record last, so that a stop in between leaves a record from which the next run goes on. Nothing
-is removed that was current within ``grace``: a client may still hold its index.
+The plan says everything with its reason before anything is done, and a dry run shows that very plan.
+The order leaves a whole repository at every step, and a stop in between to the next run:
+
+1. builds beyond retention leave the metadata, in a generation like any other;
+2. indexes of frozen views go before the documents that they name;
+3. package files that no kept generation lists;
+4. what the records of old generations say of builds is taken over into the ledger, and the records go
+   last, the oldest first, so that until then the next run knows what is left to do.
 """
 
-import itertools
-import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
+from repod.builds import Built, StoredBuilds
 from repod.doors import Store, Stored
-from repod.generation import Generation
+from repod.errors import Conflict, NotFound, RepodError
+from repod.generation import HEAD, Generation, Head, record_path
 from repod.history import History
-from repod.package import StorePath
+from repod.ledger import Ledger
+from repod.objects import ASIDE, SPARE
+from repod.package import Nevra, Package, StorePath
+from repod.removal import UNDER_WAY, Clearance, Removal, Term, clearance, may_be_due, next_expiry, packages, records
+from repod.retention import Decision, Verdict, summary
+from repod.retire import Retirement, Retiring
 
-_RECORD = re.compile(r"\.repod/generations/([0-9]+)\.json")
-_DOCUMENT = re.compile(r"(?:generations/[0-9]+/)?repodata/[0-9a-f]{64}-.+")
-_VIEW = re.compile(r"generations/([0-9]+)/.+")
+_LOOK_AGAIN = 3600.0  # seconds after which hosts, pins and files are looked at again though nothing was published
+_ASIDE_SECONDS = 30 * 86400.0
 
-
-_UNDER_WAY = 3600.0  # seconds that a publish may take until its record names what it stored
-_BEYOND = "beyond the newest {} generations, and older than grace"
+Publish = Callable[[Sequence[Nevra], str, int], Generation]
+"""Publishes the generation without some builds: they, why, and the generation that this was planned on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
-    """One object to be removed, its size in bytes, and why."""
+class Plan:
+    """What is to be done, on which generation (0: nothing is published).
 
-    path: StorePath
-    size: int
-    why: str
-
-
-def expired(generations: Sequence[Generation], keep: int, grace: float, now: float) -> list[Generation]:
-    """Those that may go: beyond the newest ``keep``, and not current within the last ``grace`` seconds.
-
-    ``generations`` stand newest first; each was current until the one before it was made.
+    ``stored``: bytes in the store; None where it was not looked at, since nothing can be to do.
     """
-    return [
-        old
-        for index, (newer, old) in enumerate(itertools.pairwise(generations), start=1)
-        if index >= max(1, keep) and newer.time < now - grace
-    ]
+
+    generation: int
+    retire: Sequence[Verdict] = ()
+    clearance: Clearance = field(default_factory=Clearance)
+    notes: Sequence[str] = ()
+    stored: int | None = None
+
+    @property
+    def removals(self) -> Sequence[Removal]:
+        """The objects that go, in this order."""
+        return self.clearance.removals
+
+    def __bool__(self) -> bool:
+        """Whether anything is to be done."""
+        return bool(self.retire or self.removals)
 
 
-def plan(
-    generations: Sequence[Generation], listed: Collection[Stored], *, keep: int, grace: float, now: float
-) -> list[Removal]:
-    """What to remove, in the order in which to do it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What was done of a plan.
 
-    ``listed`` are the objects of the store, at least those under ``repodata/``, ``generations/``
-    and ``.repod/generations/``, listed before ``generations`` were read.
+    ``generation`` is the one without the builds ``retired``, None where there were none. ``left`` says
+    what was left to the next run, and why; ``error`` is what stopped the removing, if anything did.
     """
-    going = {generation.number for generation in expired(generations, keep, grace, now)}
-    kept = {path for g in generations if g.number not in going for path in g.stored}
-    named = {path for g in generations for path in g.stored}
-    orphaned = _orphaned(grace, now)
-    known = {generation.number for generation in generations}
-    began = min((generation.time for generation in generations), default=now)
-    indexes = [
-        Removal(path=stored.path, size=stored.size, why=f"index of a frozen view, {_BEYOND.format(keep)}")
-        for stored in listed
-        if (match := _VIEW.fullmatch(stored.path))
-        and not _DOCUMENT.fullmatch(stored.path)
-        and (int(match[1]) in going or (int(match[1]) not in known and stored.modified < orphaned))
-    ]
-    documents = [
-        Removal(path=stored.path, size=stored.size, why=_why_document(stored, named))
-        for stored in listed
-        if _DOCUMENT.fullmatch(stored.path)
-        and stored.path not in kept
-        # One that no record names may belong to a publish that is under way, or to the repository
-        # that was adopted in its place: hosts may hold that one's index as long as any other.
-        and (stored.path in named or max(stored.modified, began) < orphaned)
-    ]
-    records = [
-        Removal(path=stored.path, size=stored.size, why=_BEYOND.format(keep))
-        for stored in sorted(listed, key=lambda stored: stored.modified)
-        if (match := _RECORD.fullmatch(stored.path)) and int(match[1]) in going
-    ]
-    return [*indexes, *documents, *records]
+
+    plan: Plan
+    generation: Generation | None
+    retired: Sequence[Verdict]
+    removed: Sequence[Removal]
+    left: Sequence[str]
+    error: RepodError | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes removed from the store."""
+        return sum(removal.size for removal in self.removed)
+
+    @property
+    def stored(self) -> int | None:
+        """Bytes in the store afterwards; None where it was not looked at."""
+        return None if self.plan.stored is None else self.plan.stored - self.size
 
 
-def _orphaned(grace: float, now: float) -> float:
-    """What was stored before this time, and no record names, belongs to no publish that is under way."""
-    return now - max(grace, _UNDER_WAY)
+class Planner:
+    """Plans what is pruned of one repository. Nothing is changed by it."""
 
+    def __init__(
+        self, *, store: Store, builds: StoredBuilds, retirement: Retirement, generations: int, grace: float
+    ) -> None:
+        """``generations``: how many are kept at the least; ``grace`` in seconds."""
+        self._store = store
+        self._builds = builds
+        self._retirement = retirement
+        aside = {ASIDE: max(grace, _ASIDE_SECONDS), SPARE: max(grace, UNDER_WAY)}
+        self._term = Term(generations=generations, grace=grace, aside=aside)
+        self._history = History(store)
+        self._idle: tuple[int, float] = (0, 0.0)
 
-def _why_document(stored: Stored, named: Collection[StorePath]) -> str:
-    if stored.path in named:
-        return "a document that no kept generation names"
-    return "a document that no generation names, left by a publish that was stopped"
+    def plan(self, now: float) -> Plan:
+        """What is to be done now.
+
+        What cannot be read (a host's report, another repository, a document) stops it with the error.
+        """
+        number, until = self._idle
+        if number and number == self._pointed() and now < until:
+            return Plan(generation=number)
+        # In this order: what is stored after this is in no list of what may go.
+        listed = list(self._store.list(""))
+        current = self._history.current()
+        size = sum(stored.size for stored in listed)
+        if current is None:
+            return Plan(generation=0, stored=size)
+        look = _Look(self._history, self._builds, current, listed)
+        retiring = self._retiring(look, now)
+        going = retiring.decision.going
+        cleared = self._cleared(look, now)
+        plan = Plan(generation=current.number, retire=going, clearance=cleared, notes=retiring.notes, stored=size)
+        until = min(now + _LOOK_AGAIN, next_expiry(listed, self._term))
+        self._idle = (0, 0.0) if plan else (current.number, until)
+        return plan
+
+    def _pointed(self) -> int:
+        try:
+            return Head.from_json(self._store.read(HEAD).data).generation
+        except NotFound:
+            return 0
+
+    def _retiring(self, look: "_Look", now: float) -> Retiring:
+        if not look.current.packages:
+            return Retiring(decision=Decision())
+        return self._retirement.decide(look.current, look.built, lambda: look.generations, now)
+
+    def _cleared(self, look: "_Look", now: float) -> Clearance:
+        files = packages(look.listed)
+        shown = {package.href for package in look.packages(look.current)} if files else set[StorePath]()
+        if not may_be_due(look.listed, shown, self._term, now):
+            return Clearance()
+        return clearance(look.generations, look.listed, look.packages, term=self._term, now=now)
 
 
 class Pruner:
-    """Prunes one repository."""
+    """Carries out the plans of one repository."""
 
-    def __init__(self, store: Store, *, keep: int, grace: float) -> None:
-        """``keep``: how many generations at the least; ``grace`` in seconds."""
+    def __init__(
+        self,
+        *,
+        planner: Planner,
+        store: Store,
+        ledger: Ledger,
+        publish: Publish,
+        sweep: Callable[[], object] = lambda: None,
+    ) -> None:
+        """``sweep`` clears away what dead writers left unseen in the store."""
+        self._planner = planner
         self._store = store
-        self._keep = keep
-        self._grace = grace
+        self._ledger = ledger
+        self._publish = publish
+        self._sweep = sweep
 
-    def plan(self, now: float) -> list[Removal]:
-        """What would be removed."""
-        places = ("repodata/", "generations/", ".repod/generations/")
-        listed = [stored for place in places for stored in self._store.list(place)]
-        records = {int(m[1]): stored for stored in listed if (m := _RECORD.fullmatch(stored.path))}
-        young = len(records) <= self._keep or all(one.modified >= now - self._grace for one in records.values())
-        if young and all(stored.modified >= _orphaned(self._grace, now) for stored in listed):
-            # Nothing can go, whatever the records say; one that added 10,000 packages takes 0.1 s to read.
-            return []
-        history = History(self._store)
-        current = history.current()
-        if current is None:
-            return []
-        generations = [history.record(n) for n in sorted(records, reverse=True) if n <= current.number]
-        return plan(generations, listed, keep=self._keep, grace=self._grace, now=now)
+    def prune(self, now: float, enough: Callable[[], bool] = lambda: False) -> Pruned:
+        """Make a plan and carry it out. Raises where there is no plan, or the metadata cannot be published.
 
-    def prune(self, now: float) -> list[Removal]:
-        """Remove what the plan says; the plan."""
-        removals = self.plan(now)
-        for removal in removals:
+        Where ``enough`` says so, package files are left to the next run.
+        """
+        plan = self._planner.plan(now)
+        generation, left, stopped = None, list[str](), None
+        if plan.retire:
+            nevras = [verdict.build.nevra for verdict in plan.retire]
+            try:
+                generation = self._publish(nevras, summary(plan.retire), plan.generation)
+            except Conflict as error:
+                left.append(f"{len(nevras)} builds stay in the metadata until the next run: {error}")
+        removed = list[Removal]()
+        try:
+            removed.extend(self._remove(plan, enough, left))
+            self._sweep()
+        except RepodError as error:
+            stopped = error
+        return Pruned(
+            plan=plan,
+            generation=generation,
+            retired=plan.retire if generation else (),
+            removed=removed,
+            left=left,
+            error=stopped,
+        )
+
+    def _remove(self, plan: Plan, enough: Callable[[], bool], left: list[str]) -> Iterator[Removal]:
+        cleared, staying = plan.clearance, set[StorePath]()
+        for removal in cleared.views:
             self._store.remove(removal.path)
-        return removals
+            yield removal
+        for done, removal in enumerate(cleared.packages):
+            if enough():
+                left.append(f"{len(cleared.packages) - done} files: this took long enough, the next run goes on")
+                return
+            if self._wanted_again(removal, plan):
+                staying.add(removal.path)
+                left.append(f"{removal.path}: it was stored or listed again meanwhile")
+                continue
+            self._store.remove(removal.path)
+            yield removal
+        if cleared.packages or cleared.records:
+            gone = [removal.package for removal in cleared.packages if removal.package]
+            self._ledger.fold(cleared.folding)
+            self._ledger.drop(one for one in (*gone, *cleared.forgotten) if one.href not in staying)
+        for removal in cleared.records:
+            self._store.remove(removal.path)
+            yield removal
+
+    def _wanted_again(self, removal: Removal, plan: Plan) -> bool:
+        """Whether an object is not as it was when the plan was made, or is listed by a generation made since."""
+        here = [stored for stored in self._store.list(removal.path) if stored.path == removal.path]
+        if any(stored.modified != removal.modified for stored in here):
+            return True
+        number = plan.generation + 1
+        while True:
+            try:
+                record = self._store.read(record_path(number)).data
+            except NotFound:
+                return False
+            if any(package.href == removal.path for package in Generation.from_json(record).added):
+                return True
+            number += 1
+
+
+class _Look:
+    """What the store holds at one moment; what takes time is read when it is asked for, once."""
+
+    def __init__(self, history: History, builds: StoredBuilds, current: Generation, listed: Sequence[Stored]) -> None:
+        self._history = history
+        self._builds = builds
+        self.current = current
+        self.listed = listed
+
+    @cached_property
+    def built(self) -> Sequence[Built]:
+        """What the current generation lists."""
+        return list(self._builds.listed(self.current)) if self.current.packages else []
+
+    @cached_property
+    def generations(self) -> Sequence[Generation]:
+        """The generations up to the current one, newest first."""
+        numbers = sorted(records(self.listed), reverse=True)
+        return [
+            self.current if number == self.current.number else self._history.record(number)
+            for number in numbers
+            if number <= self.current.number
+        ]
+
+    def packages(self, generation: Generation) -> Iterator[Package]:
+        """What a generation lists."""
+        if generation.number == self.current.number:
+            return (one.package for one in self.built)
+        return (one.package for one in self._builds.listed(generation))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from repod.doors import Change, Repodata, Rpms, Signer, Store, Unreadable
-from repod.errors import Conflict, Corrupt, NotFound, RepodError
+from repod.errors import Conflict, Corrupt, NotFound, Unavailable
 from repod.generation import Generation
 from repod.history import History
 from repod.ledger import Ledger
@@ -155,6 +155,7 @@ class Resigning:
             overtaken += len(renewed) - published
         if generation is None and plan.index:
             generation = self._index_anew(actor, why)
+        self._publisher.sync_live()  # a run that was stopped may have left it behind
         return Resigned(generation=generation, packages=count, overtaken=overtaken, left=left)
 
     def _renewed(self, wanted: Sequence[Wanted], left: list[Left]) -> Iterator[Sequence[_Renewed]]:
@@ -164,21 +165,29 @@ class Resigning:
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="resign") as threads:
             while batch := list(itertools.islice(rest, self._batch)):
                 good: list[_Renewed] = []
-                for result in threads.map(self._attempted, batch):
-                    done += 1
-                    self._tell("signing anew", done, len(wanted))
-                    if isinstance(result, Left):
-                        left.append(result)
-                    else:
-                        good.append(result)
+                try:
+                    for result in threads.map(self._attempted, batch):
+                        done += 1
+                        self._tell("signing anew", done, len(wanted))
+                        if isinstance(result, Left):
+                            left.append(result)
+                        else:
+                            good.append(result)
+                except Unavailable:
+                    threads.shutdown(wait=False, cancel_futures=True)
+                    raise
                 yield good
 
     def _attempted(self, wanted: Wanted) -> _Renewed | Left:
+        """What is wrong with the package leaves it as it is; ``Unavailable``, which is ours, stops the run."""
         package = wanted.package
         try:
             return _Renewed(old=package, entry=self._signed_anew(package))
-        except (RepodError, OSError) as error:
+        except (Unreadable, Corrupt, NotFound, Conflict) as error:
             return Left(package=package, why=str(error))
+        except OSError as error:
+            msg = f"a private copy of {package.href} cannot be made ({error}); see the disk of [state_dir]"
+            raise Unavailable(msg) from error
 
     def _signed_anew(self, package: Package) -> Entry:
         """The package's entry with our signature, stored."""
@@ -203,7 +212,10 @@ class Resigning:
 
     def _stored(self, copy: Path, path: StorePath, facts: Facts) -> Entry:
         entry = self._proven(copy, self._signer.sign(facts.signable), path, facts)
-        self._store.add(path, [copy], entry.package.pkgid)
+        try:
+            self._store.add(path, [copy], entry.package.pkgid)
+        except Conflict:  # another run has just stored it
+            entry = self._stored_before(path, facts) or entry
         return entry
 
     def _proven(self, copy: Path, signature: bytes | None, path: StorePath, facts: Facts) -> Entry:

@@ -25,13 +25,15 @@ from repod.inbox.directory import DirectoryInbox
 from repod.intake import Intake, Observe, Policy
 from repod.loop import Log, Loop
 from repod.profiles import PROFILES, Answer
-from repod.prune import Pruner, Removal
+from repod.prune import Pruner
+from repod.pruning import Pruning
 from repod.publish import Publisher, Restore
 from repod.rebuild import Rebuild
 from repod.reminder import Reminder
 from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
+from repod.retaining import open_planner, open_pruner
 from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
@@ -63,11 +65,6 @@ def repo_text(repository: Repository, url: str) -> str:
 def open_store(repository: Repository) -> LocalStore:
     """The store of a repository; ``Misconfigured`` where its directory cannot be used."""
     return LocalStore(Path(repository.store))
-
-
-def open_pruner(repository: Repository, store: LocalStore) -> Pruner:
-    """What prunes a repository."""
-    return Pruner(store, keep=repository.retention.generations, grace=repository.retention.grace)
 
 
 def open_repodata(
@@ -163,10 +160,6 @@ class Wired:
     inbox: DirectoryInbox
     turns: Turns
     pruner: Pruner
-
-    def prune(self) -> Sequence[Removal]:
-        """Remove what the retention settings let go."""
-        return self.pruner.prune(time.time())
 
     def write_host_files(self, signer: OpenSigner) -> None:
         """Put the ``.repo`` file and the public keys into the store, and note since when they are there."""
@@ -294,7 +287,7 @@ class System:
             publisher=publisher,
             inbox=inbox,
             turns=turns,
-            pruner=open_pruner(repository, store),
+            pruner=self._pruner(repository, store, publisher),
         )
 
     def _intake(
@@ -312,6 +305,10 @@ class System:
             parallel=2 * self.rpms.count,
             observe=self._observe,
         )
+
+    def _pruner(self, repository: Repository, store: LocalStore, publisher: Publisher) -> Pruner:
+        planner = open_planner(self.settings, repository, store, self.workspace, pause)
+        return open_pruner(planner, store, publisher, pause)
 
     def _inbox(self, repository: Repository) -> DirectoryInbox:
         watch = self.settings.inbox
@@ -354,7 +351,7 @@ class Looped:
                 publisher=wired.publisher,
                 prepare=partial(wired.write_host_files, system.signer),
                 watching=partial(getattr, wired.inbox, "up"),
-                prune=wired.prune,
+                pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log),
                 interval=system.settings.inbox.scan_interval,
                 metrics=metrics,
                 log=log,

@@ -19,20 +19,14 @@ import pytest
 
 from repod.doors import Change
 from repod.errors import Unavailable
-from repod.package import Nevra
-from repod.prune import Pruner
-from repod.repodata import carried
 from tests.cases.place import MakePlace, Place
 from tests.lab import entries, rpms
 from tests.lab.checker import assert_sound
 from tests.lab.daemon import Repod
-from tests.lab.faulty import FaultyStore
 from tests.lab.folders import stages, tmpfs
 from tests.lab.inboxes import files_below
 from tests.lab.keys import Key
 from tests.lab.looks import assert_sound_or_torn
-from tests.lab.papers import advisory, comps
-from tests.lab.site import site as site_in
 from tests.lab.wait import until
 
 REPOMD, SIGNATURE = "repodata/repomd.xml", "repodata/repomd.xml.asc"
@@ -68,29 +62,6 @@ def publish_one(place: Place, number: int) -> None:
     """A generation with one more package, which is an entry without a file."""
     made = entries.made(f"p{number}-1.0-1.noarch")
     place.wired.publisher.publish(Change(entries=[made.entry]), actor="test", why="one more")
-
-
-def test_c115_old_documents_go_those_of_groups_and_advisories_too(tmp_path: Path) -> None:
-    """500 publishes, 5 generations kept, no grace: at most 5 x records + 3 files in repodata."""
-    with site_in(tmp_path) as site:
-        publisher = site.opened(FaultyStore(site.inner))
-        pruner = Pruner(site.inner, keep=5, grace=0)
-        for number in range(500):
-            text = f"{number}"
-            edits = [
-                carried.read("comps.xml", comps("hello", group=f"web{text}")),
-                carried.read("x.toml", advisory("LAB-1", "hello-1-1.noarch", title=text)),
-            ]
-            made = entries.made(Nevra.parse(f"hello-{text}-1.noarch"), text)
-            site.put(made)
-            site.clock.now += 60
-            publisher.publish(Change(entries=[made.entry], edits=edits), actor="test", why="")
-            pruner.prune(site.clock.now)
-        generation = site.generations[0]
-        assert (generation.number, sorted(generation.carried)) == (501, ["group", "updateinfo"])
-        files = [stored.path for stored in site.inner.list("repodata/")]
-        assert len(files) <= 5 * len(generation.documents) + 3
-        assert {document.href for document in generation.documents} < set(files)
 
 
 def test_c081_a_client_that_was_slow_still_gets_every_document(place: Place) -> None:

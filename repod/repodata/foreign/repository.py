@@ -118,9 +118,10 @@ def _plain(source: Source, record: Record, folder: Path, faults: list[str]) -> P
     try:
         documents.fetch(source, record, packed)
         documents.unpack(record, packed, plain)
-        packed.unlink()
     except (Corrupt, NotFound) as error:
         faults.append(f"{record.type}: {error}")
+    finally:
+        packed.unlink(missing_ok=True)
     return plain
 
 

@@ -1,0 +1,36 @@
+"""What hosts say that they run: a directory with one file per host, as ``rpm -qa`` prints it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from repod.builds import HostReport
+from repod.errors import Unavailable
+
+
+class ReportFolder:
+    """``HostReports`` in a directory. Names that begin with a dot, and folders, are no reports."""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder``: where the files are; a file's name is its host's, its time that of the report."""
+        self._folder = folder
+
+    def read(self) -> Sequence[HostReport]:
+        """See ``HostReports.read``. A folder without any is ``Unavailable`` too: it may not be mounted."""
+        try:
+            paths = sorted(path for path in self._folder.iterdir() if not path.name.startswith("."))
+            found = [_report(path) for path in paths if not path.is_dir()]
+        except OSError as error:
+            msg = f"reports of hosts in {self._folder} cannot be read ({error}); nothing is pruned until they can"
+            raise Unavailable(msg) from error
+        if not found:
+            msg = f"no report of a host in {self._folder}; expected a file per host with what rpm -qa prints"
+            raise Unavailable(f"{msg}: nothing is pruned until there is one")
+        return found
+
+
+def _report(path: Path) -> HostReport:
+    with path.open(encoding="utf-8", errors="backslashreplace") as file:
+        time = os.fstat(file.fileno()).st_mtime
+        lines = [stripped for line in file if (stripped := line.strip())]
+    return HostReport(host=path.name, time=time, lines=lines)

@@ -1,0 +1,105 @@
+"""Which builds hosts run and other repositories list: pure, in words that retention gives as reasons."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from repod.builds import HostReport
+from repod.errors import Unavailable
+from repod.package import Nevra
+
+Needs = Mapping[Nevra, Sequence[str]]
+"""Why each of some builds is needed."""
+
+_DAY = 86400.0
+_UNITS = ((_DAY, "d"), (3600.0, "h"), (60.0, "min"))
+_SHOWN = 3
+# rpm lists imported keys as packages without an architecture.
+_KEY = "gpg-pubkey-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What hosts run of some builds; ``notes`` name the reports that are too old to count."""
+
+    needs: Needs
+    notes: Sequence[str]
+
+
+def by_hosts(builds: Iterable[Nevra], reports: Iterable[HostReport], *, now: float, max_age: float) -> Running:
+    """Which of ``builds`` the hosts run by their reports, none of them older than ``max_age`` seconds.
+
+    A line without an epoch is a build of any epoch. ``Unavailable`` where a report is not what
+    ``rpm -qa`` prints, since what it should have said is not known.
+    """
+    lines: dict[str, list[Nevra]] = defaultdict(list)
+    for nevra in builds:
+        for text in _as_reported(nevra):
+            lines[text].append(nevra)
+    hosts: dict[Nevra, list[str]] = defaultdict(list)
+    notes, sound = [], set[str]()
+    for report in sorted(reports, key=lambda report: -report.time):
+        age = now - report.time
+        if age > max_age:
+            text = f"report of host {report.host} is {_words(age)} old, and counts for {_words(max_age)}: ignored"
+            notes.append(f"{text}; remove it if that host is gone")
+            continue
+        _prove(report, sound)
+        for nevra in dict.fromkeys(nevra for line in report.lines for nevra in lines.get(line, ())):
+            hosts[nevra].append(f"{report.host} (reported {_words(age)} ago)")
+    needs = {nevra: [_on(names)] for nevra, names in hosts.items()}
+    return Running(needs=needs, notes=sorted(notes))
+
+
+def by_repositories(builds: Collection[Nevra], listed: Mapping[str, Collection[Nevra]]) -> Needs:
+    """Which of ``builds`` other repositories list; ``listed`` is by their names."""
+    return {
+        nevra: [f"listed by repository {name}" for name in names]
+        for nevra in builds
+        if (names := [name for name, there in listed.items() if nevra in there])
+    }
+
+
+def joined(*needs: Needs) -> Needs:
+    """All reasons for each build."""
+    found: dict[Nevra, list[str]] = defaultdict(list)
+    for one in needs:
+        for nevra, texts in one.items():
+            found[nevra] += texts
+    return found
+
+
+def _as_reported(nevra: Nevra) -> set[str]:
+    """A build in the forms in which rpm, yum and dnf write it."""
+    rest = f"{nevra.version}-{nevra.release}.{nevra.arch}"
+    epochs = {"", f"{nevra.epoch}:"} | (set() if nevra.epoch else {"(none):"})
+    return {f"{nevra.name}-{epoch}{rest}" for epoch in epochs}
+
+
+def _prove(report: HostReport, sound: set[str]) -> None:
+    """Look at each line that was not in a sound report before."""
+    if not report.lines:
+        msg = f"report of host {report.host} is empty; expected what rpm -qa prints: write it again"
+        raise Unavailable(msg)
+    for line in set(report.lines) - sound:
+        if not line.startswith(_KEY):
+            try:
+                Nevra.parse(line.replace("-(none):", "-", 1))
+            except ValueError as error:
+                msg = f"report of host {report.host}: expected lines as rpm -qa prints them, found {line!r}"
+                raise Unavailable(msg) from error
+    sound.update(report.lines)
+
+
+def _on(hosts: Sequence[str]) -> str:
+    more = len(hosts) - _SHOWN
+    first = ", ".join(hosts[:_SHOWN])
+    several = "s" if len(hosts) > 1 else ""
+    return f"runs on host{several} {first}" + (f" and {more} more" if more > 0 else "")
+
+
+def _words(seconds: float) -> str:
+    for length, unit in _UNITS:
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{max(0, int(seconds))} s"

@@ -1,0 +1,76 @@
+"""Joins what prunes one repository."""
+
+from collections.abc import Collection, Sequence
+from functools import partial
+from pathlib import Path
+
+from repod.config import Repository, Retention, Settings
+from repod.doors import Change
+from repod.errors import Unavailable
+from repod.generation import Generation
+from repod.history import History
+from repod.hostreports import ReportFolder
+from repod.ledger import Ledger
+from repod.package import Nevra
+from repod.prune import Planner, Pruner
+from repod.publish import Publisher
+from repod.related import open_relations
+from repod.repodata.listing import StoredListings
+from repod.retention import Pattern, Policy
+from repod.retire import Retirement
+from repod.source import Pause
+from repod.store.local import LocalStore
+
+ACTOR = "retention"
+"""Who publishes the generations without the builds that retention lets go."""
+
+
+def open_planner(
+    settings: Settings, repository: Repository, store: LocalStore, workspace: Path, pause: Pause
+) -> Planner:
+    """What plans the pruning of a repository; ``workspace`` is a private folder."""
+    retention = repository.retention
+    builds = StoredListings(store)
+    retirement = Retirement(
+        policy=_policy(retention),
+        builds=builds,
+        ledger=Ledger(store, pause),
+        reports=ReportFolder(Path(retention.hosts)) if retention.hosts else None,
+        max_age=retention.hosts_max_age,
+        elsewhere={name: partial(_listed, repository, settings.named(name)) for name in retention.needed_by},
+        relations=partial(open_relations, settings, repository, store, workspace, pause),
+    )
+    return Planner(
+        store=store, builds=builds, retirement=retirement, generations=retention.generations, grace=retention.grace
+    )
+
+
+def open_pruner(planner: Planner, store: LocalStore, publisher: Publisher, pause: Pause) -> Pruner:
+    """What carries out the plans of ``planner``."""
+
+    def publish(going: Sequence[Nevra], why: str, on: int) -> Generation:
+        return publisher.publish(Change(removed=going), actor=ACTOR, why=why, on=on)
+
+    return Pruner(planner=planner, store=store, ledger=Ledger(store, pause), publish=publish, sweep=store.sweep)
+
+
+def _policy(retention: Retention) -> Policy:
+    return Policy(
+        keep=retention.keep,
+        keep_versions=retention.keep_versions,
+        keep_days=retention.keep_days,
+        lines=[Pattern.parse(line) for line in retention.lines],
+    )
+
+
+def _listed(asking: Repository, other: Repository) -> Collection[Nevra]:
+    """What another repository lists now; ``Unavailable`` where nothing is published there: it may not be mounted."""
+    store = LocalStore(Path(other.store))
+    current = History(store).current()
+    if current is None:
+        msg = (
+            f"repository {other.name}, which needs builds of {asking.name} (needed_by), has no generation in "
+            f"{other.store}: is it mounted? Nothing is pruned until repod run or once has opened it"
+        )
+        raise Unavailable(msg)
+    return {one.package.nevra for one in StoredListings(store).listed(current)}
