@@ -230,6 +230,7 @@ def test_why_knows_where_a_build_came_from_who_signed_it_and_where_it_is(
     assert [one["key"] for one in row["signed"]] == [key.fingerprint]
     assert row["elsewhere"] == {"prod": "the same build, signed otherwise"}
     assert row["advisories"] == ["LAB-1"]
+    assert row["retention"]["kept"]
     (other,) = answer(repod, "why", "prod", hello("1"))
     assert other["elsewhere"] == {"test": "the same build, signed otherwise"}
     gone = repod.cli("why", "test", hello("9"))
@@ -237,6 +238,23 @@ def test_why_knows_where_a_build_came_from_who_signed_it_and_where_it_is(
         1,
         f"repod: nothing is known of '{hello('9')}' in test; of that name there are: {hello('1')}\n",
     )
+
+
+def test_why_tells_what_retention_will_do(repod: Repod, tmp_path: Path) -> None:
+    for release in ("1", "2"):
+        publish(repod, "test", build(tmp_path / "built", release))
+    repod.stop()
+    repod.declare("test", retention={"keep": 1})
+    repod.write_config()
+    for release, line in (
+        ("2", "  retention:   kept: newest of hello.noarch: keep = 1"),
+        ("1", "  retention:   goes: 2nd newest of hello.noarch: keep = 1"),
+    ):
+        assert repod.cli("why", "test", hello(release)).out.splitlines()[-1] == line
+    assert repod.cli("pin", "test", hello("1"), "--why", "audit").rc == 0
+    (row,) = answer(repod, "why", "test", hello("1"))
+    assert row["retention"]["kept"]
+    assert row["retention"]["why"][0].endswith(": audit")
 
 
 def test_history_says_who_uploaded_what_and_follows_one_name(repod: Repod, tmp_path: Path) -> None:
