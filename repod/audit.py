@@ -16,6 +16,7 @@ from repod.finding import Finding, fault, note
 from repod.generation import HEAD, Generation, Head, record_path
 from repod.holdings import Held, Holdings, Tell, silent
 from repod.hostfiles import ZYPPER_KEY
+from repod.ledger import FOLDER, Ledger, comings
 from repod.objects import ASIDE, SPARE, differs
 from repod.package import Package, Sha256, StorePath, store_path
 from repod.placed import Placed, StoredDocuments
@@ -248,10 +249,10 @@ class Audit:
         self, records: Records, newest: Generation, listing: Contents
     ) -> tuple[Mapping[StorePath, Held], Sequence[Finding]]:
         """Every package that a kept generation lists, and where the records contradict each other."""
-        adopted = {package.pkgid for one in records.kept if one.actor == "adopt" for package in one.added}
         held: dict[StorePath, Held] = {}
         findings: list[Finding] = []
-        _hold(held, listing.values(), newest, adopted, findings)
+        adopted = self._adopted(records, findings)
+        _hold(held, listing.values(), newest, adopted, findings, past=False)
         back = dict(listing)
         for one in records.kept:
             wrong = undo(back, one)
@@ -264,8 +265,18 @@ class Audit:
                 text += f"whose record says {parent.packages}; {_COPY}"
                 findings.append(fault("record", record_path(one.number), text))
                 break
-            _hold(held, one.removed, parent, adopted, findings)
+            _hold(held, one.removed, parent, adopted, findings, past=True)
         return held, findings
+
+    def _adopted(self, records: Records, findings: list[Finding]) -> Collection[Sha256]:
+        """What was taken over as it was, by the records and, beyond those that are kept, by the ledger."""
+        came = comings(records.kept)
+        try:
+            came |= {known.pkgid: known.came for known in Ledger(self._store, self._pause).all().values() if known.came}
+        except Corrupt as error:
+            findings.append(fault("ledger", FOLDER, str(error)))
+        # Records of before there were origins say it by their actor.
+        return {pkgid for pkgid, one in came.items() if one.actor == "adopt" or one.origin.how == "adoption"}
 
     def _bytes(self, path: StorePath) -> bytes | None:
         with contextlib.suppress(NotFound):
@@ -286,11 +297,18 @@ def _hold(
     generation: Generation,
     adopted: Collection[Sha256],
     findings: list[Finding],
+    *,
+    past: bool,
 ) -> None:
     for package in packages:
         other = held.setdefault(
             package.href,
-            Held(package=package, generation=generation.number, adopted=package.pkgid in adopted),
+            Held(
+                package=package,
+                generation=generation.number,
+                adopted=package.pkgid in adopted,
+                past=past,
+            ),
         )
         if other.package.pkgid != package.pkgid:
             text = f"generations {other.generation} and {generation.number} list other bytes under this path"

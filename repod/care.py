@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from repod.announced import announce
 from repod.audit import Audit, Known
 from repod.config import Repository, Settings
 from repod.holdings import Tell
@@ -58,10 +59,14 @@ def open_care(settings: Settings, name: str, environ: Mapping[str, str], tell: T
 
 
 def _joined(tools: Tools, repository: Repository, store: LocalStore, tell: Tell) -> Care:
-    url, key = public_url(tools.settings, repository), tools.signer.public_key
+    url, key = public_url(tools.settings, repository), tools.signer.published
     repo = repo_text(repository, url)
-    write = partial(write_host_files, store, repository.name, repo, key)
     documents = StrictDocuments(store)
+
+    def write() -> None:
+        write_host_files(store, repository.name, repo, key)
+        announce(store, tools.signer.keys, time.time())
+
     rebuild = rebuilding(tools, repository, store, tell)
 
     @contextmanager

@@ -1,5 +1,6 @@
 """``repod check``: everything that would stop or hurt the daemon, found before it runs."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,8 +9,10 @@ from pathlib import Path
 from repod.config import Repository, Settings, rejected_dir
 from repod.errors import Misconfigured, RepodError
 from repod.history import History
+from repod.hostkeys import ending
 from repod.hostreports import ReportFolder
-from repod.signing.opening import open_signer
+from repod.keyring import stand
+from repod.signing.opening import OpenSigner, open_signer
 from repod.wiring import key_doubts, open_store, refuse_key, trusted_keys
 
 _SKEW = 300.0  # seconds that this clock may be behind the last generation's
@@ -62,6 +65,7 @@ def _key(settings: Settings, now: float, environ: Mapping[str, str]) -> Iterator
         yield _fault("signing", str(error))
         return
     signer.close()
+    yield from (_fault("signing", text) for key in signer.keys if (text := ending(key, now)))
     for repository in settings.repository:
         try:
             refuse_key(repository, signer)
@@ -69,8 +73,21 @@ def _key(settings: Settings, now: float, environ: Mapping[str, str]) -> Iterator
             yield from (_fault("signing", text) for text in error.faults)
         for text in key_doubts(repository, signer):
             yield Problem(severity="warning", where=f"{repository.name}: signing", text=text)
-    for text in signer.report.warnings:
-        yield Problem(severity="warning", where="signing", text=text)
+    for key in signer.keys:
+        for text in key.warnings:
+            yield Problem(severity="warning", where="signing", text=text)
+    for repository in settings.repository:
+        yield from _rotation(settings, signer, repository.name, now)
+
+
+def _rotation(settings: Settings, signer: OpenSigner, name: str, now: float) -> Iterator[Problem]:
+    """Where the keys are ahead of what the hosts of a repository can bear."""
+    # A store that cannot be read is told of with the repository.
+    with contextlib.suppress(RepodError):
+        for standing in stand(settings, signer.keys, [name], now):
+            yield from (_fault(f"{name}: signing", text) for text in standing.verdict.faults)
+            for text in standing.verdict.notes:
+                yield Problem(severity="warning", where=f"{name}: signing", text=text)
 
 
 def _repository(repository: Repository, now: float) -> Iterator[Problem]:

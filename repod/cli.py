@@ -26,19 +26,29 @@ _COMMANDS: Mapping[str, str] = {
     "once": "work",
     "check": "check",
     "prune": "work",
+    "keys": "keys",
+    "resign": "resign",
     "adopt": "adopt",
     "promote": "promote",
     "status": "look",
     "packages": "look",
+    "diff": "back",
+    "rollback": "back",
+    "remove": "builds",
+    "pin": "builds",
+    "unpin": "builds",
+    "label": "builds",
+    "unlabel": "builds",
     "advisory": "documents",
     "comps": "documents",
-    "history": "look",
+    "history": "past",
+    "why": "why",
     "verify": "mend",
     "rebuild": "mend",
 }
 """Each command's name and its module in ``repod.commands``."""
 
-_WITH_PROCESSES = {"demo", "run", "once", "adopt", "promote", "prune"}
+_WITH_PROCESSES = {"demo", "run", "once", "adopt", "promote", "prune", "resign"}
 """The commands that read packages and sign in processes of their own."""
 
 

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -24,92 +23,20 @@ from pydantic import (
 
 from repod.errors import Misconfigured
 from repod.profiles import PROFILES
+from repod.values import Bytes, Fingerprint, Place, Seconds, address, build_line, key_name
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_YEAR = 366 * 86400  # far below what a thread can wait for
-_FINGERPRINT = re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}")
-_ADDRESS = re.compile(r".+:[0-9]{1,5}")
-_LINE = re.compile(r"\s*[^\s=]+\s*=\s*[^\s=]+\s*")
 # Values of key that name something else than a file.
 _NO_FILE = re.compile(r"(gpg|command|credential|aws-kms):|[a-z0-9+]+://")
+_SIGNING_PLACES = (
+    *("key", "passphrase_file", "gnupghome", "public_key"),
+    *("published", "cosign", "cosign_passphrase_file", "cosign_public_key"),
+)
 # Where pydantic speaks of Python and not of TOML.
 _EXPECTED = {
     "sequence_str": 'expected a list such as ["one", "two"]',
     "is_instance_of": "expected a list, as [[...]] tables or values in brackets",
     "model_type": "expected a table of settings",
 }
-
-
-def seconds(value: object) -> object:
-    """``"3d"``, ``"90s"``, ``"500ms"`` or a number of seconds, as seconds."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|[smhdw])", value)
-    if match is None:
-        msg = f"expected a duration such as '500ms', '30s', '10m', '3d', found {value!r}"
-        raise ValueError(msg)
-    number = float(match[1])
-    return number / 1000 if match[2] == "ms" else number * _UNITS[match[2]]
-
-
-def size(value: object) -> object:
-    """``"2GiB"`` or a number of bytes, as bytes."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"([0-9]+)\s*(|KiB|MiB|GiB|TiB)", value)
-    if match is None:
-        msg = f"expected a size such as '512MiB' or '2GiB', found {value!r}"
-        raise ValueError(msg)
-    return int(match[1]) * _SIZES[match[2]]
-
-
-def fingerprint(value: str) -> str:
-    """A full OpenPGP fingerprint in upper case without spaces."""
-    text = value.replace(" ", "").upper()
-    if not _FINGERPRINT.fullmatch(text):
-        msg = f"expected a full fingerprint (40 hexadecimal digits), found {value!r}; short ids can be forged"
-        raise ValueError(msg)
-    return text
-
-
-def _address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value) or int(value.rpartition(":")[2]) >= 1 << 16:
-        msg = f"expected HOST:PORT, found {value!r}"
-        raise ValueError(msg)
-    return value
-
-
-def _key(value: str) -> str:
-    if value.startswith("gpg:"):
-        return "gpg:" + fingerprint(value.removeprefix("gpg:"))
-    if value.startswith("aws-kms:"):
-        msg = "aws-kms: keys are not supported by this version; use a key file, gpg: or command:"
-        raise ValueError(msg)
-    return value
-
-
-def _local_place(value: str) -> str:
-    if not value:
-        msg = "expected a directory, found an empty text"
-        raise ValueError(msg)
-    if "://" in value:
-        msg = f"expected a directory, found {value!r}; this version keeps everything in directories"
-        raise ValueError(msg)
-    return value
-
-
-def _build_line(value: str) -> str:
-    if not _LINE.fullmatch(value):
-        msg = f"expected shell patterns of a name and a version, such as 'golang = 1.24.*', found {value!r}"
-        raise ValueError(msg)
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=0, le=_YEAR)]
-Bytes = Annotated[int, BeforeValidator(size), Field(ge=0)]
-Fingerprint = Annotated[str, AfterValidator(fingerprint)]
-Place = Annotated[str, AfterValidator(_local_place)]
 
 
 class _Section(BaseModel):
@@ -119,7 +46,7 @@ class _Section(BaseModel):
 class Http(_Section):
     """``[http]``: the one listener for repositories, metrics and health."""
 
-    listen: Annotated[str, AfterValidator(_address)] = "127.0.0.1:8470"
+    listen: Annotated[str, AfterValidator(address)] = "127.0.0.1:8470"
 
     @property
     def host(self) -> str:
@@ -144,13 +71,24 @@ class Log(_Section):
 
 
 class Signing(_Section):
-    """``[signing]``: the key that signs packages and indexes."""
+    """``[signing]``: the key that signs packages and indexes, and the other keys that hosts are to know."""
 
-    key: Annotated[str, AfterValidator(_key)]
+    key: Annotated[str, AfterValidator(key_name)]
     passphrase_file: str = ""
     gnupghome: str = ""
     public_key: str = ""
     timeout: Seconds = 30.0
+    published: Sequence[str] = ()
+    cosign: Annotated[str, AfterValidator(key_name)] = ""
+    cosign_passphrase_file: str = ""
+    cosign_public_key: str = ""
+    window: Seconds = 7 * 86400.0
+
+    @property
+    def cosigning(self) -> "Signing":
+        """The settings of the cosigning key, as if it were the one that signs."""
+        own = {"key": self.cosign, "passphrase_file": self.cosign_passphrase_file}
+        return self.model_copy(update=own | {"public_key": self.cosign_public_key})
 
 
 class Workers(_Section):
@@ -187,7 +125,7 @@ class Retention(_Section):
     keep: Annotated[int, Field(ge=1)] = 5
     keep_versions: Annotated[int, Field(ge=0)] = 0
     keep_days: Annotated[int, Field(ge=0)] = 0
-    lines: Sequence[Annotated[str, AfterValidator(_build_line)]] = ()
+    lines: Sequence[Annotated[str, AfterValidator(build_line)]] = ()
     generations: Annotated[int, Field(ge=1)] = 50
     grace: Seconds = 3 * 86400.0
     hosts: str = ""
@@ -350,13 +288,16 @@ def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
     def joined(table: object, keys: Sequence[str]) -> object:
         if not isinstance(table, dict):
             return table
-        return {key: place(value) if key in keys else value for key, value in table.items()}
+        return {key: places(value) if key in keys else value for key, value in table.items()}
+
+    def places(value: object) -> object:
+        return [place(one) for one in value] if isinstance(value, list) else place(value)
 
     tree = dict(tree)
     if "state_dir" in tree:
         tree["state_dir"] = place(tree["state_dir"])
     if "signing" in tree:
-        tree["signing"] = joined(tree["signing"], ("key", "passphrase_file", "gnupghome", "public_key"))
+        tree["signing"] = joined(tree["signing"], _SIGNING_PLACES)
     if isinstance(tree.get("repository"), list):
         tree["repository"] = [_joined_repository(table, joined) for table in tree["repository"]]
     return tree

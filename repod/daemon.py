@@ -37,6 +37,9 @@ class Service(Protocol):
     def roots(self) -> Mapping[str, Path]:
         """The directory of each repository."""
 
+    def remind(self) -> None:
+        """Say again, once a day, what ends soon; called every few seconds."""
+
     def close(self) -> None:
         """Let go of everything."""
 
@@ -122,6 +125,8 @@ class Daemon:
         if self._reload and not self._stopping:
             self._reload = False
             self._rebuild()
+        if self._service:
+            self._service.remind()
         now = time.monotonic()
         if all(loop.running and now - loop.alive_at < _HUNG_SECONDS for loop in self._loops):
             notify(self._environ, "WATCHDOG=1")

@@ -148,17 +148,22 @@ class Inbox(Protocol):
 
 
 class Signer(Protocol):
-    """The holder of one signing key.
+    """The holder of the signing key, who also knows the other keys that hosts are to accept.
 
-    ``fingerprint`` is the primary key's, in full, upper case. ``public_key`` is the armored
-    certificate that hosts trust.
+    ``fingerprint`` is the primary key's, in full, upper case. ``public_key`` is its armored
+    certificate: what proves that a signature made now is ours. ``published`` are the armored
+    certificates that hosts get, that one first: what proves that hosts accept a package.
     """
 
     fingerprint: str
     public_key: bytes
+    published: bytes
 
     def sign(self, data: bytes) -> bytes:
         """A binary detached OpenPGP signature over ``data``; ``Unavailable`` where it fails."""
+
+    def sign_index(self, data: bytes) -> bytes:
+        """The signature over an index, after that of the cosigning key where there is one; see ``sign``."""
 
 
 class Unreadable(RepodError):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from repod.errors import Corrupt
-from repod.package import HOW, Nevra, Origin, Package, Sha256, StorePath, sha256, store_path
+from repod.package import HOW, UNKNOWN, Nevra, Origin, Package, Sha256, StorePath, sha256, store_path
 
 FORMAT = 2
 HEAD = StorePath(".repod/head.json")
@@ -70,6 +70,12 @@ class Generation:
     def view(self) -> str:
         """Where the frozen view lies, with a slash at its end."""
         return view_path(self.number)
+
+    @property
+    def came(self) -> Sequence[tuple[Package, Origin]]:
+        """Each of ``added`` with where it came from."""
+        known = len(self.origins) == len(self.added)
+        return list(zip(self.added, self.origins if known else [UNKNOWN] * len(self.added), strict=True))
 
     @property
     def stored(self) -> Mapping[StorePath, Document]:

@@ -1,7 +1,8 @@
 """Metadata entries of stored packages, made from their headers alone: what was published is not opened whole again."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,13 +51,20 @@ class Headers:
 
     def _read(self, package: Package, read: Callable[[Path], _Result]) -> _Result:
         """What ``read`` makes of a private copy of the file up to its payload."""
-        copy = self._workspace / f"{secrets.token_hex(16)}.rpm"
         try:
-            copy.write_bytes(self._head(package.href))
-            return read(copy)
+            with self.copy(package) as copy:
+                return read(copy)
         except Unreadable as error:
             msg = f"{package.href}: its header cannot be read ({error}); restore it from a copy"
             raise Corrupt(msg) from error
+
+    @contextmanager
+    def copy(self, package: Package) -> Iterator[Path]:
+        """A private copy of the file up to its payload; ``NotFound`` where it is not there."""
+        copy = self._workspace / f"{secrets.token_hex(16)}.rpm"
+        try:
+            copy.write_bytes(self._head(package.href))
+            yield copy
         finally:
             copy.unlink(missing_ok=True)
 

@@ -29,11 +29,15 @@ def silent(_what: str, _done: int, _all: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A package and the newest generation that lists it. ``adopted``: it was taken over as it was."""
+    """A package and the newest generation that lists it, which is ``past`` where a newer one is current.
+
+    ``adopted``: it was taken over as it was.
+    """
 
     package: Package
     generation: int
     adopted: bool
+    past: bool = False
 
 
 class Holdings:
@@ -44,16 +48,14 @@ class Holdings:
         *,
         store: Store,
         rpms: Rpms,
-        public_key: bytes,
-        fingerprint: str,
+        published: bytes,
         workspace: Path,
         parallel: int,
     ) -> None:
-        """``public_key`` and ``fingerprint`` are those that hosts trust; ``workspace`` is a private folder."""
+        """``published`` are the certificates that hosts get; ``workspace`` is a private folder."""
         self._store = store
         self._rpms = rpms
-        self._public_key = public_key
-        self._fingerprint = fingerprint
+        self._published = published
         self.workspace = workspace
         self._parallel = parallel
 
@@ -91,9 +93,9 @@ class Holdings:
                 yield from threads.map(work, window)
 
     def examine(self, copy: Path) -> tuple[Facts, bool]:
-        """The facts of a private copy, and whether the published key signed it."""
-        facts = self._rpms.examine(copy, self._public_key)
-        return facts, self._fingerprint in facts.signers
+        """The facts of a private copy, and whether a published key signed it."""
+        facts = self._rpms.examine(copy, self._published)
+        return facts, bool(facts.signers)
 
     @contextmanager
     def copy(self, path: StorePath) -> Iterator[tuple[Path, str]]:
@@ -133,9 +135,11 @@ class Holdings:
         if ours:
             return
         keys = ", ".join(dict.fromkeys(one.key for one in facts.signatures))
-        text = f"signed by {keys} only, not by the published key" if keys else "not signed"
+        text = f"signed by {keys} only, not by a published key" if keys else "not signed"
         # What repod published itself it had signed with its key of then: hosts that trust the key of now refuse it.
         # What was adopted as it was, was so before; a person decided that.
-        severity = NOTE if held.adopted else FAULT
-        text += ": hosts with gpgcheck=1 refuse it; publish a new release of it through the inbox"
+        # What only older generations list, hosts meet after a rollback to one of them.
+        severity = NOTE if held.adopted or held.past else FAULT
+        remedy = f"after a rollback to generation {held.generation}, " if held.past else ""
+        text += f": hosts with gpgcheck=1 refuse it; {remedy}sign it anew: repod resign"
         yield Finding(severity=severity, path=package.href, text=text, what="package")

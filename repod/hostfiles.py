@@ -1,4 +1,4 @@
-"""What a host needs beside the metadata: the ``.repo`` file and the public key."""
+"""What a host needs beside the metadata: the ``.repo`` file and the public keys."""
 
 import contextlib
 from collections.abc import Mapping
@@ -39,18 +39,18 @@ def repo_file(name: str, url: str, *, metalink: bool) -> str:
     )
 
 
-def host_files(name: str, repo: str, public_key: bytes) -> Mapping[StorePath, bytes]:
-    """The files for hosts. ``repo``: the ``.repo`` file."""
+def host_files(name: str, repo: str, published: bytes) -> Mapping[StorePath, bytes]:
+    """The files for hosts. ``repo``: the ``.repo`` file; ``published``: the armored certificates."""
     return {
-        key_name(name): public_key,
-        ZYPPER_KEY: public_key,
+        key_name(name): published,
+        ZYPPER_KEY: published,
         store_path(f"{name}.repo"): repo.encode(),
     }
 
 
-def write_host_files(store: Store, name: str, repo: str, public_key: bytes) -> None:
+def write_host_files(store: Store, name: str, repo: str, published: bytes) -> None:
     """Put the files for hosts into the store, where they are not so already."""
-    for path, data in host_files(name, repo, public_key).items():
+    for path, data in host_files(name, repo, published).items():
         version: Version | Expect = Expect.ABSENT
         with contextlib.suppress(NotFound):
             blob = store.read(path)

@@ -10,12 +10,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from repod.doors import Expect, Store, Version
 from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
 from repod.generation import Generation
-from repod.package import HOW, Nevra, Origin, Package, Sha256, StorePath, sha256, store_path
+from repod.package import HOW, Nevra, Origin, Sha256, StorePath, sha256, store_path
 
 FOLDER = ".repod/ledger/"
 FORMAT = 1
@@ -53,6 +53,18 @@ class Known:
     labels: Mapping[str, Mark] = field(default_factory=dict)
 
 
+class Build(Protocol):
+    """These bytes of a NEVRA."""
+
+    @property
+    def nevra(self) -> Nevra:
+        """What they are."""
+
+    @property
+    def pkgid(self) -> Sha256:
+        """Their SHA-256."""
+
+
 Book = Mapping[Sha256, Known]
 """All that is known, by pkgid."""
 
@@ -61,8 +73,7 @@ def comings(generations: Iterable[Generation]) -> dict[Sha256, Coming]:
     """How each build came by the records of ``generations``, the earliest of which counts; by pkgid."""
     found: dict[Sha256, Coming] = {}
     for one in sorted(generations, key=lambda generation: generation.number):
-        origins = one.origins or [Origin(how="unknown", of="")] * len(one.added)
-        for package, origin in zip(one.added, origins, strict=True):
+        for package, origin in one.came:
             coming = Coming(generation=one.number, time=one.time, actor=one.actor, why=one.why, origin=origin)
             found.setdefault(package.pkgid, coming)
     return found
@@ -83,26 +94,26 @@ class Ledger:
             known |= self._read(stored.path)[0]
         return known
 
-    def of(self, package: Package) -> Known:
+    def of(self, package: Build) -> Known:
         """What is known of one build; nothing is an answer too."""
         return self._read(_shard(package.nevra.name))[0].get(package.pkgid) or _unknown(package)
 
-    def pin(self, package: Package, mark: Mark) -> None:
+    def pin(self, package: Build, mark: Mark) -> None:
         """Never prune this build; a pin that is there is replaced."""
         self._change([package], lambda known: replace(known, pin=mark))
 
-    def unpin(self, package: Package) -> bool:
+    def unpin(self, package: Build) -> bool:
         """Let retention decide on this build again; False where it was not pinned."""
         there = self.of(package).pin is not None
         if there:
             self._change([package], lambda known: replace(known, pin=None))
         return there
 
-    def label(self, package: Package, label: str, mark: Mark) -> None:
+    def label(self, package: Build, label: str, mark: Mark) -> None:
         """Put a label on this build; one of that name is replaced."""
         self._change([package], lambda known: replace(known, labels={**known.labels, label: mark}))
 
-    def unlabel(self, package: Package, label: str) -> bool:
+    def unlabel(self, package: Build, label: str) -> bool:
         """Take a label off this build; False where it had none of that name."""
 
         def without(known: Known) -> Known:
@@ -122,28 +133,29 @@ class Ledger:
         added = {package.pkgid: package for one in generations for package in one.added}
         self._change(added.values(), lambda known: replace(known, came=known.came or came[known.pkgid]))
 
-    def follow(self, old: Package, new: Package) -> None:
-        """The same build gets other bytes, since it is signed anew: what is known of it holds for those too.
+    def follow(self, renewed: Sequence[tuple[Build, Build]]) -> None:
+        """Builds get other bytes, since they are signed anew: what is known of each holds for those too.
 
-        ``old`` and ``new`` have one NEVRA.
+        ``renewed``: pairs of one NEVRA, the older bytes first.
         """
-        known = self.of(old)
-        self._change([new], lambda _: replace(known, pkgid=new.pkgid))
+        books = {path: self._read(path)[0] for path in {_shard(old.nevra.name) for old, _ in renewed}}
+        known = {new.pkgid: books[_shard(old.nevra.name)].get(old.pkgid) or _unknown(old) for old, new in renewed}
+        self._change((new for _, new in renewed), lambda one: replace(known[one.pkgid], pkgid=one.pkgid))
 
-    def drop(self, packages: Iterable[Package]) -> None:
+    def drop(self, packages: Iterable[Build]) -> None:
         """Forget builds whose bytes are gone from the store."""
         self._change(packages, lambda _: None)
 
-    def _change(self, packages: Iterable[Package], change: Callable[[Known], Known | None]) -> None:
+    def _change(self, packages: Iterable[Build], change: Callable[[Known], Known | None]) -> None:
         """Make ``change`` of what is known of each; None forgets it."""
-        by_shard: dict[StorePath, list[Package]] = {}
+        by_shard: dict[StorePath, list[Build]] = {}
         for package in packages:
             by_shard.setdefault(_shard(package.nevra.name), []).append(package)
         for path, here in by_shard.items():
             self._change_shard(path, here, change)
 
     def _change_shard(
-        self, path: StorePath, packages: Sequence[Package], change: Callable[[Known], Known | None]
+        self, path: StorePath, packages: Sequence[Build], change: Callable[[Known], Known | None]
     ) -> None:
         for attempt in range(_ATTEMPTS):
             book, version = self._read(path)
@@ -180,7 +192,7 @@ def _shard(name: str) -> StorePath:
     return store_path(f"{FOLDER}{hashlib.sha256(name.encode()).hexdigest()[:2]}.json")
 
 
-def _unknown(package: Package) -> Known:
+def _unknown(package: Build) -> Known:
     return Known(nevra=package.nevra, pkgid=package.pkgid)
 
 

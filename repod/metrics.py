@@ -61,7 +61,7 @@ class Metrics:
         self.store_bytes = gauge("repod_store_bytes", "Bytes in the store, when pruning last looked.", "repository")
         self.watcher_up = gauge("repod_watcher_up", "1 while the inbox is watched as configured.", "repository")
         self.key_expiry = gauge(
-            "repod_signing_key_expiry_timestamp_seconds", "When the signing key expires; +Inf: never.", "fingerprint"
+            "repod_signing_key_expiry_timestamp_seconds", "When a key of hosts expires; +Inf: never.", "fingerprint"
         )
         gauge("repod_build_info", "Version of the running repod; always 1.", "version").labels(version).set(1)
         for stage in STAGES:

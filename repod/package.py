@@ -144,10 +144,23 @@ REASONS: Sequence[str] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """One OpenPGP signature found in an RPM. ``key`` is the issuer's fingerprint, or its key id."""
+    """One OpenPGP signature found in an RPM, not verified.
+
+    ``key`` is the issuer's fingerprint, or its key id. ``created`` is seconds since 1970, 0 where it does
+    not say.
+    """
 
     key: str
     hash_algorithm: str
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What the head of an RPM says of who signed it. ``header_sha256`` as in ``Facts``."""
+
+    header_sha256: Sha256
+    signatures: Sequence[Signature]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

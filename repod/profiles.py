@@ -130,29 +130,24 @@ _METALINK = _yes("dnf asks for it at every refresh", "dnf 4.14", measured=True)
 _YUM_METALINK = _yes("yum asks for it when its cache expires", "yum.conf(5)")
 _ZYPPER_METALINK = _no("zypper keeps it for ten minutes and sees no news meanwhile", "zypper 1.14", measured=True)
 
+
+def _yum(name: str, hosts: str) -> Profile:
+    return Profile(
+        name=name,
+        hosts=hosts,
+        zstd_metadata=_YUM_ZSTD,
+        packed_groups=_YUM_GROUPS,
+        zstd_payload=_OLD_ZSTD_PAYLOAD,
+        format_6=_OLD_SIX,
+        ed25519=_OLD_ED25519,
+        subkey=_OLD_SUBKEY,
+        metalink=_YUM_METALINK,
+    )
+
+
 _ALL = (
-    Profile(
-        name="el7",
-        hosts="RHEL 7 and its rebuilds (yum 3.4, rpm 4.11); best effort",
-        zstd_metadata=_YUM_ZSTD,
-        packed_groups=_YUM_GROUPS,
-        zstd_payload=_OLD_ZSTD_PAYLOAD,
-        format_6=_OLD_SIX,
-        ed25519=_OLD_ED25519,
-        subkey=_OLD_SUBKEY,
-        metalink=_YUM_METALINK,
-    ),
-    Profile(
-        name="amzn2",
-        hosts="Amazon Linux 2 (yum, rpm 4.11)",
-        zstd_metadata=_YUM_ZSTD,
-        packed_groups=_YUM_GROUPS,
-        zstd_payload=_OLD_ZSTD_PAYLOAD,
-        format_6=_OLD_SIX,
-        ed25519=_OLD_ED25519,
-        subkey=_OLD_SUBKEY,
-        metalink=_YUM_METALINK,
-    ),
+    _yum("el7", "RHEL 7 and its rebuilds (yum 3.4, rpm 4.11); best effort"),
+    _yum("amzn2", "Amazon Linux 2 (yum, rpm 4.11)"),
     Profile(
         name="el8",
         hosts="RHEL 8 and its rebuilds (dnf 4, rpm 4.14)",

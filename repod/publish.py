@@ -323,7 +323,7 @@ class Publisher:
                 adding[piece.path] = threads.submit(self._add, piece, source)
 
             draft = self._repodata.draft(change, number, time, whole=whole, ready=add)
-            signing = [threads.submit(self._signer.sign, index) for index in (draft.repomd, draft.frozen_repomd)]
+            signing = [threads.submit(self._signer.sign_index, index) for index in (draft.repomd, draft.frozen_repomd)]
             for added in adding.values():
                 added.result()
             live, frozen = (one.result() for one in signing)

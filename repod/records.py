@@ -38,6 +38,23 @@ class Records:
         newest = max(self.known, default=0)
         return newest if self.current is None and newest > (self.head or 0) else 0
 
+    def one(self, number: int | None) -> Generation:
+        """The generation of that number, None: the current one; ``NotFound`` tells which there are."""
+        kept = self.kept
+        if not kept:
+            msg = "nothing was ever published"
+            raise NotFound(msg)
+        if number is None:
+            return kept[0]
+        newest, oldest = kept[0].number, kept[-1].number
+        if number in self.known and number <= newest:
+            return self.known[number]
+        if oldest > number >= 1:
+            msg = f"generation {number} is not kept any more; the oldest that is kept is {oldest}"
+        else:
+            msg = f"there is no generation {number}; the current one is {newest}, the oldest that is kept {oldest}"
+        raise NotFound(msg)
+
     @property
     def kept(self) -> Sequence[Generation]:
         """The generations up to the current one, newest first."""

@@ -53,6 +53,13 @@ def head_size(head: bytes) -> int | None:
     return _reach(head, _padded(needed))
 
 
+def signature_end(head: bytes) -> int | None:
+    """Where the signature header ends, as far as ``head`` tells; as ``payload_start``."""
+    if head[: len(LEAD_MAGIC)] != LEAD_MAGIC[: len(head)]:
+        return None
+    return _reach(head, LEAD_SIZE)
+
+
 def payload_start(head: bytes) -> int | None:
     """Where the payload begins: after lead, signature header and main header, as far as ``head`` tells.
 

@@ -25,6 +25,16 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
         click.echo("\n".join(_plain([columns, *cells])))
 
 
+def card(facts: Mapping[str, Any]) -> None:
+    """Print facts about one thing for a person, a line each; a list takes a line for each of its texts."""
+    width = max(map(len, facts)) + 1
+    for key, value in facts.items():
+        first, *rest = (_cell(value) or "-").splitlines()
+        click.echo(f"  {key + ':':<{width}} {first}")
+        for line in rest:
+            click.echo(f"  {'':<{width}} {line}")
+
+
 def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     """A table as wide as the terminal; long cells are folded."""
     from rich.console import Console  # noqa: PLC0415 - cron and CI, where it is not needed, would wait for it

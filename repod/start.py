@@ -51,6 +51,21 @@ def write_key(folder: Path, secret: bytes) -> Path:
     return path
 
 
+def write_pair(path: Path, secret: bytes, public: bytes) -> Path:
+    """Keep a key in new files: the secret part, its owner's alone, and beside it the public part, at the answer."""
+    beside = path.with_name(f"{path.name}.pub")
+    try:
+        for file, data, mode in ((path, secret, 0o600), (beside, public, 0o644)):
+            file.touch(mode=mode, exist_ok=False)
+            file.write_bytes(data)
+    except OSError as error:
+        msg = (
+            f"{error.filename} cannot be made ({error.strerror}); give the path of a new file in a folder you may write"
+        )
+        raise Misconfigured(msg) from error
+    return beside
+
+
 def sample_package(folder: Path, name: str, version: str, release: str) -> Path:
     """Build a small real RPM that installs one text file, and put it into ``folder`` at once, whole."""
     builder = rpm_rs.PackageBuilder(name, version, "GPL-2.0-or-later", "noarch")

@@ -33,8 +33,7 @@ def open_holdings(tools: Tools, store: LocalStore) -> Holdings:
     return Holdings(
         store=store,
         rpms=tools.rpms,
-        public_key=tools.signer.public_key,
-        fingerprint=tools.signer.fingerprint,
+        published=tools.signer.published,
         workspace=tools.workspace,
         parallel=2 * tools.rpms.count,
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from repod.acceptance import Rules
+from repod.announced import announce
 from repod.config import Repository, Settings, rejected_dir
 from repod.documents import Scales
 from repod.doors import Repodata
@@ -28,6 +29,7 @@ from repod.prune import Pruner
 from repod.pruning import Pruning
 from repod.publish import Publisher, Restore
 from repod.rebuild import Rebuild
+from repod.reminder import Reminder
 from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
@@ -159,9 +161,10 @@ class Wired:
     turns: Turns
     pruner: Pruner
 
-    def write_host_files(self, public_key: bytes) -> None:
-        """Put the ``.repo`` file and the public key into the store."""
-        write_host_files(self.store, self.settings.name, repo_text(self.settings, self.url), public_key)
+    def write_host_files(self, signer: OpenSigner) -> None:
+        """Put the ``.repo`` file and the public keys into the store, and note since when they are there."""
+        write_host_files(self.store, self.settings.name, repo_text(self.settings, self.url), signer.published)
+        announce(self.store, signer.keys, time.time())
 
 
 def open_publisher(
@@ -346,7 +349,7 @@ class Looped:
                 inbox=wired.inbox,
                 turns=wired.turns,
                 publisher=wired.publisher,
-                prepare=partial(wired.write_host_files, system.signer.public_key),
+                prepare=partial(wired.write_host_files, system.signer),
                 watching=partial(getattr, wired.inbox, "up"),
                 pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log),
                 interval=system.settings.inbox.scan_interval,
@@ -355,17 +358,13 @@ class Looped:
             )
             for name, wired in system.repositories.items()
         ]
-        _introduce(system.signer, metrics, log)
+        self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
+        self._reminder.introduce(system.signer.signing_key)
+
+    def remind(self) -> None:
+        """Say again, once a day, which keys end soon."""
+        self._reminder.again()
 
     def close(self) -> None:
         """Close the system."""
         self._system.close()
-
-
-def _introduce(signer: OpenSigner, metrics: "Metrics", log: Log) -> None:
-    """Say which key signs, until when, and what hosts may dislike about it."""
-    metrics.key_expiry.clear()  # before a reload it may have been another key
-    metrics.key_expiry.labels(signer.fingerprint).set(float("inf") if signer.expires is None else signer.expires)
-    log.info("signing key", fingerprint=signer.fingerprint, signing_key=signer.signing_key)
-    for warning in signer.report.warnings:
-        log.warning("signing key", fingerprint=signer.fingerprint, problem=warning)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from repod.adopt import Adopted, Adoption, Plan, Tell, blocked
 from repod.adoption import Left
-from repod.commands.common import json_option, repository_argument, settings_option
+from repod.commands.common import json_option, person, repository_argument, settings_option, why_option
 from repod.config import load
 from repod.elsewhere import Foreign, Source
 from repod.errors import RepodError
@@ -35,8 +35,9 @@ _PARALLEL = 8
 @repository_argument
 @click.argument("where", metavar="DIR-OR-URL")
 @click.option("--skip-missing", "skip", is_flag=True, help="Leave out packages that are missing or damaged.")
+@why_option
 @click.option("--dry-run", is_flag=True, help="Only read, and tell what would be done.")
-def adopt(config: Path, name: str, where: str, *, skip: bool, dry_run: bool, as_json: bool) -> None:
+def adopt(config: Path, name: str, where: str, why: str, *, skip: bool, dry_run: bool, as_json: bool) -> None:
     """Take over into REPO a repository that another tool made.
 
     DIR-OR-URL is the folder that holds its repodata/: a directory, which may be REPO's own store,
@@ -69,9 +70,10 @@ def adopt(config: Path, name: str, where: str, *, skip: bool, dry_run: bool, as_
         done = None
         if not dry_run:
             system.signer.refuse_expired(time.time())
-            done = adoption.carry_out(plan, actor="adopt", why=f"adopted from {source.name}", skip=skip)
+            text = f"adopted from {source.name}" + (f": {why}" if why else "")
+            done = adoption.carry_out(plan, actor=person(os.environ), why=text, skip=skip)
             if done.generation:
-                wired.write_host_files(system.signer.public_key)
+                wired.write_host_files(system.signer)
     _answer(name, source, foreign, plan, done, as_json=as_json)
     if blocked((done or plan).left, skip=skip):
         click.echo(f"repod: {name}: {_stopped((done or plan).left)}", err=True)

@@ -42,6 +42,11 @@ def repository_argument(command: _Command) -> _Command:
     return click.argument("name", metavar="REPO")(command)
 
 
+def why_option(command: _Command) -> _Command:
+    """``--why TEXT``."""
+    return click.option("--why", default="", metavar="TEXT", help="The reason, for the record.")(command)
+
+
 def stamp(seconds: float) -> str:
     """Seconds since 1970 as people and machines both read them: ISO 8601, UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

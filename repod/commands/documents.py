@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from repod.commands.common import json_option, person, repository_argument, settings_option
+from repod.commands.common import json_option, person, repository_argument, settings_option, why_option
 from repod.config import load
 from repod.documents import publish_edits
 from repod.doors import Edit, Unreadable
@@ -36,7 +36,8 @@ def advisory() -> None:
 @json_option
 @repository_argument
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_FILE)
-def add(config: Path, name: str, files: Sequence[Path], *, as_json: bool) -> None:
+@why_option
+def add(config: Path, name: str, files: Sequence[Path], why: str, *, as_json: bool) -> None:
     """Add advisories to REPO, each in place of the one with its id.
 
     A FILE is one advisory (NAME.toml or NAME.json) or an updateinfo.xml, packed or not. All are
@@ -46,7 +47,7 @@ def add(config: Path, name: str, files: Sequence[Path], *, as_json: bool) -> Non
         if kinds.kind(file.name) not in {kinds.ADVISORY, updateinfo.TYPE}:
             msg = f"{file}: expected a name as ADVISORY.toml, ADVISORY.json or updateinfo.xml"
             raise click.UsageError(msg)
-    _publish(config, name, _read(files), "added", as_json=as_json)
+    _publish(config, name, _read(files), "added", why, as_json=as_json)
 
 
 @advisory.command("list")
@@ -67,9 +68,10 @@ def list_(config: Path, name: str, *, as_json: bool) -> None:
 @json_option
 @repository_argument
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-def remove(config: Path, name: str, ids: Sequence[str], *, as_json: bool) -> None:
+@why_option
+def remove(config: Path, name: str, ids: Sequence[str], why: str, *, as_json: bool) -> None:
     """Remove advisories from REPO by their ids: all of them, or none."""
-    _publish(config, name, [carried.RemoveAdvisories(ids=tuple(dict.fromkeys(ids)))], "removed", as_json=as_json)
+    _publish(config, name, [carried.RemoveAdvisories(ids=tuple(dict.fromkeys(ids)))], "removed", why, as_json=as_json)
 
 
 @click.group()
@@ -82,18 +84,20 @@ def comps() -> None:
 @json_option
 @repository_argument
 @click.argument("file", metavar="FILE", type=_FILE)
-def set_(config: Path, name: str, file: Path, *, as_json: bool) -> None:
+@why_option
+def set_(config: Path, name: str, file: Path, why: str, *, as_json: bool) -> None:
     """Make FILE, a comps.xml, packed or not, the groups of REPO, in place of those there are."""
-    _publish(config, name, _read([file], comps_xml.TYPE), "set", as_json=as_json)
+    _publish(config, name, _read([file], comps_xml.TYPE), "set", why, as_json=as_json)
 
 
 @comps.command("remove")
 @settings_option
 @json_option
 @repository_argument
-def unset(config: Path, name: str, *, as_json: bool) -> None:
+@why_option
+def unset(config: Path, name: str, why: str, *, as_json: bool) -> None:
     """Take the groups of REPO away."""
-    _publish(config, name, [carried.SetDocument(type=comps_xml.TYPE, data=None)], "removed", as_json=as_json)
+    _publish(config, name, [carried.SetDocument(type=comps_xml.TYPE, data=None)], "removed", why, as_json=as_json)
 
 
 def _read(files: Sequence[Path], as_kind: str = "") -> list[Edit]:
@@ -110,13 +114,14 @@ def _read(files: Sequence[Path], as_kind: str = "") -> list[Edit]:
     return edits
 
 
-def _publish(config: Path, name: str, edits: Sequence[Edit], done: str, *, as_json: bool) -> None:
+def _publish(config: Path, name: str, edits: Sequence[Edit], done: str, why: str, *, as_json: bool) -> None:
     """Publish ``edits`` and say what became of each; ``done`` is what they do, in a word."""
     settings = load(config)
     log = open_log(settings.log.format, settings.log.level)
     with open_workplace(settings, name, log, os.environ) as work:
         actor = person(os.environ)
-        generation, verdicts = publish_edits(work.publisher, work.scales, edits, actor=actor, done=done)
+        text = f"{done}: {why}" if why else done
+        generation, verdicts = publish_edits(work.publisher, work.scales, edits, actor=actor, done=text)
     rows = [
         {
             "document": edit.what,

@@ -1,10 +1,8 @@
-"""``repod status``, ``packages`` and ``history``: what is there. They change nothing."""
+"""``repod status`` and ``packages``: what is there. They change nothing."""
 
 import functools
-import itertools
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -86,29 +84,3 @@ def _streams(store: Store, generation: Generation) -> Mapping[Nevra, Collection[
     except (Corrupt, NotFound) as error:
         click.echo(f"repod: module streams are not shown: {error}", err=True)
         return {}
-
-
-@click.command()
-@settings_option
-@json_option
-@repository_argument
-@click.option("--limit", default=20, show_default=True, help="How many generations, newest first; 0: all.")
-def history(config: Path, name: str, limit: int, *, as_json: bool) -> None:
-    """List the generations of REPO: when, by whom, why, what."""
-    past = History(open_store(load(config).named(name)))
-    back = itertools.islice(past.back(), limit or None)
-    rows = [_row(generation, past.changed_documents(generation)) for generation in back]
-    show(rows, as_json=as_json, empty="nothing published yet")
-
-
-def _row(generation: Generation, documents: list[str] | None) -> dict[str, Any]:
-    return {
-        "generation": generation.number,
-        "time": stamp(generation.time),
-        "actor": generation.actor,
-        "why": generation.why,
-        "packages": generation.packages,
-        "added": [str(package.nevra) for package in generation.added],
-        "removed": [str(package.nevra) for package in generation.removed],
-        "documents": documents,
-    }

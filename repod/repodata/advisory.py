@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from repod.doors import Unreadable
 from repod.package import ARCH, NAME, VERSION, Fault, Nevra
-from repod.repodata import updateinfo
+from repod.repodata import bulletins
 
 LIMIT = 4 << 20
 """Bytes of a file; one advisory about 10,000 packages has one."""
@@ -180,7 +180,7 @@ def read(name: str, data: bytes) -> bytes:
     except ValidationError as error:
         raise Unreadable(*(Fault(code="document", text=f"{name}: {line}") for line in _lines(error))) from error
     return (
-        updateinfo.HEAD + b"\n" + str(createrepo_c.xml_dump_updaterecord(_record(advisory))).encode() + b"</updates>\n"
+        bulletins.HEAD + b"\n" + str(createrepo_c.xml_dump_updaterecord(_record(advisory))).encode() + b"</updates>\n"
     )
 
 

@@ -7,11 +7,12 @@ are made on whatever generation they land on. Any other record of repomd is carr
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from repod.doors import Edit, Find, Unreadable
 from repod.errors import Corrupt
 from repod.package import Fault, Package
-from repod.repodata import advisory, comps, modules, text, updateinfo
+from repod.repodata import advisory, bulletins, comps, modules, text, updateinfo
 from repod.repodata.kinds import ADVISORY, LIMIT, kind
 from repod.repodata.unpack import plain_name, unpack
 from repod.repodata.updateinfo import Named
@@ -53,16 +54,8 @@ class MergeModules:
     """Add module documents; see ``modules.merge``."""
 
     data: bytes
-
-    @property
-    def type(self) -> str:
-        """See ``Edit.type``."""
-        return modules.TYPE
-
-    @property
-    def what(self) -> str:
-        """See ``Edit.what``."""
-        return "modules.yaml"
+    type: ClassVar[str] = modules.TYPE
+    what: ClassVar[str] = "modules.yaml"
 
     @property
     def size(self) -> int:
@@ -81,11 +74,7 @@ class MergeAdvisories:
 
     ids: Sequence[str]
     data: bytes
-
-    @property
-    def type(self) -> str:
-        """See ``Edit.type``."""
-        return updateinfo.TYPE
+    type: ClassVar[str] = updateinfo.TYPE
 
     @property
     def what(self) -> str:
@@ -107,21 +96,13 @@ class RemoveAdvisories:
     """Take advisories out by their ids; ``NotFound`` where one is not there."""
 
     ids: Sequence[str]
-
-    @property
-    def type(self) -> str:
-        """See ``Edit.type``."""
-        return updateinfo.TYPE
+    type: ClassVar[str] = updateinfo.TYPE
+    size: ClassVar[int] = 0
 
     @property
     def what(self) -> str:
         """See ``Edit.what``."""
         return _advisories(self.ids)
-
-    @property
-    def size(self) -> int:
-        """See ``Edit.size``."""
-        return 0
 
     def apply(self, present: bytes | None, find: Find) -> bytes | None:
         """See ``Edit.apply``."""
@@ -161,7 +142,7 @@ def _edit(kind: str, name: str, data: bytes) -> Edit:
 
 
 def _merge(data: bytes) -> MergeAdvisories:
-    return MergeAdvisories(ids=tuple(updateinfo.ids_of(data)), data=data)
+    return MergeAdvisories(ids=tuple(bulletins.ids_of(data)), data=data)
 
 
 def names(record: str, data: bytes) -> frozenset[str]:

@@ -1,21 +1,48 @@
 """What a generation's documents say, read from the store alone: for commands beside the daemon too."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from repod.builds import Built, Stream
 from repod.doors import Store
 from repod.errors import Corrupt
 from repod.generation import Document, Generation
-from repod.package import Nevra, Package, StorePath, store_path
+from repod.package import Entry, Nevra, Package, StorePath, store_path
 from repod.repodata import codec, modules, text
 from repod.repodata.codec import Codec, Member
 
 
 def packages(store: Store, generation: Generation) -> Iterator[Package]:
     """All packages, in document order; ``Corrupt`` where primary is not what the record says."""
-    for run in _runs(store, generation):
+    for run in _runs(store, generation, text.KINDS[0]):
         yield from text.packages(run)
+
+
+def named(store: Store, generation: Generation, name: str) -> Iterator[Package]:
+    """The packages called ``name``; ``Corrupt`` as in ``packages``."""
+    for run in _runs(store, generation, text.KINDS[0]):
+        yield from text.named(run, name)
+
+
+def entries(store: Store, generation: Generation, wanted: Collection[Package]) -> list[Entry]:
+    """The entries of those of ``wanted`` that ``generation`` lists, as its live documents have them.
+
+    ``NotFound`` or ``Corrupt`` where those are not there, or not what the record says.
+    """
+    orders = {package.nevra.order for package in wanted}
+    columns = [_column(store, generation, kind) for kind in text.KINDS]
+    found = []
+    try:
+        for texts in zip(*columns, strict=True):
+            row = text.entry_row(texts)
+            if row.order in orders:
+                (package,) = text.prove([*texts, text.frozen(texts[0])])
+                primary, filelists, other = texts
+                found.append(Entry(package=package, primary=primary, filelists=filelists, other=other))
+    except ValueError as error:
+        msg = f"generation {generation.number}: its documents do not list the same packages; restore them from a copy"
+        raise Corrupt(msg) from error
+    return [entry for entry in found if entry.package in wanted]
 
 
 class StoredListings:
@@ -27,7 +54,7 @@ class StoredListings:
 
     def listed(self, generation: Generation) -> Iterator[Built]:
         """See ``StoredBuilds.listed``."""
-        for run in _runs(self._store, generation):
+        for run in _runs(self._store, generation, text.KINDS[0]):
             yield from text.builds(run)
 
     def streams(self, generation: Generation) -> Mapping[Nevra, frozenset[Stream]]:
@@ -36,9 +63,15 @@ class StoredListings:
         return modules.artifacts(plain(self._store, document)) if document else {}
 
 
-def _runs(store: Store, generation: Generation) -> Iterator[bytes]:
-    primary = next(document for document in generation.documents if document.type == text.KINDS[0])
-    return text.runs(text.KINDS[0], generation.packages, texts(store, primary, primary.href))
+def _column(store: Store, generation: Generation, kind: str) -> Iterator[bytes]:
+    for run in _runs(store, generation, kind):
+        yield from text.split(run)
+
+
+def _runs(store: Store, generation: Generation, kind: str) -> Iterator[bytes]:
+    """The entries of one of the live documents of a generation, in runs."""
+    document = next(document for document in generation.documents if document.type == kind)
+    yield from text.runs(kind, generation.packages, texts(store, document, document.href))
 
 
 def plain(store: Store, document: Document, view: str = "") -> bytes:

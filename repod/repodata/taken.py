@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from repod.doors import Edit
 from repod.package import Nevra
-from repod.repodata import comps, modules, updateinfo
+from repod.repodata import bulletins, comps, modules, updateinfo
 from repod.repodata.carried import MergeAdvisories, MergeModules, SetDocument
 
 
@@ -21,7 +21,7 @@ class TakenDocuments:
     def with_advisories(self, documents: Mapping[str, bytes], ids: Collection[str]) -> Edit:
         """See ``Papers.with_advisories``."""
         data = updateinfo.only(documents[updateinfo.TYPE], ids)
-        return MergeAdvisories(ids=tuple(updateinfo.ids_of(data)), data=data)
+        return MergeAdvisories(ids=tuple(bulletins.ids_of(data)), data=data)
 
     def with_modules(
         self, documents: Mapping[str, bytes], packages: Collection[Nevra], present: bytes | None
@@ -38,5 +38,5 @@ class TakenDocuments:
         if modules.TYPE in documents:
             edits.append(MergeModules(data=documents[modules.TYPE]))
         if updateinfo.TYPE in documents:
-            edits.append(self.with_advisories(documents, updateinfo.ids_of(documents[updateinfo.TYPE])))
+            edits.append(self.with_advisories(documents, bulletins.ids_of(documents[updateinfo.TYPE])))
         return edits

@@ -6,10 +6,9 @@ follows a publish cuts the text at ``<update>`` and parses the touched advisorie
 """
 
 import html
-import io
 import re
 import urllib.parse
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
@@ -17,7 +16,23 @@ from lxml import etree
 from repod.doors import Find
 from repod.errors import Corrupt, NotFound
 from repod.package import Nevra, Package
-from repod.repodata import kinds, strictxml
+from repod.repodata import kinds
+from repod.repodata.bulletins import (
+    ATTRIBUTES,
+    EMPTY,
+    WHAT,
+    Cut,
+    check,
+    cut,
+    element_of,
+    ids_of,
+    joined,
+    nevra_of,
+    paired,
+    root_of,
+    text_of_element,
+    updates,
+)
 from repod.repodata.strictxml import text_of
 
 TYPE = kinds.UPDATEINFO
@@ -26,24 +41,9 @@ TYPE = kinds.UPDATEINFO
 Named = Callable[[str], Iterable[Package]]
 """The listed packages of a name."""
 
-HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<updates>'
-_TAIL = b"</updates>\n"
-_EMPTY = HEAD + _TAIL
-_WHAT = "updateinfo.xml"
-_ATTRIBUTES = rb"""(?:[^>"']|"[^"]*"|'[^']*')*"""
-# In sound XML without a DTD nothing else can look like these tags.
-_TOKEN = re.compile(
-    rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<!DOCTYPE"
-    + _ATTRIBUTES
-    + rb">|<(/?)(updates?)(?=[\s/>])"
-    + _ATTRIBUTES
-    + rb">",
-    re.DOTALL,
-)
 _NAME = re.compile(
-    rb"<package\s" + _ATTRIBUTES.replace(b")*", b")*?") + rb"""(?<=\s)name\s*=\s*(?:"([^"]*)"|'([^']*)')"""
+    rb"<package\s" + ATTRIBUTES.replace(b")*", b")*?") + rb"""(?<=\s)name\s*=\s*(?:"([^"]*)"|'([^']*)')"""
 )
-_FIELDS = ("name", "version", "release", "arch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,27 +58,14 @@ class Row:
     packages: int
 
 
-def check(data: bytes) -> bytes:
-    """``data`` as it is, proven to hold advisories; ``Corrupt`` names the line and what was expected there.
-
-    Each has an id of its own, each package name, version, release, arch, and an epoch that is a
-    number or absent.
-    """
-    seen: dict[str, object] = {}
-    for element in _updates(data):
-        _check_update(element, seen)
-    _paired(list(seen), _cut(data))
-    return data
-
-
 def check_merge(data: bytes) -> bytes:
     """``data`` as it is, proven fit for ``merge``; ``Corrupt`` as there."""
-    document = _cut(check(data))
+    document = cut(check(data))
     if not document.records:
-        msg = f"{_WHAT}: expected advisories, found none; to remove some, use: repod advisory remove"
+        msg = f"{WHAT}: expected advisories, found none; to remove some, use: repod advisory remove"
         raise Corrupt(msg)
-    if _root(document).nsmap:
-        msg = f"{_WHAT}: <updates> declares namespaces; expected none, since its advisories move under another root"
+    if root_of(document).nsmap:
+        msg = f"{WHAT}: <updates> declares namespaces; expected none, since its advisories move under another root"
         raise Corrupt(msg)
     return data
 
@@ -91,24 +78,24 @@ def merge(present: bytes | None, data: bytes, find: Find) -> bytes:
     are filled as ``fill`` does. What changes nothing gives ``present``, byte for byte.
     ``Corrupt`` as ``check``, and where there is none or the root declares namespaces.
     """
-    incoming = _cut(fill(check_merge(data), find))
-    new = dict(_paired(ids_of(data), incoming))
-    old = _cut(present or _EMPTY)
+    incoming = cut(fill(check_merge(data), find))
+    new = dict(paired(ids_of(data), incoming))
+    old = cut(present or EMPTY)
     left = dict(new)
-    there = _paired(ids_of(present or _EMPTY), old)
+    there = paired(ids_of(present or EMPTY), old)
     records = [left.pop(key, b"") if key in new else record for key, record in there]
-    return _joined(present, old, [*records, *left.values()]) or b""
+    return joined(present, old, [*records, *left.values()]) or b""
 
 
 def remove(present: bytes | None, ids: Sequence[str]) -> bytes | None:
     """``present`` without the advisories ``ids``; ``None`` where none is left. ``NotFound`` names those not there."""
-    old = _cut(present or _EMPTY)
-    there = _paired(ids_of(present or _EMPTY), old)
+    old = cut(present or EMPTY)
+    there = paired(ids_of(present or EMPTY), old)
     missing = sorted(set(ids) - {key for key, _ in there})
     if missing:
         msg = f"no advisory {', '.join(missing)} in this repository; see: repod advisory list"
         raise NotFound(msg)
-    return _joined(present, old, [b"" if key in ids else record for key, record in there])
+    return joined(present, old, [b"" if key in ids else record for key, record in there])
 
 
 def fill(data: bytes, find: Find) -> bytes:
@@ -118,8 +105,8 @@ def fill(data: bytes, find: Find) -> bytes:
     changes them. What is not listed yet is filled by ``follow`` when it comes. File names are
     raw, as hosts compare them.
     """
-    document = _cut(data)
-    return _joined(data, document, [_filled(document, record, find) for record in document.records]) or data
+    document = cut(data)
+    return joined(data, document, [_filled(document, record, find) for record in document.records]) or data
 
 
 def follow(present: bytes, added: Iterable[Nevra], removed: Iterable[Nevra], named: Named) -> bytes | None:
@@ -134,146 +121,45 @@ def follow(present: bytes, added: Iterable[Nevra], removed: Iterable[Nevra], nam
     came, went = set(added), list(removed)
     touched = {nevra.name for nevra in (*came, *went)}
     move = _Move(came=came, went=_by_kind(went), named=named)
-    document = _cut(present)
+    document = cut(present)
     records = [move.of(document, record) if _named(record) & touched else record for record in document.records]
-    return _joined(present, document, records)
+    return joined(present, document, records)
 
 
 def rows(data: bytes) -> list[Row]:
     """Every advisory in document order."""
-    return [_row(element) for element in _updates(data)]
+    return [_row(element) for element in updates(data)]
 
 
-def ids_of(data: bytes) -> list[str]:
-    """The ids of the advisories in document order."""
-    return [text_of(element, "id") for element in _updates(data)]
+def texts(data: bytes) -> dict[str, bytes]:
+    """The text of each advisory by its id; ``Corrupt`` where it is not sound."""
+    return dict(paired(ids_of(data), cut(data)))
 
 
 def references(data: bytes) -> dict[str, frozenset[Nevra]]:
     """The packages that each advisory speaks of, by its id."""
     found: dict[str, frozenset[Nevra]] = {}
-    for element in _updates(data):
-        nevras = (_nevra(package) for package in element.iterfind("pkglist/collection/package"))
+    for element in updates(data):
+        nevras = (nevra_of(package) for package in element.iterfind("pkglist/collection/package"))
         found[text_of(element, "id")] = frozenset(nevra for nevra in nevras if nevra)
     return found
 
 
+def about(data: bytes, nevra: Nevra) -> list[str]:
+    """The ids of the advisories that name a build, in document order; ``Corrupt`` as ``check``."""
+    return [key for key, packages in references(data).items() if nevra in packages]
+
+
 def only(data: bytes, ids: Collection[str]) -> bytes:
     """``data`` with those of its advisories alone; ``Corrupt`` as ``check_merge`` where it cannot be merged."""
-    old = _cut(check_merge(data))
-    records = [record if key in ids else b"" for key, record in _paired(ids_of(data), old)]
-    return _joined(data, old, records) or b""
+    old = cut(check_merge(data))
+    records = [record if key in ids else b"" for key, record in paired(ids_of(data), old)]
+    return joined(data, old, records) or b""
 
 
 def names(data: bytes) -> frozenset[str]:
     """The names of all packages that advisories speak of; may hold others, never lacks one. Parses nothing."""
     return frozenset(_named(data))
-
-
-def _updates(data: bytes) -> Iterator[etree._Element]:
-    """Every ``<update>`` in order, each cleared when the next is asked for; ``Corrupt`` as ``check``."""
-    strictxml.guard(data, _WHAT)
-    events = etree.iterparse(io.BytesIO(data), events=("end",), tag="update", **strictxml.OPTIONS)
-    try:
-        for _, element in events:
-            parent = element.getparent()
-            if parent is not None and parent.getparent() is None:
-                yield element
-                element.clear()
-    except etree.XMLSyntaxError as error:
-        raise strictxml.broken(error, _WHAT) from error
-    strictxml.refuse_warnings(events.error_log, _WHAT)
-    strictxml.require_root(events.root, "updates", _WHAT)
-    for other in events.root.iterchildren("*"):
-        if other.tag != "update":
-            msg = f"{_WHAT}: line {other.sourceline}: expected <update>, found <{other.tag}>"
-            raise Corrupt(msg)
-
-
-def _check_update(element: etree._Element, seen: dict[str, object]) -> None:
-    strictxml.refuse_entities(element, _WHAT)
-    key, place = text_of(element, "id"), f"{_WHAT}: line {element.sourceline}"
-    if not key or key.split() != [key]:
-        msg = f"{place}: expected an <id> without spaces, found {key!r}"
-        raise Corrupt(msg)
-    if key in seen:
-        msg = f"{place}: advisory {key} stands already in line {seen[key]}; give each an id of its own"
-        raise Corrupt(msg)
-    seen[key] = element.sourceline
-    for package in element.iterfind("pkglist/collection/package"):
-        if _nevra(package) is None:
-            found = etree.tostring(package, encoding="unicode").split(">")[0]
-            msg = (
-                f"{_WHAT}: line {package.sourceline}: advisory {key}: expected a package with {', '.join(_FIELDS)} "
-                f"and a number as epoch, found {found}>"
-            )
-            raise Corrupt(msg)
-
-
-def _nevra(package: etree._Element) -> Nevra | None:
-    """What a ``<package>`` names; None where it names nothing."""
-    epoch = package.get("epoch") or "0"
-    name, version, release, arch = (package.get(field, "") for field in _FIELDS)
-    if not (name and version and release and arch and epoch.isdecimal() and epoch.isascii()):
-        return None
-    return Nevra(name=name, epoch=int(epoch), version=version, release=release, arch=arch)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cut:
-    """A document in pieces: all up to the end of ``<updates>``, and each ``<update>…</update>``."""
-
-    head: bytes
-    records: Sequence[bytes]
-
-
-def _cut(data: bytes) -> _Cut:
-    head, start, records = b"", -1, []
-    for token in _TOKEN.finditer(data):
-        closes, tag = token[1], token[2]
-        if tag == b"updates" and not head:
-            head = data[: token.end()]
-        elif tag == b"update" and not closes:
-            start = token.start()
-            if token[0].endswith(b"/>"):
-                records.append(token[0])
-        elif tag == b"update":
-            records.append(data[start : token.end()])
-    if not head:
-        msg = f"{_WHAT}: expected <updates>, found none; restore it from a copy"
-        raise Corrupt(msg)
-    return _Cut(head=head[:-2] + b">" if head.endswith(b"/>") else head, records=records)
-
-
-def _joined(present: bytes | None, old: _Cut, records: Sequence[bytes]) -> bytes | None:
-    """The document of ``records`` (empty ones left out); ``present`` where they are those of ``old``."""
-    if list(records) == list(old.records):
-        return present
-    left = [record for record in records if record]
-    return b"".join([old.head, b"\n", *(b"  " + record + b"\n" for record in left), _TAIL]) if left else None
-
-
-def _root(document: _Cut) -> etree._Element:
-    return strictxml.parse(document.head + _TAIL, "updates", _WHAT)
-
-
-def _element(document: _Cut, record: bytes) -> etree._Element:
-    """A record parsed, under the head of its document, which may say what its prefixes mean."""
-    (element,) = strictxml.parse(document.head + record + _TAIL, "updates", _WHAT).iterchildren("update")
-    element.tail = None
-    return element
-
-
-def _text(element: etree._Element) -> bytes:
-    return etree.tostring(element, encoding="unicode").encode()
-
-
-def _paired(ids: Sequence[str], document: _Cut) -> list[tuple[str, bytes]]:
-    """The ids with the texts of their advisories; ``Corrupt`` where lxml saw others than the cut did."""
-    if len(ids) != len(document.records):
-        msg = f"{_WHAT}: advisories are nested; expected each <update> right below <updates>"
-        raise Corrupt(msg)
-    return list(zip(ids, document.records, strict=True))
 
 
 def _named(record: bytes) -> set[str]:
@@ -293,12 +179,12 @@ def _row(element: etree._Element) -> Row:
     )
 
 
-def _filled(document: _Cut, record: bytes, find: Find) -> bytes:
-    element = _element(document, record)
-    references = [(package, _nevra(package)) for package in element.iterfind("pkglist/collection/package")]
+def _filled(document: Cut, record: bytes, find: Find) -> bytes:
+    element = element_of(document, record)
+    references = [(package, nevra_of(package)) for package in element.iterfind("pkglist/collection/package")]
     listed = find([nevra for _, nevra in references if nevra])
     changed = [_mended(package, listed.get(nevra) if nevra else None) for package, nevra in references]
-    return _text(element) if any(changed) else record
+    return text_of_element(element) if any(changed) else record
 
 
 def _mended(package: etree._Element, listed: Package | None) -> bool:
@@ -359,19 +245,19 @@ class _Move:
     went: Mapping[tuple[str, str], bytes]
     named: Named
 
-    def of(self, document: _Cut, record: bytes) -> bytes:
+    def of(self, document: Cut, record: bytes) -> bytes:
         """The record after it; empty where its last reference went."""
-        element = _element(document, record)
+        element = element_of(document, record)
         changed = False
         for package in element.findall("pkglist/collection/package"):
             changed |= self._moved(package)
         if not changed:
             return record
         left = element.find("pkglist/collection/package") is not None
-        return _text(element) if left else b""
+        return text_of_element(element) if left else b""
 
     def _moved(self, package: etree._Element) -> bool:
-        nevra = _nevra(package)
+        nevra = nevra_of(package)
         if nevra is None:
             return False
         gone = self.went.get((nevra.name, nevra.arch), b"")

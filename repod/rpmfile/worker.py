@@ -15,9 +15,10 @@ import rpm_rs
 from lxml import etree
 
 from repod.doors import Unreadable
-from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, Signature, StorePath, sha256
+from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath, sha256
 from repod.rpmfile.header import text_faults
 from repod.rpmfile.placing import put
+from repod.rpmfile.signatures import signatures
 from repod.rpmhead import LEAD_MAGIC, LEAD_SIZE, head_size, promised_size
 
 Answer = tuple[str, Any]
@@ -94,10 +95,7 @@ def _facts(
         payload_sha256=payload,
         source_rpm=_tag(metadata, "SOURCERPM") or "",
         payload_compressor=_tag(metadata, "PAYLOADCOMPRESSOR") or "gzip",
-        signatures=tuple(
-            Signature(key=(info.fingerprint or info.key_id or "").upper(), hash_algorithm=info.hash_algorithm or "")
-            for info in metadata.signatures()
-        ),
+        signatures=signatures(metadata),
         signers=tuple(_signers(metadata, trusted)),
         file_digest=_file_digest(metadata),
         faults=tuple(faults),

@@ -1,11 +1,13 @@
 """The Signer that daemons hold: it lets no signature out that the public key does not verify."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import pysequoia
 
 from repod import doors
 from repod.errors import Misconfigured, Unavailable
+from repod.hostkeys import HostKey, moment
 from repod.signing import lint
 from repod.signing.openpgp import ISSUER_ID, LIFETIME, Signature, armor_certificate, reason
 
@@ -37,22 +39,24 @@ class OpenSigner(doors.Signer, Protocol):
     """A Signer that is open: it must be closed, and it knows when it ends.
 
     ``signing_key`` is the fingerprint of the key or subkey that signs, ``expires`` when that
-    ends in seconds since 1970 (None: never), ``report`` what was found when it was opened.
+    ends in seconds since 1970 (None: never), ``report`` what was found when it was opened. ``keys``
+    are those that hosts get, that which signs first.
     """
 
+    keys: Sequence[HostKey]
     signing_key: str
     expires: float | None
     report: lint.KeyReport
 
     def refuse_expired(self, now: float) -> None:
-        """Raise ``Misconfigured`` where the key has expired at ``now``."""
+        """Raise ``Misconfigured`` where a key that signs has expired at ``now``."""
 
     def close(self) -> None:
         """Let go of processes and secrets; ``sign`` raises ``Unavailable`` afterwards."""
 
 
 class CheckedSigner:
-    """An ``OpenSigner`` over a source: every signature is verified before it is returned.
+    """A signer over a source: every signature is verified before it is returned.
 
     The signature is parsed, verified with the public certificate alone, and written anew, so
     what a faulty or foreign program adds to it or breaks in it never leaves.
@@ -66,6 +70,7 @@ class CheckedSigner:
         self.fingerprint = report.fingerprint
         self.signing_key = report.signing_key
         self.expires = report.expires
+        self.certificate = source.certificate
         self.public_key = armor_certificate(source.certificate)
 
     def prove(self) -> None:
@@ -85,7 +90,7 @@ class CheckedSigner:
         """See ``OpenSigner``."""
         if self.expires is not None and self.expires <= now:
             msg = (
-                f"signing key {self.fingerprint} expired at {lint.moment(self.expires)}; nothing is published;"
+                f"signing key {self.fingerprint} expired at {moment(self.expires)}; nothing is published;"
                 f" extend it (gpg --quick-set-expire {self.fingerprint} 2y) and start repod again"
             )
             raise Misconfigured(msg)
@@ -106,7 +111,7 @@ class CheckedSigner:
         try:
             pysequoia.verify(bytes=data, store=lambda _ids: [self._certificate], signature=signature)
         except RuntimeError as error:
-            until = "" if self.expires is None else f", which expires at {lint.moment(self.expires)}"
+            until = "" if self.expires is None else f", which expires at {moment(self.expires)}"
             msg = (
                 f"the signature by {signature.issuer_fingerprint or signature.issuer_key_id} does not verify with"
                 f" the public key {self.fingerprint}{until}; see that the signer holds this key and works"

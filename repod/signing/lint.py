@@ -7,8 +7,8 @@ The rules about strength are EL9's: no SHA-1, no DSA, RSA of 2048 bits or more.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from repod.hostkeys import moment
 from repod.signing.openpgp import (
     BACK_SIGNATURE,
     BINDING,
@@ -23,7 +23,6 @@ from repod.signing.openpgp import (
     certificates,
 )
 
-WARN_BEFORE = 30 * 86400.0
 SIGNS = 2
 MAX_SIZE = 65535
 MIN_RSA_BITS = 2048
@@ -82,7 +81,7 @@ def lint(certificate: bytes, now: float, held: Collection[str] | None = None) ->
     else:
         faults += [] if signing is primary else _strength_faults(signing)
         expires = min((e for e in (expires, _expiry(signing, components)) if e is not None), default=None)
-        warnings += _warnings(components, signing, expires, now)
+        warnings += _warnings(components, signing)
     return KeyReport(
         fingerprint=primary.fingerprint,
         signing_key="" if signing is None else signing.fingerprint,
@@ -124,11 +123,6 @@ def algorithm(key: Component) -> str:
         return "ed25519"
     size = str(int.from_bytes(key.body[6:8])) if number in _SIZED else ""
     return _ALGORITHMS.get(number, f"algorithm {number}") + size
-
-
-def moment(time: float) -> str:
-    """A time as people and machines read it, in UTC."""
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _unreadable(fault: str) -> KeyReport:
@@ -238,14 +232,8 @@ def _unfit_subkey(key: Component, binding: Signature, components: Sequence[Compo
         yield from (f"its binding: a signature {fault}" for fault in signature_faults(back))
 
 
-def _warnings(components: Sequence[Component], signing: Component, expires: float | None, now: float) -> Iterator[str]:
+def _warnings(components: Sequence[Component], signing: Component) -> Iterator[str]:
     primary = components[0]
-    if expires is not None and now < expires < now + WARN_BEFORE:
-        days = int((expires - now) // 86400)
-        yield (
-            f"{_name(primary)} expires in {days} days, at {moment(expires)}; extend it:"
-            f" gpg --quick-set-expire {primary.fingerprint} 2y"
-        )
     if signing is not primary:
         yield f"{_name(signing)} signs; EL7 cannot verify a signature by a subkey"
     for component in components:

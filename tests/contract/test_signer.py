@@ -189,7 +189,6 @@ def test_a_key_that_expires_later_does_no_longer_sign_then(kind: str, tmp_path: 
     key = make_key("ed25519", "sign", "seconds=6")
     with settings(kind, key, tmp_path) as signing, opened(signing) as signer:
         assert signer.expires is not None
-        assert "expires in 0 days" in signer.report.warnings[0]
         ended = signer.expires
         until(lambda: time.time() > ended, 10, "the key to expire")
         with pytest.raises(Unavailable, match="expire"):

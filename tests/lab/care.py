@@ -150,8 +150,7 @@ class Care:
         return Holdings(
             store=self.store,
             rpms=self.rpms,
-            public_key=self.signer.public_key,
-            fingerprint=self.signer.fingerprint,
+            published=self.signer.published,
             workspace=self._folder,
             parallel=2,
         )

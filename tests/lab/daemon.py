@@ -141,6 +141,17 @@ class Repod:
         """Take a repository out of the settings; its folders stay."""
         del self._repositories[name]
 
+    def configure(self, name: str, **values: Any) -> None:
+        """Give a table of the settings these values, and write the file anew; the daemon is not told of it."""
+        self._settings[name] = values
+        self.write_config()
+
+    def reload(self) -> None:
+        """SIGHUP, and wait until the daemon runs on the settings as they are now."""
+        count = len(self.find_events("reloaded"))
+        os.kill(self.pid, signal.SIGHUP)
+        until(lambda: len(self.find_events("reloaded")) > count, _START, "the daemon to read its settings again")
+
     def write_config(self) -> None:
         """Write the settings file anew."""
         rows = list(self._repositories.values())

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,16 @@ class Clock:
 
 
 class MacSigner:
-    """``Signer``. Like OpenPGP's, two signatures over the same bytes differ. ``broken``: it cannot sign."""
+    """``Signer``. Like OpenPGP's, two signatures over the same bytes differ. ``broken``: it cannot sign.
 
-    def __init__(self, name: str = "ours") -> None:
+    Hosts also get the keys of ``others``.
+    """
+
+    def __init__(self, name: str = "ours", *, others: Sequence["MacSigner"] = ()) -> None:
         secret = hashlib.sha256(name.encode()).hexdigest()
         self.fingerprint = secret[:40].upper()
         self.public_key = f"KEY {self.fingerprint} {secret}\n".encode()
+        self.published = b"".join([self.public_key, *(other.public_key for other in others)])
         self.broken = ""
         self._numbers = itertools.count()
 
@@ -47,6 +51,9 @@ class MacSigner:
             raise Unavailable(self.broken)
         number = str(next(self._numbers)).encode()
         return number + b":" + _mac(self.public_key, number, data)
+
+    def sign_index(self, data: bytes) -> bytes:
+        return self.sign(data)
 
 
 def _mac(key: bytes, number: bytes, data: bytes) -> bytes:

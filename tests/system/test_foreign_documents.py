@@ -15,7 +15,7 @@ from repod.elsewhere import Foreign, Listed
 from repod.errors import Corrupt, NotFound, Unavailable
 from repod.package import Entry, Package, StorePath, sha256
 from repod.repodata import text
-from repod.repodata.foreign import read
+from repod.repodata.foreign import open_texts, read
 from repod.source import open_source
 from tests.lab import foreign
 from tests.lab.mirror import mirror
@@ -397,3 +397,35 @@ def test_a_work_folder_that_cannot_be_written_is_no_fault_of_the_documents(old: 
     foreign.createrepo(old)
     with open_source(str(old), lambda _: None) as source, pytest.raises(Unavailable, match=r"see the disk"):
         read(source, tmp_path / "absent")
+
+
+# ---------------------------------------------------------------- single texts
+
+
+@pytest.mark.parametrize("form", ["gz", "xz", "zstd"])
+def test_single_texts_are_fetched_when_they_are_asked_for_and_proven(old: Path, tmp_path: Path, form: str) -> None:
+    foreign.createrepo(old, compression=form)
+    foreign.document(old, "other").unlink()  # nobody asks for it
+    with open_source(str(old), lambda _: None) as source:
+        text_of = open_texts(source, tmp_path)
+        assert list(tmp_path.iterdir()) == [old]
+        assert text_of("primary").read_bytes() == foreign.plain(old, "primary")
+        first = text_of("filelists").read_bytes()
+        foreign.document(old, "filelists").unlink()
+        assert text_of("filelists").read_bytes() == first
+
+
+def test_a_single_text_that_is_not_what_the_index_says_is_refused_each_time(old: Path, tmp_path: Path) -> None:
+    foreign.createrepo(old)
+    path = foreign.document(old, "primary")
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+    with open_source(str(old), lambda _: None) as source:
+        text_of = open_texts(source, tmp_path)
+        for _ in range(2):
+            with pytest.raises(Corrupt, match=r"old: primary: .*: expected sha256 "):
+                text_of("primary")
+    with (
+        open_source(str(tmp_path), lambda _: None) as source,
+        pytest.raises(NotFound, match="no repository at "),
+    ):
+        open_texts(source, tmp_path)

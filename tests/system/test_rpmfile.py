@@ -39,6 +39,7 @@ class Here:
     examine = staticmethod(worker.examine)
     seal = staticmethod(worker.seal)
     describe = staticmethod(worker.describe)
+    glance = staticmethod(worker.glance)
 
 
 @contextmanager
@@ -388,6 +389,8 @@ def test_the_beginning_of_a_file_gives_the_same_metadata_as_the_whole(
     head = tmp_path / "head"
     head.write_bytes(built.read_bytes()[: damage.payload_offset(built)])
     assert rpm_reader.describe(head, sealed.package, HREF, 10) == sealed
+    assert rpm_reader.glance(head, sealed.package, key.public) == rpm_reader.examine(built, key.public)
+    assert rpm_reader.glance(head, sealed.package, b"").signers == ()
 
 
 def test_the_time_of_the_file_is_that_of_its_build(rpm_reader: Rpms, tmp_path: Path, key: Key) -> None:
@@ -403,6 +406,7 @@ def test_a_damaged_beginning_is_refused(rpm_reader: Rpms, tmp_path: Path, key: K
     damage.flip_bit(path, head, offset)
     with pytest.raises(Unreadable):
         rpm_reader.describe(head, sealed.package, HREF, 10)
+    assert [fault.code for fault in rpm_reader.glance(head, sealed.package, key.public).faults] != []
     head.write_bytes(path.read_bytes()[:offset])
     with pytest.raises(Unreadable):
         rpm_reader.describe(head, sealed.package, HREF, 10)

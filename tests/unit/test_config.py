@@ -10,9 +10,10 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from repod.config import Repository, Settings, fingerprint, load, parse, rejected_dir
+from repod.config import Repository, Settings, load, parse, rejected_dir
 from repod.errors import Misconfigured
 from repod.profiles import PROFILES
+from repod.values import fingerprint
 
 _SAMPLE = Path(__file__).parents[2] / "config" / "repod.toml"
 _BASE = Path("/base")
@@ -418,3 +419,27 @@ def test_a_profile_that_there_is_not_is_the_one_fault_whatever_the_compression()
 def test_every_profile_of_the_table_can_be_chosen_and_no_other() -> None:
     choices = Repository.model_fields["profile"].annotation
     assert sorted(get_args(choices)) == sorted(PROFILES)
+
+
+def test_bases_are_names_of_repositories_urls_or_places_relative_to_the_file() -> None:
+    gate = '[repository.promotion]\nfrom = []\nbases = ["a", "base/os", "/abs", "https://example.com/os/"]'
+    promotion = _parse(_file(more=gate)).repository[0].promotion
+    assert list(promotion.bases) == ["a", "/base/base/os", "/abs", "https://example.com/os/"]
+
+
+def test_gates_that_name_repositories_that_there_are_not_are_faults() -> None:
+    gate = '[repository.promotion]\nfrom = ["b", "a"]\nbases = ["el9-base"]\nmin_age = "soon"'
+    assert _faults(_file(more=gate)) == [
+        (
+            "repod.toml: repository 'a'.promotion.min_age: expected a duration such as '500ms', '30s', '10m', '3d', "
+            "found 'soon'"
+        )
+    ]
+    assert _faults(_file(more=gate.replace("soon", "3d"))) == [
+        "repod.toml: repository 'a'.promotion.from: 'b' is not in the settings; there are: a",
+        "repod.toml: repository 'a'.promotion.from: 'a' is the repository itself; name those that builds come from",
+        (
+            "repod.toml: repository 'a'.promotion.bases: 'el9-base' is no repository of the settings, no URL and "
+            "no path with a slash; there are: a"
+        ),
+    ]

@@ -218,13 +218,10 @@ def test_a_report_names_key_algorithm_and_expiry() -> None:
     assert lint(make_key("rsa2048", "sign", "0").public, time.time()).expires is None
 
 
-def test_a_key_is_warned_of_within_30_days_of_its_end_and_refused_from_its_end_on() -> None:
+def test_a_key_is_refused_from_its_end_on() -> None:
     key = make_key("ed25519", "sign", "1y")
     end = lint(key.public, time.time()).expires
     assert end is not None
-    assert lint(key.public, end - 31 * DAY).warnings == []
-    (warning,) = lint(key.public, end - 20 * DAY).warnings
-    assert "expires in 20 days" in warning
     assert lint(key.public, end - 1).faults == []
     assert "expired" in "\n".join(lint(key.public, end).faults)
 

@@ -185,3 +185,28 @@ def test_documents_of_different_identity_merge_to_the_same_set_in_any_order(text
     for text in reversed(texts):
         back = modules.merge(back, text.encode())
     assert sorted((forth or b"").split(b"---\n")) == sorted((back or b"").split(b"---\n"))
+
+
+A, B = Nevra.parse("a-1-1.x86_64"), Nevra.parse("b-1-1.x86_64")
+
+
+def test_what_makes_packages_modular_elsewhere_is_their_builds_and_what_is_said_of_their_streams() -> None:
+    theirs = _stream(
+        _build("1", "a-0:1-1.x86_64"),
+        _build("2", "b-0:1-1.x86_64"),
+        _defaults("1"),
+        _translations("t"),
+        _obsoletes("2020-01-01T00:00Z"),
+    )
+    taken = _kept(_build("1", "a-0:1-1.x86_64")) + _kept(_defaults("1"))
+    said = _kept(_translations("t")) + _kept(_obsoletes("2020-01-01T00:00Z"))
+    assert modules.of(theirs, [A], None) == taken + said
+    assert modules.of(theirs, [B], _defaults("9").encode()) == _kept(_build("2", "b-0:1-1.x86_64"))
+    assert modules.of(theirs, [Nevra.parse("c-1-1.x86_64")], None) == b""
+    assert modules.of(b"", [A], None) == b""
+
+
+def test_what_is_no_known_document_makes_nothing_modular_elsewhere() -> None:
+    strange = "---\ndocument: other\nversion: 1\ndata: {module: hi, stream: 1}\n"
+    theirs = _stream(strange, _build("1", "a-0:1-1.x86_64"))
+    assert modules.of(theirs, [A], None) == _kept(_build("1", "a-0:1-1.x86_64"))

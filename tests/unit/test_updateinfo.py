@@ -282,3 +282,14 @@ def test_the_order_of_what_came_and_went_does_not_matter() -> None:
         random.Random(seed).shuffle(gone)
         results.add(updateinfo.follow(data, list(content), gone, namer(content)))
     assert len(results) == 1
+
+
+def test_single_advisories_are_taken_with_their_texts_and_all_say_what_they_speak_of() -> None:
+    taken = updateinfo.only(_TWO, ["B"])
+    assert _ids(taken) == ["B"]
+    assert update("B", "a-2-1.noarch").encode() in taken
+    assert updateinfo.only(_TWO, ["A", "B"]) == _TWO
+    assert updateinfo.references(_TWO) == {
+        "A": {Nevra.parse("a-2-1.noarch"), Nevra.parse("b-2-1.noarch")},
+        "B": {Nevra.parse("a-2-1.noarch")},
+    }

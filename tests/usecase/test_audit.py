@@ -13,7 +13,8 @@ from repod.doors import Change, Expect
 from repod.errors import Conflict, Unavailable
 from repod.generation import HEAD, Document, Generation, Head, record_path
 from repod.hostfiles import ZYPPER_KEY, key_name, repo_file, write_host_files
-from repod.package import Nevra, StorePath, sha256, store_path
+from repod.ledger import Ledger
+from repod.package import Nevra, Origin, StorePath, sha256, store_path
 from repod.repodata.carried import SetDocument
 from repod.repodata.repomd import repomd
 from repod.views import METALINK, REPOMD, SIGNATURE, Views
@@ -175,25 +176,46 @@ def test_what_a_publish_under_way_has_stored_is_no_finding_until_it_is_old(site:
 
 
 @pytest.mark.parametrize(
-    ("words", "actor", "severity", "says"),
+    ("words", "how", "severity", "says"),
     [
-        ("key=none", "inbox", "fault", "not signed: hosts with gpgcheck=1 refuse it"),
-        ("key=none", "adopt", "note", "not signed"),
-        ("key=STRANGER", "inbox", "fault", "signed by STRANGER only, not by the published key"),
-        ("key=STRANGER", "adopt", "note", "signed by STRANGER only"),
-        ("fault=digest", "inbox", "fault", "hosts refuse it: something about fault=digest"),
+        ("key=none", "arrival", "fault", "not signed: hosts with gpgcheck=1 refuse it"),
+        ("key=none", "adoption", "note", "not signed"),
+        ("key=STRANGER", "arrival", "fault", "signed by STRANGER only, not by a published key"),
+        ("key=STRANGER", "adoption", "note", "signed by STRANGER only"),
+        ("fault=digest", "arrival", "fault", "hosts refuse it: something about fault=digest"),
     ],
 )
 def test_a_package_that_hosts_refuse_is_told_of_by_who_let_it_in(
-    words: str, actor: str, severity: str, says: str, site: Site, care: Care
+    words: str, how: str, severity: str, says: str, site: Site, care: Care
 ) -> None:
     """A person decided to adopt a package as it was; what repod published itself it had signed."""
     odd = made("odd-1.0-1.noarch", words)
     site.put(odd)
-    site.opened().publish(Change(entries=[odd.entry]), actor=actor, why="test")
+    entry = replace(odd.entry, origin=Origin(how=how, of=""))
+    site.opened().publish(Change(entries=[entry]), actor="anna", why="test")
     (finding,) = care.findings()
     assert (finding.severity, finding.path) == (severity, odd.package.href)
     assert says in finding.text
+
+
+def test_what_was_adopted_stays_so_when_it_comes_back_and_when_its_record_is_pruned(site: Site, care: Care) -> None:
+    odd, publisher = made("odd-1.0-1.noarch", "key=none"), site.opened()
+    site.put(odd)
+    entry = replace(odd.entry, origin=Origin(how="adoption", of="old"))
+    adopted = publisher.publish(Change(entries=[entry]), actor="anna", why="test")
+    publisher.publish(Change(removed=[odd.nevra]), actor="anna", why="test")
+    publisher.publish(Change(entries=[odd.entry]), actor="anna", why="test")
+    Ledger(site.inner, site.pauses.append).fold([adopted])
+    for number in range(1, adopted.number + 1):
+        site.inner.remove(record_path(number))
+    assert {finding.severity for finding in care.findings() if finding.path == odd.package.href} == {"note"}
+
+
+def test_an_unreadable_ledger_is_a_fault(site: Site, care: Care) -> None:
+    site.inner.write(StorePath(".repod/ledger/ab.json"), b"{", Expect.ABSENT)
+    (finding,) = care.findings()
+    assert finding.severity == "fault"
+    assert finding.text.startswith(".repod/ledger/ab.json is unreadable")
 
 
 def test_a_package_that_is_listed_as_another_is_a_fault(site: Site, care: Care) -> None:

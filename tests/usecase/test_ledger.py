@@ -94,7 +94,7 @@ def test_what_is_known_follows_a_build_to_the_bytes_that_it_gets_when_it_is_sign
     book, one, anew = ledger(store), package("1"), package("1", "9")
     book.fold([generation(2, one)])
     book.label(one, "tested", MARK)
-    book.follow(one, anew)
+    book.follow([(one, anew)])
     assert dict(book.of(anew).labels) == {"tested": MARK}
     assert book.of(anew).came == book.of(one).came
     book.drop([one])

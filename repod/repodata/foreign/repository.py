@@ -7,7 +7,7 @@ from pathlib import Path
 from repod.elsewhere import Carried, Foreign, Listed, Source
 from repod.errors import Corrupt, NotFound
 from repod.package import Entry, Package
-from repod.repodata import comps, modules, updateinfo
+from repod.repodata import bulletins, comps, modules, updateinfo
 from repod.repodata.foreign import documents
 from repod.repodata.foreign.index import LIMIT, Index, Record, parse, plain_type
 from repod.repodata.foreign.packages import Packages
@@ -16,7 +16,7 @@ _INDEX = "repodata/repomd.xml"
 _CHECKS: Mapping[str, Callable[[bytes], bytes]] = {
     comps.TYPE: comps.check,
     modules.TYPE: modules.check,
-    updateinfo.TYPE: updateinfo.check,
+    updateinfo.TYPE: bulletins.check,
 }
 _REMEDY = "nothing was changed; where the packages are sound and these documents are not: repod rebuild"
 
@@ -118,9 +118,10 @@ def _plain(source: Source, record: Record, folder: Path, faults: list[str]) -> P
     try:
         documents.fetch(source, record, packed)
         documents.unpack(record, packed, plain)
-        packed.unlink()
     except (Corrupt, NotFound) as error:
         faults.append(f"{record.type}: {error}")
+    finally:
+        packed.unlink(missing_ok=True)
     return plain
 
 
