@@ -196,6 +196,12 @@ def test_c113_the_dry_run_is_what_is_done_and_a_second_run_does_nothing(
     before = files_below(repod.store())
     dry = _answer(repod.cli("prune", "test", "--dry-run", "--json"))
     assert files_below(repod.store()) == before
+    key = key_file.read_bytes()
+    try:
+        key_file.write_bytes(b"")
+        assert _answer(repod.cli("prune", "test", "--dry-run", "--json")) == dry, "it needs no key"
+    finally:
+        key_file.write_bytes(key)
     listed = _listed(repod)
     done = _answer(repod.cli("prune", "test", "--json"))
     assert done == dry
