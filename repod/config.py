@@ -281,17 +281,18 @@ def load(path: Path) -> Settings:
 
 def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
     def place(value: object) -> object:
-        if isinstance(value, list):  # of bases: one without a slash is the name of a repository
-            return [place(one) if "/" in str(one) else one for one in value]
         return str(base / value) if isinstance(value, str) and value and not _NO_FILE.match(value) else value
 
     def joined(table: object, keys: Sequence[str]) -> object:
         if not isinstance(table, dict):
             return table
-        return {key: places(value) if key in keys else value for key, value in table.items()}
+        return {key: places(key, value) if key in keys else value for key, value in table.items()}
 
-    def places(value: object) -> object:
-        return [place(one) for one in value] if isinstance(value, list) else place(value)
+    def places(key: str, value: object) -> object:
+        if not isinstance(value, list):
+            return place(value)
+        # A base without a slash is the name of a repository.
+        return [one if key == "bases" and "/" not in str(one) else place(one) for one in value]
 
     tree = dict(tree)
     if "state_dir" in tree:
@@ -306,13 +307,8 @@ def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
 def _joined_repository(table: object, joined: Callable[[object, Sequence[str]], object]) -> object:
     table = joined(table, ("inbox", "store"))
     if isinstance(table, dict):
-        places = {"acceptance": ("keys",), "retention": ("hosts",)}
+        places = {"acceptance": ("keys",), "retention": ("hosts",), "promotion": ("bases",)}
         table |= {key: joined(table[key], inner) for key, inner in places.items() if key in table}
-
-    if isinstance(table, dict) and "acceptance" in table:
-        table = table | {"acceptance": joined(table["acceptance"], ("keys",))}
-    if isinstance(table, dict) and "promotion" in table:
-        table = table | {"promotion": joined(table["promotion"], ("bases",))}
     return table
 
 

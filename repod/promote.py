@@ -249,7 +249,8 @@ class Promotion:
             for package, faults in zip(coming, _each(self._faults, coming), strict=True)
         ]
         target = Target(name=self._taker.name, listed=listed, gates=self._taker.gates, now=self._clock())
-        moves = decide(candidates, self._giver.name, target, whole=whole)
+        beside = [package.nevra for package in packages] if whole else ()
+        moves = decide(candidates, self._giver.name, target, whole=beside)
         return [package for package in packages if package.nevra in there], moves
 
     def _listed(self, names: Collection[str]) -> dict[Nevra, Package]:

@@ -215,24 +215,24 @@ def refused_source(source: str, target: str, gates: Gates) -> str:
     return f"{target} takes builds from {allowed} only, not from {source} ([repository.promotion] from)"
 
 
-def decide(candidates: Sequence[Candidate], source: str, target: Target, *, whole: bool) -> list[Move]:
+def decide(
+    candidates: Sequence[Candidate], source: str, target: Target, *, whole: Collection[Nevra] = ()
+) -> list[Move]:
     """The verdict on each.
 
-    ``whole``: all that a generation lists comes. Then older builds come beside newer ones, and only
-    where the newest of a name is older than what hosts have would they be led back.
+    ``whole``: all builds of a generation that comes as a whole, those that are there already too; empty
+    where single builds are meant. Then older builds come beside newer ones, and only where the newest of
+    a name is older than what hosts have would they be led back.
     """
     best: dict[tuple[str, str], bytes] = {}
-    for candidate in candidates:
-        nevra = candidate.package.nevra
+    for nevra in whole:
         best[nevra.name, nevra.arch] = max(best.get((nevra.name, nevra.arch), b""), nevra.rank)
-    return [_move(candidate, best, source, target, whole=whole) for candidate in candidates]
+    return [_move(candidate, best, source, target) for candidate in candidates]
 
 
-def _move(
-    candidate: Candidate, best: Mapping[tuple[str, str], bytes], source: str, target: Target, *, whole: bool
-) -> Move:
+def _move(candidate: Candidate, best: Mapping[tuple[str, str], bytes], source: str, target: Target) -> Move:
     nevra = candidate.package.nevra
-    effect = _effect(nevra, target.seen(nevra), best[nevra.name, nevra.arch], whole=whole)
+    effect = _effect(nevra, target.seen(nevra), best.get((nevra.name, nevra.arch), b""))
     verdicts = dict(_verdicts(candidate, effect, source, target))
     refused = [f"{nevra}: {text}" for texts in verdicts.values() for text in texts]
     return Move(
@@ -244,14 +244,14 @@ def _move(
     )
 
 
-def _effect(nevra: Nevra, seen: Nevra | None, best: bytes, *, whole: bool) -> Effect:
+def _effect(nevra: Nevra, seen: Nevra | None, best: bytes) -> Effect:
     if seen is None:
         return Effect(kind="new")
     if seen.rank == nevra.rank:
         return Effect(kind="replacement", of=seen)
     if seen.rank < nevra.rank:
         return Effect(kind="upgrade", of=seen)
-    return Effect(kind="older" if whole and best >= seen.rank else "downgrade", of=seen)
+    return Effect(kind="older" if best >= seen.rank else "downgrade", of=seen)
 
 
 def _verdicts(candidate: Candidate, effect: Effect, source: str, target: Target) -> Iterator[tuple[str, Sequence[str]]]:

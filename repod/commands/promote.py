@@ -5,16 +5,18 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from repod.commands.common import json_option, person, settings_option
+from repod.commands.changes import read_carried
+from repod.commands.common import json_option, person, settings_option, why_option
 from repod.config import Repository, Settings, load
 from repod.documents import in_words
-from repod.errors import NotFound, Refused
-from repod.generation import Document, Generation
+from repod.errors import Refused
+from repod.generation import Generation
 from repod.headers import Headers
 from repod.history import History
 from repod.ledger import Ledger
@@ -22,7 +24,7 @@ from repod.log import open_log
 from repod.promote import Giver, Plan, Promotion, Taker, Wanted
 from repod.promotion import Gates, Move
 from repod.related import open_relations
-from repod.repodata.listing import StoredListings, plain
+from repod.repodata.listing import StoredListings
 from repod.repodata.taken import TakenDocuments
 from repod.show import show
 from repod.store.local import LocalStore
@@ -40,7 +42,7 @@ from repod.workplace import Workplace, open_workplace
 @click.option("--generation", type=int, metavar="N", help="As A was then; without names, all that it listed.")
 @click.option("--siblings", is_flag=True, help="Also all builds of the same source packages.")
 @click.option("--force", is_flag=True, help="Also where B lists a newer build.")
-@click.option("--why", default="", metavar="TEXT", help="The reason, for the record.")
+@why_option
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 def promote(
     config: Path, source: str, target: str, why: str, *, force: bool, dry_run: bool, as_json: bool, **what: Any
@@ -100,9 +102,9 @@ def _opened(settings: Settings, giver: Repository, taker: Repository, log: Any, 
                 headers=work.headers,
                 rules=rules_of(taker),
                 gates=_gates(taker, force=force),
-                published=work.signer.public_key,
+                published=work.signer.published,
                 relations=relations,
-                plain=lambda document, view: _plain(work.store, document, view),
+                plain=partial(read_carried, work.store),
             ),
             papers=TakenDocuments(),
             clock=time.time,
@@ -118,7 +120,7 @@ def _giver(repository: Repository, store: LocalStore, work: Workplace) -> Giver:
         builds=StoredListings(store),
         ledger=Ledger(store, pause),
         headers=Headers(store=store, rpms=work.rpms, changelogs=work.repository.changelogs, workspace=work.workspace),
-        plain=lambda document, view: _plain(store, document, view),
+        plain=partial(read_carried, store),
     )
 
 
@@ -132,14 +134,6 @@ def _gates(repository: Repository, *, force: bool) -> Gates:
         replace=repository.duplicates == "replace",
         force=force,
     )
-
-
-def _plain(store: LocalStore, document: Document, view: str) -> bytes:
-    """The plain text; where the live view has lost the document, from the frozen one."""
-    try:
-        return plain(store, document)
-    except NotFound:
-        return plain(store, document, view)
 
 
 def _answer(source: str, target: str, plan: Plan, generation: Generation | None, *, as_json: bool) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from repod.history import History
-from repod.ledger import Ledger, Mark
 from repod.package import Nevra
 from repod.store.local import LocalStore
 from tests.lab import foreign
@@ -75,17 +74,6 @@ def _lines(ended: Ended) -> list[str]:
     return [line.removeprefix("repod: ") for line in ended.err.splitlines()]
 
 
-def _label(repod: Repod, name: str, nevra: str, label: str) -> None:
-    store = LocalStore(repod.store(name))
-    package = next(
-        package
-        for generation in History(store).back()
-        for package in generation.added
-        if package.nevra == Nevra.parse(nevra)
-    )
-    Ledger(store, lambda _: None).label(package, label, Mark(time=1.0, actor="tester", why="the suite passed"))
-
-
 def _file(repod: Repod, name: str, nevra: str) -> os.stat_result:
     return (repod.store(name) / Nevra.parse(nevra).location).stat()
 
@@ -106,7 +94,7 @@ def test_a_build_goes_from_dev_to_prod_through_every_gate_and_dnf_installs_it(
     )
     _declared(running, base, min_age="10ms")
     for nevra in ("hello-2.0-1.noarch", "hello-libs-2.0-1.noarch"):
-        _label(running, "staging", nevra, "tested")
+        assert running.cli("label", "staging", nevra, "tested").rc == 0
     _promote(running, "hello", "--siblings", "--from", "staging", "--to", "prod", "--why", "release 2")
     assert len(assert_sound(running.store("prod"), key.public)) == 2
     (newest, *_) = json.loads(running.cli("history", "prod", "--json").out)

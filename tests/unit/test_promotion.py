@@ -138,7 +138,8 @@ def verdict(coming: str, *there: str, whole: bool = False, beside: str = "", **g
         now=NOW,
     )
     candidates = [Candidate(package=package(text)) for text in (coming, beside) if text]
-    return decide(candidates, "dev", target, whole=whole)[0]
+    beside_it = [one.package.nevra for one in candidates] if whole else []
+    return decide(candidates, "dev", target, whole=beside_it)[0]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,7 @@ def test_other_bytes_of_a_listed_nevra_are_refused_unless_the_target_replaces() 
 def judged(gates: Gates, **known: object) -> Move:
     target = Target(name="prod", listed={}, gates=gates, now=NOW)
     candidate = Candidate(package=package("foo-1-1.noarch"), **known)  # type: ignore[arg-type]
-    return decide([candidate], "dev", target, whole=False)[0]
+    return decide([candidate], "dev", target)[0]
 
 
 def test_a_build_must_have_been_listed_long_enough_to_the_second() -> None:

@@ -251,6 +251,15 @@ def test_a_whole_generation_comes_as_it_was_and_the_target_loses_nothing(two: Tw
     assert f'<sum type="sha256">{pkgid}</sum>'.encode() in documents["updateinfo"]
 
 
+def test_of_a_whole_generation_older_builds_come_beside_what_is_there_already(two: Two) -> None:
+    two.arrive(two.dev, HELLO)
+    two.arrive(two.dev, NEWER)
+    two.run("hello")
+    assert two.refused(HELLO)
+    two.run(generation=3)
+    assert listed(two.prod) == [HELLO, NEWER]
+
+
 def test_of_a_whole_generation_what_the_target_does_not_take_is_left_out(two: Two) -> None:
     two.arrive(two.dev, HELLO)
     two.rules = replace(two.rules, arches=["x86_64"])
