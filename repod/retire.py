@@ -4,6 +4,7 @@ Pins, dates, hosts and other repositories are looked at only where the rules alo
 go. What cannot be read then stops the whole: a failed look never means that nobody needs a build.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -59,7 +60,8 @@ class Retirement:
         self, generation: Generation, listed: Sequence[Built], kept: Callable[[], Sequence[Generation]], now: float
     ) -> Retiring:
         """What is to go of ``listed``, all that ``generation`` lists; ``kept`` reads the generations there are."""
-        if len(listed) <= self._policy.keep:
+        names = Counter(one.package.nevra.name for one in listed)
+        if max(names.values(), default=0) <= self._policy.keep:
             return Retiring(decision=Decision())
         streams = self._builds.streams(generation)
         builds = [
