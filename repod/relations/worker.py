@@ -14,16 +14,21 @@ from repod.package import Nevra
 from repod.relating import Plain
 from repod.relations.rich import Rich, parse
 
+_AT_ONCE = 64  # packages in one question, so that each is answered in time
 _INTEL_32 = ("i386", "i486", "i586", "i686")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """``paths`` are files that something requires and that only filelists could tell of: ask again with those."""
+    """``paths`` are files that something requires and that only filelists could tell of: ask again with those.
+
+    ``following``: where the next question has to begin; None where all is answered.
+    """
 
     paths: Sequence[str] = ()
     needs: Sequence[Need] = ()
     unmet: Mapping[Nevra, Sequence[str]] = field(default_factory=dict)
+    following: int | None = None
 
 
 def broken(listing: Plain, going: Collection[Nevra]) -> Asked:
@@ -32,26 +37,66 @@ def broken(listing: Plain, going: Collection[Nevra]) -> Asked:
     return _Break(pool, {str(nevra) for nevra in going}).asked(filelists=listing.filelists is not None)
 
 
-def unmet(repositories: Sequence[Plain], coming: Plain, arches: Sequence[str]) -> Asked:
-    """See ``Relations.unmet``; ``arches`` are those of the repository that they come to."""
-    reasons: dict[Nevra, list[str]] = {}
+def unmet(repositories: Sequence[Plain], coming: Plain, host: str, start: int) -> Asked:
+    """See ``Relations.unmet``, for machines of arch ``host``; some packages at a time, those from ``start`` on.
+
+    What can be installed together can be installed one by one, so packages are tried together, and in
+    halves where that fails; what nobody provides at all needs no try.
+    """
+    pool = _pool((coming, *repositories), host)
+    packages = _in_layers(pool)
+    reasons: dict[Nevra, Sequence[str]] = {}
     paths: set[str] = set()
-    hosts = _hosts(arches)
-    for host in hosts:
-        pool = _pool((coming, *repositories), host)
-        for package in _of_first(pool):
-            if package.arch == "src" or not package.installable():
-                continue
-            texts, missing = _problems(pool, package)
-            paths |= missing
-            where = f" (on {host})" if len(hosts) > 1 else ""
-            if texts:
-                reasons.setdefault(_nevra(package), []).extend(text + where for text in texts)
+    left = []
+    for package in packages[start : start + _AT_ONCE]:
+        lacking = _lacking(pool, package)
+        if lacking:
+            reasons[_nevra(package)] = [f"nothing provides {text} needed by {package}" for text in lacking]
+            paths |= {text for text in lacking if _only_in_filelists(text)}
+        else:
+            left.append(package)
+    for package, texts, missing in _tried(pool, left):
+        reasons[_nevra(package)] = texts
+        paths |= missing
     whole = all(one.filelists for one in (coming, *repositories))
-    return Asked(paths=() if whole else sorted(paths), unmet=reasons)
+    end = start + _AT_ONCE
+    return Asked(paths=() if whole else sorted(paths), unmet=reasons, following=end if end < len(packages) else None)
 
 
-def _hosts(arches: Sequence[str]) -> list[str]:
+@lru_cache(maxsize=1)
+def _in_layers(pool: Any) -> Sequence[Any]:
+    """What comes and hosts can have, so that builds of one name, which exclude each other, stand far apart."""
+    seen: dict[tuple[str, str], int] = {}
+    placed = []
+    for package in _of_first(pool):
+        if package.arch != "src" and package.installable():
+            key = package.name, package.arch
+            seen[key] = seen.get(key, 0) + 1
+            placed.append((seen[key], package))
+    return [package for _, package in sorted(placed, key=lambda one: one[0])]
+
+
+def _lacking(pool: Any, package: Any) -> list[str]:
+    """What a package requires, and nobody provides; rich requirements are left to the solver."""
+    required = package.lookup_idarray(solv.SOLVABLE_REQUIRES)
+    texts = [pool.dep2str(one) for one in required if one != solv.SOLVABLE_PREREQMARKER and not pool.whatprovides(one)]
+    return [text for text in texts if not text.startswith("(")]
+
+
+def _tried(pool: Any, packages: Sequence[Any]) -> Iterator[tuple[Any, list[str], set[str]]]:
+    """Those of ``packages`` that cannot be installed on an empty host, why, and the paths that nobody has."""
+    if not packages:
+        return
+    texts, missing = _problems(pool, packages)
+    if texts and len(packages) == 1:
+        yield packages[0], texts, missing
+    elif texts:
+        middle = len(packages) // 2
+        yield from _tried(pool, packages[:middle])
+        yield from _tried(pool, packages[middle:])
+
+
+def hosts(arches: Sequence[str]) -> list[str]:
     """The machines that a repository of ``arches`` is for."""
     machines = [arch for arch in arches if arch not in {"noarch", "src", "nosrc"}]
     if "x86_64" in machines:
@@ -62,6 +107,9 @@ def _hosts(arches: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=1)
 def _pool(repositories: tuple[Plain, ...], host: str) -> Any:
     """All packages of ``repositories``, for machines of arch ``host`` (empty: any); the last one is kept."""
+    # Two would not fit where one just does.
+    _in_layers.cache_clear()
+    _pool.cache_clear()
     pool = solv.Pool()
     pool.setdisttype(solv.Pool.DISTTYPE_RPM)
     if host:
@@ -104,14 +152,14 @@ def _only_in_filelists(path: str) -> bool:
     return path.startswith("/") and not in_primary
 
 
-def _problems(pool: Any, package: Any) -> tuple[list[str], set[str]]:
-    """Why a package cannot be installed on an empty host, and the paths that nobody has."""
+def _problems(pool: Any, packages: Sequence[Any]) -> tuple[list[str], set[str]]:
+    """Why packages cannot be installed together on an empty host, and the paths that nobody has."""
     solver = pool.Solver()
     solver.set_flag(solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
-    job = pool.Job(solv.Job.SOLVER_SOLVABLE | solv.Job.SOLVER_INSTALL, package.id)
+    jobs = [pool.Job(solv.Job.SOLVER_SOLVABLE | solv.Job.SOLVER_INSTALL, package.id) for package in packages]
     texts: dict[str, None] = {}
     paths = set()
-    for info in _infos(solver.solve([job])):
+    for info in _infos(solver.solve(jobs)):
         texts[info.problemstr()] = None
         if info.type == solv.Solver.SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP and _only_in_filelists(str(info.dep)):
             paths.add(str(info.dep))
