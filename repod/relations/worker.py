@@ -1,6 +1,7 @@
 """Asks libsolv; runs in a process of its own, since it is a native library that reads strangers' texts."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
@@ -40,8 +41,9 @@ def broken(listing: Plain, going: Collection[Nevra]) -> Asked:
 def unmet(repositories: Sequence[Plain], coming: Plain, host: str, start: int) -> Asked:
     """See ``Relations.unmet``, for machines of arch ``host``; some packages at a time, those from ``start`` on.
 
-    What can be installed together can be installed one by one, so packages are tried together, and in
-    halves where that fails; what nobody provides at all needs no try.
+    What can be installed together can be installed one by one, and what can with the newest builds of
+    the others can with all: so packages are tried together with those, in halves where that fails, and
+    what is left alone with all. What nobody provides at all needs no try.
     """
     pool = _pool((coming, *repositories), host)
     packages = _in_layers(pool)
@@ -55,9 +57,13 @@ def unmet(repositories: Sequence[Plain], coming: Plain, host: str, start: int) -
             paths |= {text for text in lacking if _only_in_filelists(text)}
         else:
             left.append(package)
-    for package, texts, missing in _tried(pool, left):
-        reasons[_nevra(package)] = texts
-        paths |= missing
+    with _newest_alone(pool):
+        doubtful = list(_failed(pool, left))
+    for package in doubtful:
+        texts, missing = _problems(pool, [package])
+        if texts:
+            reasons[_nevra(package)] = texts
+            paths |= missing
     whole = all(one.filelists for one in (coming, *repositories))
     end = start + _AT_ONCE
     return Asked(paths=() if whole else sorted(paths), unmet=reasons, following=end if end < len(packages) else None)
@@ -83,17 +89,33 @@ def _lacking(pool: Any, package: Any) -> list[str]:
     return [text for text in texts if not text.startswith("(")]
 
 
-def _tried(pool: Any, packages: Sequence[Any]) -> Iterator[tuple[Any, list[str], set[str]]]:
-    """Those of ``packages`` that cannot be installed on an empty host, why, and the paths that nobody has."""
-    if not packages:
+def _failed(pool: Any, packages: Sequence[Any]) -> Iterator[Any]:
+    """Those of ``packages`` that cannot be installed on an empty host."""
+    if not packages or not _problems(pool, packages)[0]:
         return
-    texts, missing = _problems(pool, packages)
-    if texts and len(packages) == 1:
-        yield packages[0], texts, missing
-    elif texts:
-        middle = len(packages) // 2
-        yield from _tried(pool, packages[:middle])
-        yield from _tried(pool, packages[middle:])
+    if len(packages) == 1:
+        yield packages[0]
+        return
+    middle = len(packages) // 2
+    yield from _failed(pool, packages[:middle])
+    yield from _failed(pool, packages[middle:])
+
+
+@contextmanager
+def _newest_alone(pool: Any) -> Iterator[None]:
+    """Let the solver see the newest build of each name and arch alone, and all that come."""
+    newest: dict[tuple[int, int], Any] = {}
+    for package in pool.solvables:
+        key = package.nameid, package.archid
+        if key not in newest or package.evrcmp(newest[key]) > 0:
+            newest[key] = package
+    pool.set_considered_list(sorted({package.id for package in (*newest.values(), *_of_first(pool))}))
+    pool.createwhatprovides()
+    try:
+        yield
+    finally:
+        pool.set_disabled_list([])
+        pool.createwhatprovides()
 
 
 def hosts(arches: Sequence[str]) -> list[str]:
