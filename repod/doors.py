@@ -97,8 +97,12 @@ class Store(Protocol):
     def list(self, prefix: str) -> Iterable[Stored]:
         """All objects whose path starts with ``prefix``, in any order; never temporary ones."""
 
-    def remove(self, path: StorePath) -> None:
-        """Remove an object; one that is not there is success."""
+    def remove(self, path: StorePath, *, modified: float | None = None) -> bool:
+        """Remove an object; one that is not there is success. False where it stays.
+
+        ``modified``, as a listing told it: only if it was not added again since. So what a writer is
+        about to name, and therefore adds again, is not taken away by somebody who looked before.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -325,7 +325,10 @@ class Intake:
         with self._fetched(path) as copy, contextlib.suppress(Unreadable):
             facts = self._rpms.examine(copy, self._signer.public_key)
             if facts.build == item.facts.build and self._signer.fingerprint in facts.signers:
-                return self._entry(copy, None, path)
+                entry = self._entry(copy, None, path)
+                # Anew: a prune may have found that nothing lists it, and be about to take it away.
+                self._store.add(path, [copy], entry.package.pkgid)
+                return entry
         apart = item.facts.apart
         if apart == path:
             msg = f"{path} is taken by other bytes of the same build; remove it from the store by hand"

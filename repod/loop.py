@@ -127,17 +127,18 @@ class Loop:
         self._told = {name: text for name, text in self._told.items() if name in {a.name for a in report.seen}}
         return report
 
-    def prune(self) -> None:
-        """Let go of what retention lets go; raises what went wrong."""
-        self._pruned(self._pruning.at_once())
+    def prune(self) -> Generation | None:
+        """Let go of what retention lets go; raises what went wrong. The generation that was published, if any."""
+        return self._pruned(self._pruning.at_once())
 
     def _prune(self, report: Report) -> None:
         quiet = not report.outcomes
         self._pruned(self._pruning.after_turn(self._noted, quiet=quiet, stopping=self._stop.is_set))
 
-    def _pruned(self, generation: Generation | None) -> None:
+    def _pruned(self, generation: Generation | None) -> Generation | None:
         if generation:
             self._note(generation)
+        return generation
 
     def _published(self, report: Report, generation: Generation) -> None:
         self._metrics.publish_seconds.labels(self.name).observe(report.published_seconds)

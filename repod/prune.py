@@ -17,7 +17,7 @@ from functools import cached_property
 from repod.builds import Built, StoredBuilds
 from repod.doors import Store, Stored
 from repod.errors import Conflict, NotFound, RepodError
-from repod.generation import HEAD, Generation, Head, record_path
+from repod.generation import HEAD, Generation, Head
 from repod.history import History
 from repod.ledger import Ledger
 from repod.objects import ASIDE, SPARE
@@ -136,7 +136,7 @@ class Planner:
         shown = {package.href for package in look.packages(look.current)} if files else set[StorePath]()
         if not may_be_due(look.listed, shown, self._term, now):
             return Clearance()
-        return clearance(look.generations, look.listed, look.packages, term=self._term, now=now)
+        return clearance(look.generations, look.listed, look.packages, ahead=look.ahead, term=self._term, now=now)
 
 
 class Pruner:
@@ -187,42 +187,27 @@ class Pruner:
         )
 
     def _remove(self, plan: Plan, enough: Callable[[], bool], left: list[str]) -> Iterator[Removal]:
+        """Remove what was not stored again since the plan was made: a writer may be about to name that."""
         cleared, staying = plan.clearance, set[StorePath]()
         for removal in cleared.views:
-            self._store.remove(removal.path)
-            yield removal
+            if self._store.remove(removal.path, modified=removal.modified):
+                yield removal
         for done, removal in enumerate(cleared.packages):
             if enough():
                 left.append(f"{len(cleared.packages) - done} files: this took long enough, the next run goes on")
                 return
-            if self._wanted_again(removal, plan):
+            if self._store.remove(removal.path, modified=removal.modified):
+                yield removal
+            else:
                 staying.add(removal.path)
-                left.append(f"{removal.path}: it was stored or listed again meanwhile")
-                continue
-            self._store.remove(removal.path)
-            yield removal
+                left.append(f"{removal.path}: it was stored again meanwhile")
         if cleared.packages or cleared.records:
             gone = [removal.package for removal in cleared.packages if removal.package]
             self._ledger.fold(cleared.folding)
             self._ledger.drop(one for one in (*gone, *cleared.forgotten) if one.href not in staying)
         for removal in cleared.records:
-            self._store.remove(removal.path)
-            yield removal
-
-    def _wanted_again(self, removal: Removal, plan: Plan) -> bool:
-        """Whether an object is not as it was when the plan was made, or is listed by a generation made since."""
-        here = [stored for stored in self._store.list(removal.path) if stored.path == removal.path]
-        if any(stored.modified != removal.modified for stored in here):
-            return True
-        number = plan.generation + 1
-        while True:
-            try:
-                record = self._store.read(record_path(number)).data
-            except NotFound:
-                return False
-            if any(package.href == removal.path for package in Generation.from_json(record).added):
-                return True
-            number += 1
+            if self._store.remove(removal.path, modified=removal.modified):
+                yield removal
 
 
 class _Look:
@@ -242,12 +227,13 @@ class _Look:
     @cached_property
     def generations(self) -> Sequence[Generation]:
         """The generations up to the current one, newest first."""
-        numbers = sorted(records(self.listed), reverse=True)
-        return [
-            self.current if number == self.current.number else self._history.record(number)
-            for number in numbers
-            if number <= self.current.number
-        ]
+        older = sorted((number for number in records(self.listed) if number < self.current.number), reverse=True)
+        return [self.current, *map(self._history.record, older)]
+
+    @property
+    def ahead(self) -> Sequence[Generation]:
+        """Those that have a record and are not current yet."""
+        return [self._history.record(number) for number in records(self.listed) if number > self.current.number]
 
     def packages(self, generation: Generation) -> Iterator[Package]:
         """What a generation lists."""

@@ -78,8 +78,10 @@ class Pruning:
             return None
         finally:
             self._last = self._monotonic()
-            self._not_before = self._last + _SHARE * (self._last - now)
+            self._not_before = max(self._not_before, self._last + _SHARE * (self._last - now))
         self._tell(pruned)
+        if pruned.generation:
+            self._seen = pruned.generation.number
         if pruned.error:
             self._failed(pruned.error)
         else:

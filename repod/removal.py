@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from repod.doors import Stored
 from repod.generation import Generation
@@ -58,8 +59,13 @@ class Removal:
     path: StorePath
     size: int
     why: str
-    modified: float = 0.0
+    modified: float
     package: Package | None = None
+
+    @classmethod
+    def of(cls, stored: Stored, why: str, package: Package | None = None) -> Self:
+        """The removal of an object as it was listed."""
+        return cls(path=stored.path, size=stored.size, why=why, modified=stored.modified, package=package)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +133,18 @@ def next_expiry(listed: Iterable[Stored], term: Term) -> float:
 
 
 def clearance(
-    generations: Sequence[Generation], listed: Sequence[Stored], listing: Listing, *, term: Term, now: float
+    generations: Sequence[Generation],
+    listed: Sequence[Stored],
+    listing: Listing,
+    *,
+    ahead: Sequence[Generation],
+    term: Term,
+    now: float,
 ) -> Clearance:
     """What may go.
 
-    ``generations`` stand newest first, the current one before all. ``listed`` are all objects of the
+    ``generations`` stand newest first, the current one before all; ``ahead`` are those that have a record
+    and are not current yet: whoever publishes next makes them so. ``listed`` are all objects of the
     store, listed before the records were read. ``listing`` is asked of the current generation, and of
     others where the records do not tell what they listed.
     """
@@ -140,15 +153,16 @@ def clearance(
     kept = [generation for generation in generations if generation.number not in numbers]
     files = packages(listed)
     shown = _shown(kept, listing) if files else {}
+    shown |= {package.href: package.pkgid for one in ahead for package in one.added}
     bytes_shown = set(shown.values())
     return Clearance(
         views=[
-            *_indexes(listed, generations, numbers, term, now),
-            *_documents(listed, generations, kept, term, now),
+            *_indexes(listed, [*ahead, *generations], numbers, term, now),
+            *_documents(listed, generations, [*ahead, *kept], term, now),
         ],
         packages=[*_packages(files, generations, shown, term, now), *_aside(listed, term, now)],
         records=[
-            Removal(path=stored.path, size=stored.size, why=f"record of a generation {term.beyond}")
+            Removal.of(stored, f"record of a generation {term.beyond}")
             for number, stored in sorted(records(listed).items())
             if number in numbers
         ],
@@ -178,7 +192,7 @@ def _indexes(
         if match is None or _DOCUMENT.fullmatch(stored.path):
             continue
         if int(match[1]) in going or (int(match[1]) not in known and stored.modified < term.orphaned(now)):
-            yield Removal(path=stored.path, size=stored.size, why=f"index of a frozen view {term.beyond}")
+            yield Removal.of(stored, f"index of a frozen view {term.beyond}")
 
 
 def _documents(
@@ -193,10 +207,10 @@ def _documents(
         if not _DOCUMENT.fullmatch(stored.path) or stored.path in staying:
             continue
         if stored.path in named:
-            yield Removal(path=stored.path, size=stored.size, why="a document that no kept generation names")
+            yield Removal.of(stored, "a document that no kept generation names")
         elif max(stored.modified, began) < term.orphaned(now):
             why = "a document that no generation names, left by a publish that was stopped"
-            yield Removal(path=stored.path, size=stored.size, why=why)
+            yield Removal.of(stored, why)
 
 
 def _packages(
@@ -216,7 +230,7 @@ def _packages(
             why = "a package that no generation lists, left by an intake that was stopped"
         else:
             continue
-        yield Removal(path=stored.path, size=stored.size, why=why, modified=stored.modified, package=package)
+        yield Removal.of(stored, why, package)
 
 
 def _aside(listed: Iterable[Stored], term: Term, now: float) -> Iterator[Removal]:
@@ -224,7 +238,7 @@ def _aside(listed: Iterable[Stored], term: Term, now: float) -> Iterator[Removal
         for prefix, seconds in term.aside.items():
             if stored.path.startswith(prefix) and stored.modified < now - seconds:
                 why = "laid aside by a repair long ago"
-                yield Removal(path=stored.path, size=stored.size, why=why, modified=stored.modified)
+                yield Removal.of(stored, why)
 
 
 def _still_listed(generation: Generation, shown: Collection[StorePath]) -> Generation:

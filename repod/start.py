@@ -24,6 +24,10 @@ inbox = "inbox/{name}"                   # drop RPMs here
 store = "www/{name}"                     # hosts read this
 arches = ["x86_64", "aarch64", "noarch"]
 duplicates = "reject"                    # a published NEVRA keeps its bytes
+
+# Older builds than the newest 5 of a name and architecture are let go; what would: repod prune {name} --dry-run
+#[repository.retention]
+#keep = 5
 """
 
 

@@ -51,6 +51,9 @@ def once(config: Path, *, as_json: bool) -> None:
     settings = settings.model_copy(update={"inbox": settings.inbox.model_copy(update={"watch": "poll"})})
     with contextlib.closing(looped(settings, log, cast("Metrics", _Unread()))) as service:
         rows = [_drain(loop) for loop in service.loops]
+        # When all have taken in what they got: what one of them lists may be needed in another.
+        for loop, row in zip(service.loops, rows, strict=True):
+            _prune(loop, row)
     show(rows, as_json=as_json, empty="no repositories")
     if any(row["failed"] for row in rows):
         sys.exit(Unavailable.exit_code)
@@ -72,11 +75,19 @@ def _drain(loop: Loop) -> dict[str, Any]:
                 row["published" if outcome.result == "accepted" else outcome.result] += 1
             row["waiting"] = sum(bool(arrival.waiting) for arrival in report.seen)
             row["generation"] = report.generation.number if report.generation else row["generation"]
-        loop.prune()
     except RepodError as error:
         click.echo(f"repod: {loop.name}: {error}", err=True)
         row["failed"] += 1
     return row
+
+
+def _prune(loop: Loop, row: dict[str, Any]) -> None:
+    try:
+        generation = loop.prune()
+        row["generation"] = generation.number if generation else row["generation"]
+    except RepodError as error:
+        click.echo(f"repod: {loop.name}: not pruned: {error}", err=True)
+        row["failed"] += 1
 
 
 @click.command()

@@ -21,14 +21,13 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from repod.doors import Blob, Expect, Extent, Part, Store, Stored, Version
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown, Unavailable
 from repod.package import Sha256, StorePath
-from repod.store.stage import PIECE, Stage, digest, staged, sweep
+from repod.store.stage import PIECE, Stage, digest, merged, staged, sweep
 from repod.store.tree import FILE, FOLDER, LOCK, OWN, TMP, closing, enter, names, walk
 
 # These say that no object can be there; every other failed look proves nothing.
@@ -185,7 +184,7 @@ class LocalStore:
             try:
                 self._commit(path, folder, partial(link, folder, name))
             except FileExistsError:
-                self._same(path, folder, checksum)
+                self._same(path, folder, name, checksum)
 
         self._place(path, show)
 
@@ -207,7 +206,7 @@ class LocalStore:
         with self._errors(f"{prefix}*", "listed"), self._open_root() as root:
             yield from walk(root, "", prefix)
 
-    def remove(self, path: StorePath) -> None:
+    def remove(self, path: StorePath, *, modified: float | None = None) -> bool:
         """See ``Store.remove``. Folders that are empty then go too, but for those at the top."""
         gone = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
         with (
@@ -216,8 +215,11 @@ class LocalStore:
             self._folder(path) as (folder, name),
             self._locked(),
         ):
+            if modified not in {None, os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime}:
+                return False
             self._commit(path, folder, partial(os.unlink, name, dir_fd=folder))
         self._tidy(path)
+        return True
 
     def _tidy(self, path: StorePath) -> None:
         outer = names(path)[:-1]
@@ -232,7 +234,7 @@ class LocalStore:
         fd = -1
         # One source is held open at a time: a document has thousands of parts from the same one.
         with ExitStack() as held:
-            for part in _merged(parts):
+            for part in merged(parts):
                 if isinstance(part, bytes):
                     stage.feed(part)
                     continue
@@ -258,13 +260,13 @@ class LocalStore:
             msg = f"{path}: expected version {expected}, found {found}; read it and try again"
             raise Conflict(msg)
 
-    def _same(self, path: StorePath, folder: int, checksum: Sha256) -> None:
+    def _same(self, path: StorePath, folder: int, name: str, checksum: Sha256) -> None:
         """What is there already must be the wanted object, and as durable as if added now."""
         try:
             with self._object(path) as fd:
                 found: str = digest(fd)
                 if found == checksum:
-                    os.utime(fd)
+                    self._touch(fd, folder, name)
                 os.fsync(fd)
             os.fsync(folder)
         except NotFound:
@@ -272,6 +274,13 @@ class LocalStore:
         if found != checksum:
             msg = f"{path}: expected nothing or SHA-256 {checksum}, found {found}; it stays as it is"
             raise Conflict(msg)
+
+    def _touch(self, fd: int, folder: int, name: str) -> None:
+        """Let the open object count as modified now; ``FileNotFoundError`` where it was removed meanwhile."""
+        with self._locked():
+            if not os.path.samestat(os.fstat(fd), os.stat(name, dir_fd=folder, follow_symlinks=False)):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            os.utime(fd)
 
     def _commit(self, path: StorePath, folder: int, change: Callable[[], None]) -> None:
         """Make ``change`` in the open ``folder``, durably: the only place that changes what is visible."""
@@ -361,24 +370,6 @@ def _reason(error: OSError) -> str:
 
 def _version(data: bytes) -> Version:
     return Version(hashlib.sha256(data).hexdigest())
-
-
-def _merged(parts: Iterable[Part]) -> Iterator[Part]:
-    """The same bytes with as few extents as possible."""
-    last: Extent | None = None
-    for part in parts:
-        if last is not None:
-            if isinstance(part, Extent) and (part.path, part.offset) == (last.path, last.offset + last.length):
-                last = replace(last, length=last.length + part.length)
-                continue
-            yield last
-            last = None
-        if isinstance(part, Extent):
-            last = part
-        else:
-            yield part
-    if last is not None:
-        yield last
 
 
 def _pull(stage: Stage, source: int, extent: Extent) -> None:

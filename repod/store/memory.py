@@ -73,10 +73,14 @@ class MemoryStore:
             if path.startswith(prefix):
                 yield Stored(path=path, size=len(data), modified=modified)
 
-    def remove(self, path: StorePath) -> None:
+    def remove(self, path: StorePath, *, modified: float | None = None) -> bool:
         """See ``Store.remove``."""
         with self._lock:
-            self._objects.pop(store_path(path), None)
+            _, found = self._objects.get(store_path(path), (b"", modified))
+            if modified not in {None, found}:
+                return False
+            self._objects.pop(path, None)
+        return True
 
     def _bytes(self, path: StorePath) -> bytes:
         with self._lock:

@@ -11,9 +11,11 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
+from repod.doors import Extent, Part
 from repod.package import Sha256, sha256
 from repod.store.tree import closing
 
@@ -152,3 +154,21 @@ def _claim(folder: int) -> tuple[str, int]:
             os.close(fd)
             raise
         os.close(fd)
+
+
+def merged(parts: Iterable[Part]) -> Iterator[Part]:
+    """The same bytes with as few extents as possible."""
+    last: Extent | None = None
+    for part in parts:
+        if last is not None:
+            if isinstance(part, Extent) and (part.path, part.offset) == (last.path, last.offset + last.length):
+                last = replace(last, length=last.length + part.length)
+                continue
+            yield last
+            last = None
+        if isinstance(part, Extent):
+            last = part
+        else:
+            yield part
+    if last is not None:
+        yield last

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from repod.config import Settings
 from repod.intake import Outcome
 from repod.loop import Loop
 from repod.metrics import Metrics
+from repod.prune import Pruned
 from repod.turn import Report
 from repod.wiring import Looped, System, Wired
 from tests.lab import processes
@@ -202,6 +204,12 @@ class Place:
     def waiting(self) -> list[str]:
         """Names of the packages in the inbox."""
         return sorted(str(path.relative_to(self.inbox)) for path in self.inbox.rglob("*.rpm"))
+
+    def prune(self, later: float = 0) -> Pruned:
+        """Prune as if it were so many seconds later; nothing may go wrong."""
+        pruned = self.wired.pruner.prune(time.time() + later)
+        assert pruned.error is None, pruned.error
+        return pruned
 
     def sound(self) -> dict[str, Listed]:
         """The packages by NEVRA, after an independent and strict reading of the whole repository."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from repod.doors import Expect, Extent, Part, Store, Version
+from repod.doors import Expect, Extent, Part, Store, Stored, Version
 from repod.errors import Conflict, Corrupt, NotFound
 from repod.package import Sha256, StorePath
 from repod.store.local import LocalStore
@@ -393,6 +393,22 @@ def test_remove_removes_and_again_is_success(store: Store) -> None:
     with pytest.raises(NotFound):
         store.read(PATH)
     store.write(PATH, b"y", Expect.ABSENT)
+
+
+def _listed(store: Store, path: StorePath) -> Stored:
+    (found,) = store.list(path)
+    return found
+
+
+def test_remove_of_an_object_as_it_was_listed(store: Store) -> None:
+    add(store, PATH, b"x", data=b"x")
+    seen = _listed(store, PATH).modified
+    assert not store.remove(PATH, modified=seen - 1)
+    assert content(store, PATH) == b"x"
+    assert store.remove(PATH, modified=seen)
+    assert store.remove(PATH, modified=seen)
+    assert store.remove(StorePath("never/there"), modified=seen)
+    assert paths(store) == []
 
 
 @pytest.mark.parametrize("path", ["folder", "folder/object/below"])

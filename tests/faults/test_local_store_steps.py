@@ -9,6 +9,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -210,6 +211,37 @@ def test_of_eight_processes_that_create_the_same_object_exactly_one_wins_each_ro
     for number, each in enumerate(zip(*won, strict=True)):
         assert sum(each) == 1
         assert store.read(StorePath(f"new/{number}/object")).data == b"%d" % each.index(True)
+
+
+def test_what_processes_add_again_stays_though_another_removes_what_it_saw_long_ago(root: Path) -> None:
+    """Each round the remove comes before, between or after: what was added since is there, in every order."""
+    LocalStore(root)
+    there = racers.processes(root, partial(racers.add_again, root), writers=3, rounds=200)
+    assert there == [[True] * 200] * 3
+
+
+@pytest.mark.parametrize("call", ["lseek", "utime"])
+def test_an_object_that_is_found_there_is_there_when_add_returns(
+    store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Somebody who saw it long ago removes it while it is read back, or when it is about to count as new."""
+    path, data = StorePath("Packages/x"), b"x"
+    store.add(path, [data], checksum(data))
+    os.utime(root / path, (1, 1))
+    rival = threading.Thread(target=store.remove, args=[path], kwargs={"modified": 1.0})
+    real = getattr(os, call)
+
+    def beside(*args: Any, **options: Any) -> Any:
+        if rival.ident is None:
+            rival.start()
+            rival.join(0.2)
+        return real(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, beside)
+        store.add(path, [data], checksum(data))
+        rival.join()
+    assert store.read(path).data == data
 
 
 def test_increments_of_threads_that_read_again_after_a_conflict_are_never_lost(store: LocalStore) -> None:

@@ -103,9 +103,9 @@ class FaultyStore:
         with self._step("list", prefix):
             yield from self._inner.list(prefix)
 
-    def remove(self, path: StorePath) -> None:
+    def remove(self, path: StorePath, *, modified: float | None = None) -> bool:
         with self._step("remove", path):
-            self._inner.remove(path)
+            return self._inner.remove(path, modified=modified)
 
     @contextmanager
     def _step(self, name: str, path: str) -> Iterator[None]:

@@ -1,5 +1,7 @@
 """Writers that race for one object, as threads or as processes, in step with each other."""
 
+import hashlib
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ from typing import Protocol
 
 from repod.doors import Expect, Store, Version
 from repod.errors import Conflict
-from repod.package import StorePath
+from repod.package import Sha256, StorePath
 from repod.store.local import LocalStore
 
 COUNTER = StorePath("counter")
@@ -40,6 +42,28 @@ def create(rounds: int, me: int, store: Store, barrier: Barrier) -> list[bool]:
         barrier.wait(SECONDS)
         won.append(_wins(store, path, b"%d" % me, Expect.ABSENT))
     return won
+
+
+def add_again(root: Path, rounds: int, me: int, store: Store, barrier: Barrier) -> list[bool]:
+    """Each round one removes what it listed long ago while all others add it again; tells whether it is there then.
+
+    ``root``: where the store, a local one, lies.
+    """
+    there = []
+    for number in range(rounds):
+        path = StorePath(f"old/{number}")
+        checksum = Sha256(hashlib.sha256(b"old").hexdigest())
+        if me == 0:
+            store.add(path, [b"old"], checksum)
+            os.utime(root / path, (1, 1))
+        barrier.wait(SECONDS)
+        if me == 0:
+            store.remove(path, modified=1.0)
+        else:
+            store.add(path, [b"old"], checksum)
+        barrier.wait(SECONDS)
+        there.append((root / path).exists())
+    return there
 
 
 Race = Callable[[int, int, Store, Barrier], list[bool]]

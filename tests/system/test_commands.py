@@ -82,6 +82,15 @@ def test_check_tells_all_faults_at_once_as_a_table_and_as_json(tmp_path: Path, k
     assert all(name in table.out for name in ("nowhere", str(key_file_gone), str(repod.inbox("one"))))
 
 
+def test_check_tells_that_reports_of_hosts_cannot_be_read(tmp_path: Path, key_file: Path) -> None:
+    repod = Repod(tmp_path, key_file, {"test": {"retention": {"hosts": "seen"}}})
+    (tmp_path / "state").mkdir()
+    told = repod.cli("check", "--json")
+    (row,) = json.loads(told.out)
+    assert (told.rc, row["severity"], row["where"]) == (2, "fault", "test: retention")
+    assert f"reports of hosts in {tmp_path}/seen cannot be read" in row["what"]
+
+
 def test_check_and_start_tell_what_a_profile_refuses_with_the_reason(tmp_path: Path) -> None:
     key_file = tmp_path / "key.asc"
     key_file.write_bytes(make_key("ed25519").secret)

@@ -353,6 +353,24 @@ def test_a_place_inside_another_is_refused(text: str, inner: str, outer: str) ->
     assert any(f"the {inner} (" in fault and f"lies in the {outer} (" in fault for fault in faults), faults
 
 
+@pytest.mark.parametrize("name", ["prod", "a"])
+def test_a_repository_that_needs_builds_must_be_another_one_of_the_settings(name: str) -> None:
+    (fault,) = _faults(_file(more=f'[repository.retention]\nneeded_by = ["{name}"]'))
+    expected = f"expected another repository, found {name!r}; there are: a"
+    assert fault == f"repod.toml: repository 'a'.retention.needed_by: {expected}"
+
+
+@pytest.mark.parametrize("line", ["golang", "golang 1.24.*", "= 1.24.*", "golang =", "go lang = 1", ""])
+def test_a_line_of_builds_is_a_name_and_a_version(line: str) -> None:
+    (fault,) = _faults(_file(more=f'[repository.retention]\nlines = ["{line}"]'))
+    assert f"expected shell patterns of a name and a version, such as 'golang = 1.24.*', found {line!r}" in fault
+
+
+def test_the_folder_of_host_reports_is_relative_to_the_file_and_empty_means_none() -> None:
+    assert _parse(_file(more='[repository.retention]\nhosts = "seen"')).repository[0].retention.hosts == "/base/seen"
+    assert _parse(_file(more='[repository.retention]\nhosts = ""')).repository[0].retention.hosts == ""
+
+
 def test_places_whose_names_only_begin_alike_are_apart() -> None:
     assert _parse(_two('store = "www/a"', 'name = "b"\ninbox = "inbox/a2"\nstore = "www/a2"'))
 
