@@ -19,7 +19,8 @@ _DOCUMENT = re.compile(r"(?:generations/[0-9]+/)?repodata/[0-9a-f]{64}-.+")
 _VIEW = re.compile(r"generations/([0-9]+)/.+")
 # Where repod itself puts a package.
 _OWN_PACKAGE = re.compile(r"Packages/[^/]/[^/]+\.rpm")
-_OTHERS = ("repodata/", "generations/", ".repod/")
+_FROZEN = "generations/"
+_OTHERS = ("repodata/", _FROZEN, ".repod/")
 
 UNDER_WAY = 3600.0
 """Seconds that an intake or a publish may take until a record names what it stored."""
@@ -199,18 +200,22 @@ def _documents(
     listed: Iterable[Stored], generations: Sequence[Generation], kept: Iterable[Generation], term: Term, now: float
 ) -> Iterator[Removal]:
     staying = {path for generation in kept for path in generation.stored}
-    named = {path for generation in generations for path in generation.stored}
+    # Until when each was named: the newest generation that did so was current until the next one.
+    named = {path: newer.time for newer, older in reversed([*itertools.pairwise(generations)]) for path in older.stored}
     # One that no record names may belong to a publish that is under way, or to the repository
     # that was adopted in its place: hosts may hold that one's index as long as any other.
     began = min((generation.time for generation in generations), default=now)
     for stored in listed:
         if not _DOCUMENT.fullmatch(stored.path) or stored.path in staying:
             continue
-        if stored.path in named:
+        orphan = max(stored.modified, began) < term.orphaned(now)
+        # A frozen view's are never stored again, though a shared file may make them look so; one of the
+        # live view that was, since it was named last, may be what a publish under way is about to name.
+        frozen = stored.path.startswith(_FROZEN)
+        if stored.path in named and (frozen or orphan or stored.modified < named[stored.path] + 1):
             yield Removal.of(stored, "a document that no kept generation names")
-        elif max(stored.modified, began) < term.orphaned(now):
-            why = "a document that no generation names, left by a publish that was stopped"
-            yield Removal.of(stored, why)
+        elif orphan:
+            yield Removal.of(stored, "a document that no generation names, left by a publish that was stopped")
 
 
 def _packages(

@@ -67,6 +67,11 @@ class LineRpms:
             signable=data,
         )
 
+    def glance(self, path: Path, known: Package, trusted: bytes) -> Facts:
+        """See ``Rpms.glance``: such a "file" is no longer than its beginning."""
+        del known
+        return self.examine(path, trusted)
+
     def seal(self, path: Path, signature: bytes | None, published: bytes, href: StorePath, changelogs: int) -> Entry:
         """See ``Rpms.seal``: whoever looks after a repository must not change a package."""
         del signature, published, changelogs

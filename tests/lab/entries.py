@@ -2,10 +2,14 @@
 
 The "file" of such a package is a line of text; its checksum and size are true, so that a
 repository made of them can be checked byte by byte. Equal arguments give equal packages.
+
+Words in that line tell of relations: ``source=X.src.rpm`` what it was built from (and then there is
+nothing in the entry that nobody asked for), ``requires=NAME`` that it needs that name in its own EVR.
 """
 
 import hashlib
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +19,8 @@ from repod.package import Entry, Nevra, Package, StorePath, sha256
 
 _NAMES = ("alpha", "beta", "gamma-libs", "lib++", "x", "zlib", "python3-a", "Ω-less", "perl(A)")
 _WORDS = ("fix", "<b>bold</b>", "&", '"quoted"', "it's", "ünïcode", "漢字", "line\n", "", "  - more", "]]>", "&amp;")
+_SOURCE = re.compile(rb"\bsource=(\S+\.src\.rpm)")
+_REQUIRES = re.compile(rb"\brequires=([\w.+-]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +56,11 @@ def described(nevra: Nevra, file: bytes, href: StorePath | None = None) -> Made:
     package.pkgId, package.checksum_type = hashlib.sha256(file).hexdigest(), "sha256"
     package.size_package = len(file)
     package.location_href = href or nevra.location
-    _fill(package, random.Random(file))
+    source = _SOURCE.search(file)
+    if source:
+        _relate(package, source[1].decode(), [name.decode() for name in _REQUIRES.findall(file)])
+    else:
+        _fill(package, random.Random(file))
     return Made(entry=_entry(package, nevra, href or nevra.location, len(file)), file=file, described=package)
 
 
@@ -85,6 +95,17 @@ def _fill(package: createrepo_c.Package, draw: random.Random) -> None:
     folders = ("/usr/bin/", "/etc/a&b/", "/usr/share/doc/")
     package.files = [("", draw.choice(folders), f"file {n}'é") for n in range(draw.randint(0, 6))]
     package.changelogs = [(f"Me <me{n}@x>", 1_600_000_000 + n, words(8)) for n in range(draw.randint(0, 4))]
+
+
+def _relate(package: createrepo_c.Package, source: str, requires: Sequence[str]) -> None:
+    package.summary = package.description = f"Built from {source}"
+    package.rpm_license, package.rpm_sourcerpm = "MIT", "" if package.arch == "src" else source
+    package.time_file, package.time_build = 1_700_000_000, 1_600_000_000
+    package.rpm_header_start, package.rpm_header_end = 1, package.size_package
+    evr = (package.epoch, package.version, package.release)
+    package.requires = [(name, "EQ", *evr, False) for name in requires]
+    package.provides = [(package.name, "EQ", *evr, False)]
+    package.files = [("", "/usr/share/doc/", package.name)]
 
 
 def _entry(package: createrepo_c.Package, nevra: Nevra, href: StorePath, size: int) -> Entry:

@@ -49,7 +49,7 @@ def pointer(store: Store) -> int:
 
 def listed(store: Store) -> dict[str, str]:
     """What a client sees: place to checksum of every package, all proven to be there."""
-    return _view(store, "")
+    return view(store, "")
 
 
 def frozen(store: Store) -> dict[int, dict[str, str]]:
@@ -60,24 +60,31 @@ def frozen(store: Store) -> dict[int, dict[str, str]]:
     found = {}
     for match in filter(None, (_VIEW.fullmatch(stored.path) for stored in store.list("generations/"))):
         assert _revision(_read(store, match[0])) == int(match[2])
-        found[int(match[2])] = _view(store, match[1])
+        found[int(match[2])] = view(store, match[1])
     return found
 
 
-def _view(store: Store, base: str) -> dict[str, str]:
+def view(store: Store, base: str) -> dict[str, str]:
+    """What the view at ``base`` (with a slash at its end, or empty: the live one) lists, all proven to be there."""
     index = _read(store, base + LIVE)
     found: dict[str, str] = {}
     for record in ET.fromstring(index) if index else ():
         if record.tag != f"{REPO}data":
             continue
-        location = record.find(f"{REPO}location")
-        assert location is not None
-        data = _proven(store, base + location.attrib["href"], record.findtext(f"{REPO}checksum") or "")
+        place = href(record)
+        data = _proven(store, base + place, record.findtext(f"{REPO}checksum") or "")
         if record.get("type") == "primary":
-            found = dict(_packages(decompress(location.attrib["href"], data), base))
-    for href, checksum in found.items():
-        _proven(store, href, checksum)
+            found = dict(_packages(decompress(place, data), base))
+    for package, checksum in found.items():
+        _proven(store, package, checksum)
     return found
+
+
+def href(record: ET.Element) -> str:
+    """Where an index says that a document lies."""
+    location = record.find(f"{REPO}location")
+    assert location is not None
+    return location.attrib["href"]
 
 
 def _packages(data: bytes, base: str) -> Iterator[tuple[str, str]]:
