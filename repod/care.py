@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from repod.announced import announce
 from repod.audit import Audit, Known
 from repod.config import Repository, Settings
 from repod.holdings import Tell
-from repod.hostfiles import host_files, write_host_files
+from repod.hostfiles import host_files
 from repod.rebuild import Rebuild
 from repod.repair import Repair
 from repod.repodata.engine import SegmentedRepodata
@@ -31,6 +30,7 @@ from repod.wiring import (
     rebuilding,
     repo_text,
     workspace,
+    write_for_hosts,
 )
 
 
@@ -62,11 +62,7 @@ def _joined(tools: Tools, repository: Repository, store: LocalStore, tell: Tell)
     url, key = public_url(tools.settings, repository), tools.signer.published
     repo = repo_text(repository, url)
     documents = StrictDocuments(store)
-
-    def write() -> None:
-        write_host_files(store, repository.name, repo, key)
-        announce(store, tools.signer.keys, time.time())
-
+    write = partial(write_for_hosts, repository, url, store, tools.signer)
     rebuild = rebuilding(tools, repository, store, tell)
 
     @contextmanager

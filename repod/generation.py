@@ -10,6 +10,8 @@ from repod.package import HOW, UNKNOWN, Nevra, Origin, Package, Sha256, StorePat
 
 FORMAT = 2
 HEAD = StorePath(".repod/head.json")
+RETENTION = "retention"
+"""The actor of generations that only let builds go, by the settings."""
 
 
 def record_path(number: int) -> StorePath:

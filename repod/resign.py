@@ -100,7 +100,7 @@ class Resigning:
         changelogs: int,
         parallel: int,
         pause: Callable[[int], None],
-        batch: int = 500,
+        batch: int = 2000,
         tell: Tell = lambda _doing, _done, _all: None,
     ) -> None:
         """``signing_key`` is the key or subkey that the signer's signatures name.

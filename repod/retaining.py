@@ -7,7 +7,7 @@ from pathlib import Path
 from repod.config import Repository, Retention, Settings
 from repod.doors import Change
 from repod.errors import Unavailable
-from repod.generation import Generation
+from repod.generation import RETENTION, Generation
 from repod.history import History
 from repod.hostreports import ReportFolder
 from repod.ledger import Ledger
@@ -21,27 +21,38 @@ from repod.retire import Retirement
 from repod.source import Pause
 from repod.store.local import LocalStore
 
-ACTOR = "retention"
-"""Who publishes the generations without the builds that retention lets go."""
-
 
 def open_planner(
     settings: Settings, repository: Repository, store: LocalStore, workspace: Path, pause: Pause
 ) -> Planner:
     """What plans the pruning of a repository; ``workspace`` is a private folder."""
     retention = repository.retention
-    builds = StoredListings(store)
-    retirement = Retirement(
+    return Planner(
+        store=store,
+        builds=StoredListings(store),
+        retirement=open_retirement(settings, repository, store, workspace, pause),
+        generations=retention.generations,
+        grace=retention.grace,
+    )
+
+
+def open_retirement(
+    settings: Settings,
+    repository: Repository,
+    store: LocalStore,
+    workspace: Path,
+    pause: Pause,
+) -> Retirement:
+    """What decides which builds of a repository stay; ``workspace`` is a private folder."""
+    retention = repository.retention
+    return Retirement(
         policy=_policy(retention),
-        builds=builds,
+        builds=StoredListings(store),
         ledger=Ledger(store, pause),
         reports=ReportFolder(Path(retention.hosts)) if retention.hosts else None,
         max_age=retention.hosts_max_age,
         elsewhere={name: partial(_listed, repository, settings.named(name)) for name in retention.needed_by},
         relations=partial(open_relations, settings, repository, store, workspace, pause),
-    )
-    return Planner(
-        store=store, builds=builds, retirement=retirement, generations=retention.generations, grace=retention.grace
     )
 
 
@@ -49,7 +60,7 @@ def open_pruner(planner: Planner, store: LocalStore, publisher: Publisher, pause
     """What carries out the plans of ``planner``."""
 
     def publish(going: Sequence[Nevra], why: str, on: int) -> Generation:
-        return publisher.publish(Change(removed=going), actor=ACTOR, why=why, on=on)
+        return publisher.publish(Change(removed=going), actor=RETENTION, why=why, on=on)
 
     return Pruner(planner=planner, store=store, ledger=Ledger(store, pause), publish=publish, sweep=store.sweep)
 

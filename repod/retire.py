@@ -12,7 +12,7 @@ from functools import partial
 
 from repod.builds import Built, HostReports, StoredBuilds
 from repod.generation import Generation
-from repod.ledger import Book, Ledger, comings
+from repod.ledger import Book, Ledger, Mark, comings
 from repod.needed import Needs, by_hosts, by_repositories, joined
 from repod.package import Nevra, Sha256
 from repod.relating import Relations
@@ -57,11 +57,20 @@ class Retirement:
         self._relations = relations
 
     def decide(
-        self, generation: Generation, listed: Sequence[Built], kept: Callable[[], Sequence[Generation]], now: float
+        self,
+        generation: Generation,
+        listed: Sequence[Built],
+        kept: Callable[[], Sequence[Generation]],
+        now: float,
+        *,
+        whole: bool = False,
     ) -> Retiring:
-        """What is to go of ``listed``, all that ``generation`` lists; ``kept`` reads the generations there are."""
+        """What is to go of ``listed``, all that ``generation`` lists; ``kept`` reads the generations there are.
+
+        Where nothing goes there may be no verdicts; ``whole``: each build has its own.
+        """
         names = Counter(one.package.nevra.name for one in listed)
-        if max(names.values(), default=0) <= self._policy.keep:
+        if max(names.values(), default=0) <= self._policy.keep and not whole:
             return Retiring(decision=Decision())
         streams = self._builds.streams(generation)
         builds = [
@@ -74,14 +83,14 @@ class Retirement:
             for one in listed
         ]
         by_rules = decide(builds, replace(self._policy, keep_days=0), now).going
-        if not by_rules:
+        if not by_rules and not whole:
             return Retiring(decision=Decision())
         known = self._ledger.all()
         if self._policy.keep_days:
             since = _since(known, kept())
             builds = [replace(build, since=since(build.package.pkgid)) for build in builds]
         needs, notes = self._needs([verdict.build.nevra for verdict in by_rules], now)
-        pins = {pkgid: f"pinned by {one.pin.actor}: {one.pin.why}" for pkgid, one in known.items() if one.pin}
+        pins = {pkgid: _pinned(one.pin) for pkgid, one in known.items() if one.pin}
         with self._relations() as relations:
             broken = partial(relations.broken, generation)
             decision = decide(builds, self._policy, now, pins=pins, needs=needs, broken=broken)
@@ -94,6 +103,10 @@ class Retirement:
             return needs, ()
         running = by_hosts(builds, self._reports.read(), now=now, max_age=self._max_age)
         return joined(needs, running.needs), running.notes
+
+
+def _pinned(pin: Mark) -> str:
+    return f"pinned by {pin.actor}" + (f": {pin.why}" if pin.why else "")
 
 
 def _since(known: Book, kept: Sequence[Generation]) -> Callable[[Sha256], float]:

@@ -14,15 +14,12 @@ from dataclasses import dataclass, field, replace
 
 from repod.doors import Change, Find, Repodata, Store
 from repod.errors import Conflict, Corrupt, NotFound, Refused
-from repod.generation import Document, Generation
+from repod.generation import RETENTION, Document, Generation
 from repod.ledger import Ledger, comings
 from repod.package import Entry, Nevra, Origin, Package
 from repod.placed import StoredDocuments
 from repod.publish import Publisher
 from repod.records import Records, contents, read_records
-
-RETENTION = "retention"
-"""Who publishes generations that only let builds go: nobody means those by "the last one"."""
 
 _ATTEMPTS = 10
 _PARALLEL = 8

@@ -73,7 +73,7 @@ class Verdict:
 
 def judge(keys: Sequence[HostKey], shown: Shown, *, now: float, window: float) -> Verdict:
     """The phase of one repository under ``keys``, of which the first signs. ``window`` is in seconds."""
-    faults = [*_early(keys, shown, now, window), *_taken_away(keys, shown, now)]
+    faults = [*early(keys, shown, now=now, window=window), *_taken_away(keys, shown, now)]
     if faults:
         text = "the settings are ahead of what hosts can bear; see the faults, and set back what they name"
         return Verdict(repository=shown.repository, phase=AHEAD, next=text, faults=faults, notes=_notes(keys, shown))
@@ -91,7 +91,8 @@ def _next(keys: Sequence[HostKey], shown: Shown, now: float, window: float) -> t
     last = [key for key in keys[1:] if _is_last(key, own, shown, now)]
     left = sum(shown.count(key) for key in last)
     if left or (last and not any(own.made(issuer) for issuer in shown.index)):
-        text = f"{left} packages are still signed by the last key: repod resign {shown.repository}"
+        what = f"{_packages(left)} still signed by the last key" if left else "the index is not signed by the key yet"
+        text = f"{what}: repod resign {shown.repository}"
         return RESIGN, text, last[0].fingerprint, None
     coming = next((key for key in keys[1:] if key not in last and not _is_other(key, shown)), None)
     if coming:
@@ -117,10 +118,11 @@ def _before_the_end(last: HostKey, shown: Shown, now: float) -> tuple[str, str, 
         text = f"hosts may hold metadata of generation {needing[0].number}, which needs it, until {moment(ends)}"
         return WAIT, text, last.fingerprint, ends
     if needing:
-        numbers = f"{needing[-1].number} to {needing[0].number}" if len(needing) > 1 else f"{needing[0].number}"
+        first, newest = needing[-1].number, needing[0].number
+        what = f"generations {first} to {newest} need it" if first != newest else f"generation {newest} needs it"
         text = (
-            f"generations {numbers} are kept and need it, until retention lets them go; who never rolls back to"
-            " one of them, or reads its frozen view, may retire it now"
+            f"{what} until retention lets go of it; before, retire the key only if no host reads frozen views"
+            f" that old, and run repod resign {shown.repository} after a rollback"
         )
         return WAIT, text, last.fingerprint, None
     return RETIRE, "nothing needs it any more: take it out of the settings", last.fingerprint, None
@@ -148,8 +150,8 @@ def _since(key: HostKey, shown: Shown, now: float) -> float:
     return now if known is None or known.until is not None else known.since
 
 
-def _early(keys: Sequence[HostKey], shown: Shown, now: float, window: float) -> Iterator[str]:
-    """The signing key, where hosts had no time to learn it since another one signed."""
+def early(keys: Sequence[HostKey], shown: Shown, *, now: float, window: float) -> Iterator[str]:
+    """Why the signing key should not sign yet: hosts had no time to learn it since another one signed."""
     own = keys[0]
     began = _signed(own, shown) or now
     before = [
@@ -171,7 +173,7 @@ def _taken_away(keys: Sequence[HostKey], shown: Shown, now: float) -> Iterator[s
     back = "put its public key back into [signing] published"
     for issuers, number in shown.signed.items():
         if not accepted(issuers, keys) and (was := _announced(issuers, shown)):
-            yield f"{number} packages are signed by {was}, which hosts get no more: {back}, or: repod resign"
+            yield f"{_packages(number)} signed by {was}, which hosts get no more: {back}, or: repod resign"
     if shown.index and not _verified(shown.index, keys):
         yield f"the index is signed by {_names(shown.index)} only, which hosts get no more: {back}, or: repod resign"
     for past in shown.past:
@@ -190,12 +192,12 @@ def _taken_away(keys: Sequence[HostKey], shown: Shown, now: float) -> Iterator[s
 def _notes(keys: Sequence[HostKey], shown: Shown) -> Sequence[str]:
     """What no setting of ours brought about: packages as others signed them, or nobody did."""
     others = [
-        f"{shown.count(key)} packages are signed by {key.fingerprint}, as they came; hosts get its public key"
+        f"{_packages(shown.count(key))} signed by {key.fingerprint}, as they came; hosts get its public key"
         for key in keys[1:]
         if _is_other(key, shown)
     ]
     return others + [
-        f"{number} packages are {f'signed by {_names(issuers)}' if issuers else 'not signed'}, as they came:"
+        f"{_packages(number)} {f'signed by {_names(issuers)}' if issuers else 'not signed'}, as they came:"
         f" hosts with gpgcheck=1 refuse them; repod resign {shown.repository}"
         for issuers, number in shown.signed.items()
         if not accepted(issuers, keys) and not _announced(issuers, shown)
@@ -217,6 +219,10 @@ def _needs(past: Past, key: HostKey) -> bool:
 def _verified(index: Issuers, keys: Sequence[HostKey]) -> bool:
     """Whether hosts take an index: one signature by one of their keys is enough."""
     return any(key.made(issuer) for issuer in index for key in keys)
+
+
+def _packages(number: int) -> str:
+    return "1 package is" if number == 1 else f"{number} packages are"
 
 
 def _names(issuers: Issuers) -> str:

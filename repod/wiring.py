@@ -62,6 +62,12 @@ def repo_text(repository: Repository, url: str) -> str:
     return repo_file(repository.name, url, metalink=metalink)
 
 
+def write_for_hosts(repository: Repository, url: str, store: LocalStore, signer: OpenSigner) -> None:
+    """Put the ``.repo`` file and the public keys into the store, and note since when they are there."""
+    write_host_files(store, repository.name, repo_text(repository, url), signer.published)
+    announce(store, signer.keys, time.time())
+
+
 def open_store(repository: Repository) -> LocalStore:
     """The store of a repository; ``Misconfigured`` where its directory cannot be used."""
     return LocalStore(Path(repository.store))
@@ -162,9 +168,8 @@ class Wired:
     pruner: Pruner
 
     def write_host_files(self, signer: OpenSigner) -> None:
-        """Put the ``.repo`` file and the public keys into the store, and note since when they are there."""
-        write_host_files(self.store, self.settings.name, repo_text(self.settings, self.url), signer.published)
-        announce(self.store, signer.keys, time.time())
+        """See ``write_for_hosts``."""
+        write_for_hosts(self.settings, self.url, self.store, signer)
 
 
 def open_publisher(

@@ -12,13 +12,14 @@ from rich.filesize import decimal
 from repod.commands.common import json_option, person, repository_argument, settings_option
 from repod.commands.progress import Tell, progress
 from repod.config import load
-from repod.errors import RepodError
-from repod.keyring import open_signatures
+from repod.errors import Refused, RepodError
+from repod.keyring import open_signatures, stand
 from repod.log import open_log
 from repod.resign import Plan, Resigned, Resigning, by_key
+from repod.rotation import early as too_early
 from repod.show import show
 from repod.signing.verify import signature_issuers
-from repod.wiring import pause
+from repod.wiring import pause, public_url, write_for_hosts
 from repod.workplace import Workplace, open_workplace
 
 _DONE = "{repository}: nothing to do: the signing key signed all {of} packages and the index"
@@ -29,25 +30,39 @@ _DONE = "{repository}: nothing to do: the signing key signed all {of} packages a
 @json_option
 @repository_argument
 @click.option("--dry-run", is_flag=True, help="Only say what would be signed anew.")
+@click.option("--early", is_flag=True, help="Although hosts had no time to learn the key, as when one was stolen.")
 @click.option("--why", default="", help="The reason, for the history.")
-def resign(config: Path, name: str, why: str, *, dry_run: bool, as_json: bool) -> None:
+def resign(config: Path, name: str, why: str, *, dry_run: bool, early: bool, as_json: bool) -> None:
     """Sign anew every package of REPO that the signing key alone did not sign, and publish them.
 
     The builds stay the same, and so do their labels and pins. Files with the older signatures stay for
     hosts that hold older metadata. May run beside the daemon; after a stop, the same command carries
-    on. Answers 1 where a package cannot be signed anew; the others are.
+    on. Answers 1 where a package cannot be signed anew; the others are. Answers 3 where hosts had no
+    time yet to learn the key.
     """
     settings = load(config)
     log = open_log(settings.log.format, settings.log.level)
     with open_workplace(settings, name, log, os.environ) as place, progress("reading signatures") as tell:
-        place.signer.refuse_expired(time.time())
         resigning = _resigning(place, tell)
+        if not dry_run:
+            _prepare(place, early=early)
         plan = resigning.plan()
         why = why or f"signed anew with {place.signer.fingerprint}"
         done = None if dry_run else resigning.carry_out(plan, actor=person(os.environ), why=why)
     _answer(name, plan, done, as_json=as_json)
     if (done and done.left) or plan.missing:
         sys.exit(RepodError.exit_code)
+
+
+def _prepare(place: Workplace, *, early: bool) -> None:
+    """Let hosts have the key before anything is signed by it; ``Refused`` where they had no time to learn it."""
+    signer, now = place.signer, time.time()
+    (standing,) = stand(place.settings, signer.keys, [place.repository.name], now)
+    window = place.settings.signing.window
+    faults = [] if early else list(too_early(signer.keys, standing.shown, now=now, window=window))
+    if faults:
+        raise Refused("\n".join(f"{place.repository.name}: {fault}; or: --early" for fault in faults))
+    write_for_hosts(place.repository, public_url(place.settings, place.repository), place.store, signer)
 
 
 def _resigning(place: Workplace, tell: Tell) -> Resigning:

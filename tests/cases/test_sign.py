@@ -1,6 +1,7 @@
 """Cases about signing."""
 
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -13,27 +14,21 @@ import rpm_rs
 
 from repod.config import Signing, parse
 from repod.errors import Misconfigured
+from repod.reminder import Reminder
 from tests.cases.keyring import keyring
 from tests.cases.place import MakePlace, Place
 from tests.lab import keys, rpms
+from tests.lab.checker import assert_sound
 from tests.lab.clients import rpmkeys_check
 from tests.lab.daemon import Repod
+from tests.lab.daemon import repod as command
+from tests.lab.fakes import Clock
+from tests.lab.foreign import createrepo
 from tests.lab.keys import Key, end_agent, export, generate, gnupghome, make_key
 from tests.lab.papers import papers
+from tests.lab.signatures import index_issuers, issuers, listed_issuers
 from tests.lab.signers import opened, script
 from tests.lab.wait import until
-
-
-def issuers(package: Path) -> set[str]:
-    """Who signed a package: fingerprints where the signature names one."""
-    signatures = rpm_rs.PackageMetadata.open(str(package)).signatures()
-    return {(made.fingerprint or made.key_id or "").upper() for made in signatures}
-
-
-def index_issuer(store: Path) -> str:
-    """Who signed the live index."""
-    made = pysequoia.Sig.from_bytes((store / "repodata/repomd.xml.asc").read_bytes())
-    return (made.issuer_fingerprint or "").upper()
 
 
 def test_c039_a_burst_with_a_protected_key_in_gnupg_is_signed_whole(
@@ -121,6 +116,75 @@ def test_c043_an_expired_key_stops_the_start(tmp_path: Path, built: Path) -> Non
     assert len(list(repod.inbox().iterdir())) == 1
 
 
+def test_c043_every_key_of_hosts_is_told_of_daily_from_30_days_before_its_end(
+    make_place: MakePlace, tmp_path: Path
+) -> None:
+    """The gauge has each; at the start and once a day there is a warning, and an error once it expired."""
+    key, other = make_key(), make_key(lifetime="40d")
+    (tmp_path / "key.asc").write_bytes(key.secret)
+    (tmp_path / "other.pub").write_bytes(other.public)
+    signing = {"key": str(tmp_path / "key.asc"), "published": [str(tmp_path / "other.pub")]}
+    place = make_place({"signing": signing}, signed_with=key)
+    assert place.log.warned("signing key") == []
+    gauge = "repod_signing_key_expiry_timestamp_seconds"
+    expires = place.metrics.registry.get_sample_value(gauge, {"fingerprint": other.fingerprint})
+    assert expires == pytest.approx(time.time() + 40 * 86400, abs=3600)
+    clock = Clock(now=time.time())
+    reminder = Reminder(place.system.signer.keys, place.metrics, place.log, clock)
+    reminder.introduce(key.fingerprint)
+    for _ in range(41 * 24):
+        clock.now += 3600
+        reminder.again()
+    said = place.log.warned("signing key")
+    assert len(said) == 30
+    assert f"{other.fingerprint} (published) expires in 29 days" in said[0]
+    assert "expires in 0 days" in said[-1]
+    assert len(place.log.errors) == 2
+    assert f"{other.fingerprint} (published) expired at" in place.log.errors[0]
+
+
+@pytest.mark.parametrize("role", ["key", "cosign", "published"])
+def test_c043_a_key_that_ends_within_30_days_is_a_fault_of_check(role: str, tmp_path: Path) -> None:
+    """Whatever the key is for; a day earlier it is none."""
+    long, soon, later = make_key(), make_key(lifetime="29d"), make_key(lifetime="31d")
+    (tmp_path / "long.asc").write_bytes(long.secret)
+    (tmp_path / "state").mkdir()
+    for key, code in ((soon, 2), (later, 0)):
+        (tmp_path / "key.asc").write_bytes(key.public if role == "published" else key.secret)
+        place = str(tmp_path / "key.asc")
+        signing = {"key": str(tmp_path / "long.asc"), role: [place] if role == "published" else place}
+        checked = Repod(tmp_path, tmp_path / "long.asc", settings={"signing": signing}).cli("check", "--json")
+        assert checked.rc == code, checked.out
+        faults = [row["what"] for row in json.loads(checked.out) if row["severity"] == "fault"]
+        assert len(faults) == code // 2, faults
+        assert all(f"{key.fingerprint} (" in text and "expires in 28 days" in text for text in faults)
+
+
+def test_c045_hosts_get_both_keys_and_only_the_new_one_signs(tmp_path: Path) -> None:
+    """The public key file holds both; what was signed before still verifies with it; new ones are by the new key."""
+    old, new = make_key(), make_key()
+    for name, data in (("old.asc", old.secret), ("old.pub", old.public), ("new.asc", new.secret)):
+        (tmp_path / name).write_bytes(data)
+    repod = Repod(tmp_path, tmp_path / "old.asc", settings={"inbox": {"settle": 0}})
+    rpms.quick(repod.inbox(), "before")
+    assert repod.once().rc == 0
+    repod.configure("signing", key="new.asc", published=["old.pub"])
+    rpms.quick(repod.inbox(), "after")
+    assert repod.once().rc == 0
+    for name in ("RPM-GPG-KEY-test", "repodata/repomd.xml.key"):
+        keyfile = (repod.store() / name).read_bytes()
+        assert [one.fingerprint.upper() for one in pysequoia.Cert.split_bytes(keyfile)] == [
+            new.fingerprint,
+            old.fingerprint,
+        ]
+    before, after = (repod.store() / f"Packages/{n[0]}/{n}-1.0-1.noarch.rpm" for n in ("before", "after"))
+    assert {one.ok for one in rpmkeys_check(keyfile, before, after).values()} == {True}
+    assert (issuers(before), issuers(after)) == ({old.fingerprint}, {new.fingerprint})
+    assert index_issuers(repod.store()) == [new.fingerprint]
+    assert assert_sound(repod.store(), keyfile).keys() == {"before-1.0-1.noarch", "after-1.0-1.noarch"}
+    assert repod.cli("verify", "test").rc == 0
+
+
 def test_c046_it_is_known_which_key_or_subkey_signs(make_place: MakePlace, built: Path) -> None:
     """The primary key signs where it may; else the subkey, with a warning; issuers are always the key named."""
     with gnupghome() as home:
@@ -134,10 +198,28 @@ def test_c046_it_is_known_which_key_or_subkey_signs(make_place: MakePlace, built
             said = place.log.told("signing key")
             assert (said["fingerprint"], said["signing_key"]) == (signed_with.fingerprint, signing)
             assert issuers(place.store / "Packages/h/hello-1.0-1.noarch.rpm") == {signing}
-            assert index_issuer(place.store) == signing
+            assert index_issuers(place.store) == [signing]
             assert place.sound()
             warned = [text for text in place.log.warned("signing key") if "EL7 cannot verify" in text]
             assert len(warned) == (signing is subkey)
+
+
+def test_c046_a_key_is_judged_before_it_is_used(tmp_path: Path) -> None:
+    """``repod keys lint`` says which key or subkey signs, and which hosts cannot verify that, without any settings."""
+    with gnupghome() as home:
+        bare = generate(home, usage="cert", uid="Cert Only <c@example.com>")
+        subkey = keys.add_subkey(home, bare)
+        (tmp_path / "bare.pub").write_bytes(export(home, bare).public)
+    (tmp_path / "ed.pub").write_bytes(make_key("ed25519").public)
+    (tmp_path / "p256.pub").write_bytes(make_key("nistp256").public)
+    told = command("keys", "lint", "--json", *(tmp_path / name for name in ("bare.pub", "ed.pub", "p256.pub")))
+    bare_row, ed_row, p256_row = json.loads(told.out)
+    assert told.rc == 3
+    assert (bare_row["signs"], bare_row["faults"]) == (f"subkey {subkey}", [])
+    assert any(text.startswith("el7: a subkey signs") for text in bare_row["refused_by"])
+    assert any(text.startswith("el7: the signing key is ed25519") for text in ed_row["refused_by"])
+    assert ed_row["signs"] == "the primary key"
+    assert "ecdsa" in p256_row["faults"][0]
 
 
 @pytest.mark.parametrize("profile", ["el7", "amzn2"])
@@ -153,7 +235,7 @@ def test_c046_where_hosts_know_the_primary_key_only_it_signs_or_nothing_does(
         place = make_place(profile=profile, signed_with=export(home, both))
         place.publish(rpms.quick(built))
         assert issuers(place.store / "Packages/h/hello-1.0-1.noarch.rpm") == {both}
-        assert index_issuer(place.store) == both
+        assert index_issuers(place.store) == [both]
         with pytest.raises(Misconfigured, match=f"profile {profile}: a subkey signs, and rpm 4.11 knows the primary"):
             make_place(profile=profile, signed_with=export(home, bare))
 
@@ -177,6 +259,39 @@ def test_c047_one_signature_ours_whoever_signed_before(make_place: MakePlace, ke
     place.copy(published, "again.rpm")
     assert [end.result for end in place.drain()] == ["duplicate"] * 2
     assert published.read_bytes() == once
+
+
+def test_c047_what_is_listed_is_signed_anew_once(tmp_path: Path) -> None:
+    """``repod resign``: ours stays byte for byte; a foreigner's gets one signature, ours; again: the same bytes."""
+    ours, foreign = make_key(), make_key()
+    (tmp_path / "key.asc").write_bytes(ours.secret)
+    repod = Repod(tmp_path, tmp_path / "key.asc", settings={"inbox": {"settle": 0}})
+    rpms.quick(repod.inbox(), "ours")
+    assert repod.once().rc == 0
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    rpm_rs.Package.resign_in_place(str(rpms.quick(theirs, "foreign")), rpm_rs.Signer(foreign.secret))
+    rpms.nfpm(theirs, "unsigned", "1.0.0")
+    createrepo(theirs)
+    assert repod.cli("adopt", "test", theirs).rc == 0
+    before = (repod.store() / "Packages/o/ours-1.0-1.noarch.rpm").read_bytes()
+    assert repod.cli("check").rc == 0
+    assert "signed by" in repod.cli("check").out
+    assert repod.cli("verify", "test").rc == 0
+
+    dry = repod.cli("resign", "test", "--dry-run", "--json")
+    (row,) = json.loads(dry.out)
+    assert (row["packages"], row["signed_by"]) == (2, {foreign.fingerprint: 1, "nobody": 1})
+    assert repod.cli("resign", "test", "--why", "adopted").rc == 0
+    assert (repod.store() / "Packages/o/ours-1.0-1.noarch.rpm").read_bytes() == before
+    assert listed_issuers(repod.store()) == {ours.fingerprint}
+    files = {path: path.read_bytes() for path in repod.store().rglob("*.rpm")}
+    assert len(files) == 5
+    assert assert_sound(repod.store(), ours.public).keys() >= {"ours-1.0-1.noarch", "foreign-1.0-1.noarch"}
+    again = repod.cli("resign", "test")
+    assert (again.rc, "nothing to do" in again.out) == (0, True)
+    assert {path: path.read_bytes() for path in repod.store().rglob("*.rpm")} == files
+    assert "adopted" in repod.cli("history", "test").out
 
 
 def test_c049_a_hard_link_elsewhere_keeps_its_bytes(place: Place, built: Path) -> None:
@@ -268,7 +383,7 @@ def test_c055_of_two_keys_with_one_user_id_the_one_named_signs(make_place: MakeP
             )
             place.publish(rpms.quick(built))
             assert issuers(place.store / "Packages/h/hello-1.0-1.noarch.rpm") == {wanted.fingerprint}
-            assert index_issuer(place.store) == wanted.fingerprint
+            assert index_issuers(place.store) == [wanted.fingerprint]
             place.close()
     with pytest.raises(Misconfigured, match="expected a full fingerprint"):
         parse(f'[signing]\nkey = "gpg:{keys.UID}"\n[[repository]]\nname="a"\ninbox="i"\nstore="s"\n', Path("/"))

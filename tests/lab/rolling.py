@@ -1,17 +1,13 @@
 """Rolls a site back, as a command in a process of its own does."""
 
 import itertools
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from repod.doors import Store
-from repod.errors import NotFound
-from repod.generation import Document, Generation
+from repod.commands.changes import read_carried
 from repod.headers import Headers
 from repod.ledger import Ledger
-from repod.package import Entry, Package
-from repod.repodata.listing import entries, plain
+from repod.repodata.listing import entries
 from repod.repodata.strictreader import StrictDocuments
 from repod.rollback import Rollback
 from tests.lab.care import LineRpms
@@ -33,19 +29,8 @@ def rolling(site: Site, folder: Path, store: FaultyStore | None = None, cache: s
         repodata=repodata,
         publisher=site.publisher(store, repodata=repodata),
         ledger=Ledger(store, site.pauses.append),
-        plain=partial(_plain, store),
-        entries=partial(_entries, store),
+        plain=partial(read_carried, store),
+        entries=partial(entries, store),
         describe=headers.entry,
         pause=site.pauses.append,
     )
-
-
-def _plain(store: Store, document: Document, view: str) -> bytes:
-    try:
-        return plain(store, document)
-    except NotFound:
-        return plain(store, document, view)
-
-
-def _entries(store: Store, generation: Generation, packages: Sequence[Package]) -> list[Entry]:
-    return entries(store, generation, packages)

@@ -211,7 +211,7 @@ def test_settings_that_are_ahead_of_the_hosts_are_a_fault_of_check_and_of_rotate
     _set(repod, OLD, published=[f"{NEW}.pub"], window="1h")
     for settings, said in (
         ({"key": NEW, "cosign": OLD, "window": "1h"}, f"{new.fingerprint} signs, and hosts can learn it since"),
-        ({"key": NEW, "window": "0s"}, f"1 packages are signed by {old.fingerprint}, which hosts get no more"),
+        ({"key": NEW, "window": "0s"}, f"1 package is signed by {old.fingerprint}, which hosts get no more"),
     ):
         repod.configure("signing", **settings)
         told, checked = repod.cli("keys rotate"), repod.cli("check")

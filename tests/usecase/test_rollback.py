@@ -13,7 +13,7 @@ import pytest
 from repod.doors import Change, Expect
 from repod.errors import Conflict, Refused, RepodError
 from repod.generation import Generation, record_path
-from repod.ledger import Ledger, comings
+from repod.ledger import Ledger, Mark, comings
 from repod.package import Origin, store_path
 from repod.repodata.carried import SetDocument, read
 from tests.lab.entries import made
@@ -234,6 +234,15 @@ def test_without_a_number_what_retention_did_is_not_the_last_change(place: tuple
     site, copies = place
     site.opened().publish(Change(removed=[C.nevra]), actor="retention", why="")
     assert rolling(site, copies).plan(None).to.number == 5
+
+
+def test_what_is_pinned_and_goes_is_told(place: tuple[Site, Path]) -> None:
+    site, copies = place
+    book = Ledger(site.inner, site.pauses.append)
+    for build in (NEW, OLD):
+        book.pin(build.package, Mark(time=1.0, actor="anna", why=""))
+    plan, _ = rolling(site, copies).run(3, actor="anna", why="")
+    assert list(plan.pinned) == [NEW.nevra]
 
 
 def test_an_empty_repository_has_nothing_to_go_back_to(tmp_path: Path) -> None:

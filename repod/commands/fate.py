@@ -1,0 +1,56 @@
+"""What retention says of single builds, for a person who asks about one."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from repod.commands.story import Place
+from repod.config import Settings
+from repod.errors import RepodError
+from repod.past import Build
+from repod.repodata.listing import StoredListings
+from repod.retaining import open_planner, open_retirement
+from repod.wiring import pause
+
+_Fate = dict[str, Any]
+
+
+class Fates:
+    """The verdicts on builds of one repository."""
+
+    def __init__(self, settings: Settings, place: Place, folder: Path) -> None:
+        """``folder`` is a private one."""
+        self._settings = settings
+        self._place = place
+        self._folder = folder
+
+    def of(self, build: Build) -> _Fate | None:
+        """Whether a build stays, and why; None where that is not known, with a word about it."""
+        try:
+            return self._listed(build) if build.listed else self._unlisted(build)
+        except RepodError as error:
+            click.echo(f"repod: what retention says is not shown: {error}", err=True)
+            return None
+
+    def _listed(self, build: Build) -> _Fate | None:
+        place = self._place
+        if place.generation is None:
+            return None
+        retirement = open_retirement(self._settings, place.repository, place.store, self._folder, pause)
+        listed = list(StoredListings(place.store).listed(place.generation))
+        decided = retirement.decide(place.generation, listed, lambda: place.past.kept, time.time(), whole=True)
+        verdicts = (one for one in decided.decision.verdicts if one.build.package.pkgid == build.pkgid)
+        return next(({"kept": one.kept, "why": list(one.why)} for one in verdicts), None)
+
+    def _unlisted(self, build: Build) -> _Fate | None:
+        """Of a build that is in the metadata no more: whether its file goes with the next prune."""
+        if build.package is None:
+            return None
+        planner = open_planner(self._settings, self._place.repository, self._place.store, self._folder, pause)
+        removals = (one for one in planner.plan(time.time()).removals if one.path == build.package.href)
+        going = next(({"kept": False, "why": [one.why]} for one in removals), None)
+        if going or not build.ranges:
+            return going
+        return {"kept": True, "why": [f"generation {build.ranges[0][1]}, which is kept, lists it"]}
