@@ -4,6 +4,7 @@ Pins, dates, hosts and other repositories are looked at only where the rules alo
 go. What cannot be read then stops the whole: a failed look never means that nobody needs a build.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -68,7 +69,8 @@ class Retirement:
 
         Where nothing goes there may be no verdicts; ``whole``: each build has its own.
         """
-        if len(listed) <= self._policy.keep and not whole:
+        names = Counter(one.package.nevra.name for one in listed)
+        if max(names.values(), default=0) <= self._policy.keep and not whole:
             return Retiring(decision=Decision())
         streams = self._builds.streams(generation)
         builds = [
@@ -87,7 +89,9 @@ class Retirement:
         if self._policy.keep_days:
             since = _since(known, kept())
             builds = [replace(build, since=since(build.package.pkgid)) for build in builds]
-        needs, notes = self._needs([verdict.build.nevra for verdict in by_rules], now)
+        needs, notes = self._needs(
+            [one.nevra for one in builds] if whole else [one.build.nevra for one in by_rules], now
+        )
         pins = {pkgid: _pinned(one.pin) for pkgid, one in known.items() if one.pin}
         with self._relations() as relations:
             broken = partial(relations.broken, generation)

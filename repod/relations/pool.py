@@ -31,7 +31,19 @@ class RelationWorker:
 
     def unmet(self, repositories: Sequence[Plain], coming: Plain, arches: Sequence[str]) -> Asked:
         """See ``Relations.unmet``; ``arches`` are those of the repository that they come to."""
-        return self._ask(worker.unmet, tuple(repositories), coming, tuple(arches))
+        machines = worker.hosts(arches)
+        unmet: dict[Nevra, list[str]] = {}
+        paths: set[str] = set()
+        for host in machines:
+            where = f" (on {host})" if len(machines) > 1 else ""
+            start: int | None = 0
+            while start is not None:
+                answer = self._ask(worker.unmet, tuple(repositories), coming, host, start)
+                for nevra, texts in answer.unmet.items():
+                    unmet.setdefault(nevra, []).extend(text + where for text in texts)
+                paths |= set(answer.paths)
+                start = answer.following
+        return Asked(paths=sorted(paths), unmet=unmet)
 
     def close(self) -> None:
         """End the process."""

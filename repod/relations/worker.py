@@ -1,6 +1,7 @@
 """Asks libsolv; runs in a process of its own, since it is a native library that reads strangers' texts."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
@@ -14,16 +15,21 @@ from repod.package import Nevra
 from repod.relating import Plain
 from repod.relations.rich import Rich, parse
 
+_AT_ONCE = 64  # packages in one question, so that each is answered in time
 _INTEL_32 = ("i386", "i486", "i586", "i686")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """``paths`` are files that something requires and that only filelists could tell of: ask again with those."""
+    """``paths`` are files that something requires and that only filelists could tell of: ask again with those.
+
+    ``following``: where the next question has to begin; None where all is answered.
+    """
 
     paths: Sequence[str] = ()
     needs: Sequence[Need] = ()
     unmet: Mapping[Nevra, Sequence[str]] = field(default_factory=dict)
+    following: int | None = None
 
 
 def broken(listing: Plain, going: Collection[Nevra]) -> Asked:
@@ -32,26 +38,87 @@ def broken(listing: Plain, going: Collection[Nevra]) -> Asked:
     return _Break(pool, {str(nevra) for nevra in going}).asked(filelists=listing.filelists is not None)
 
 
-def unmet(repositories: Sequence[Plain], coming: Plain, arches: Sequence[str]) -> Asked:
-    """See ``Relations.unmet``; ``arches`` are those of the repository that they come to."""
-    reasons: dict[Nevra, list[str]] = {}
+def unmet(repositories: Sequence[Plain], coming: Plain, host: str, start: int) -> Asked:
+    """See ``Relations.unmet``, for machines of arch ``host``; some packages at a time, those from ``start`` on.
+
+    What can be installed together can be installed one by one, and what can with the newest builds of
+    the others can with all: so packages are tried together with those, in halves where that fails, and
+    what is left alone with all. What nobody provides at all needs no try.
+    """
+    pool = _pool((coming, *repositories), host)
+    packages = _in_layers(pool)
+    reasons: dict[Nevra, Sequence[str]] = {}
     paths: set[str] = set()
-    hosts = _hosts(arches)
-    for host in hosts:
-        pool = _pool((coming, *repositories), host)
-        for package in _of_first(pool):
-            if package.arch == "src" or not package.installable():
-                continue
-            texts, missing = _problems(pool, package)
+    left = []
+    for package in packages[start : start + _AT_ONCE]:
+        lacking = _lacking(pool, package)
+        if lacking:
+            reasons[_nevra(package)] = [f"nothing provides {text} needed by {package}" for text in lacking]
+            paths |= {text for text in lacking if _only_in_filelists(text)}
+        else:
+            left.append(package)
+    with _newest_alone(pool):
+        doubtful = list(_failed(pool, left))
+    for package in doubtful:
+        texts, missing = _problems(pool, [package])
+        if texts:
+            reasons[_nevra(package)] = texts
             paths |= missing
-            where = f" (on {host})" if len(hosts) > 1 else ""
-            if texts:
-                reasons.setdefault(_nevra(package), []).extend(text + where for text in texts)
     whole = all(one.filelists for one in (coming, *repositories))
-    return Asked(paths=() if whole else sorted(paths), unmet=reasons)
+    end = start + _AT_ONCE
+    return Asked(paths=() if whole else sorted(paths), unmet=reasons, following=end if end < len(packages) else None)
 
 
-def _hosts(arches: Sequence[str]) -> list[str]:
+@lru_cache(maxsize=1)
+def _in_layers(pool: Any) -> Sequence[Any]:
+    """What comes and hosts can have, so that builds of one name, which exclude each other, stand far apart."""
+    seen: dict[tuple[str, str], int] = {}
+    placed = []
+    for package in _of_first(pool):
+        if package.arch != "src" and package.installable():
+            key = package.name, package.arch
+            seen[key] = seen.get(key, 0) + 1
+            placed.append((seen[key], package))
+    return [package for _, package in sorted(placed, key=lambda one: one[0])]
+
+
+def _lacking(pool: Any, package: Any) -> list[str]:
+    """What a package requires, and nobody provides; rich requirements are left to the solver."""
+    required = package.lookup_idarray(solv.SOLVABLE_REQUIRES)
+    texts = [pool.dep2str(one) for one in required if one != solv.SOLVABLE_PREREQMARKER and not pool.whatprovides(one)]
+    return [text for text in texts if not text.startswith("(")]
+
+
+def _failed(pool: Any, packages: Sequence[Any]) -> Iterator[Any]:
+    """Those of ``packages`` that cannot be installed on an empty host."""
+    if not packages or not _problems(pool, packages)[0]:
+        return
+    if len(packages) == 1:
+        yield packages[0]
+        return
+    middle = len(packages) // 2
+    yield from _failed(pool, packages[:middle])
+    yield from _failed(pool, packages[middle:])
+
+
+@contextmanager
+def _newest_alone(pool: Any) -> Iterator[None]:
+    """Let the solver see the newest build of each name and arch alone, and all that come."""
+    newest: dict[tuple[int, int], Any] = {}
+    for package in pool.solvables:
+        key = package.nameid, package.archid
+        if key not in newest or package.evrcmp(newest[key]) > 0:
+            newest[key] = package
+    pool.set_considered_list(sorted({package.id for package in (*newest.values(), *_of_first(pool))}))
+    pool.createwhatprovides()
+    try:
+        yield
+    finally:
+        pool.set_disabled_list([])
+        pool.createwhatprovides()
+
+
+def hosts(arches: Sequence[str]) -> list[str]:
     """The machines that a repository of ``arches`` is for."""
     machines = [arch for arch in arches if arch not in {"noarch", "src", "nosrc"}]
     if "x86_64" in machines:
@@ -62,6 +129,9 @@ def _hosts(arches: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=1)
 def _pool(repositories: tuple[Plain, ...], host: str) -> Any:
     """All packages of ``repositories``, for machines of arch ``host`` (empty: any); the last one is kept."""
+    # Two would not fit where one just does.
+    _in_layers.cache_clear()
+    _pool.cache_clear()
     pool = solv.Pool()
     pool.setdisttype(solv.Pool.DISTTYPE_RPM)
     if host:
@@ -104,14 +174,14 @@ def _only_in_filelists(path: str) -> bool:
     return path.startswith("/") and not in_primary
 
 
-def _problems(pool: Any, package: Any) -> tuple[list[str], set[str]]:
-    """Why a package cannot be installed on an empty host, and the paths that nobody has."""
+def _problems(pool: Any, packages: Sequence[Any]) -> tuple[list[str], set[str]]:
+    """Why packages cannot be installed together on an empty host, and the paths that nobody has."""
     solver = pool.Solver()
     solver.set_flag(solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
-    job = pool.Job(solv.Job.SOLVER_SOLVABLE | solv.Job.SOLVER_INSTALL, package.id)
+    jobs = [pool.Job(solv.Job.SOLVER_SOLVABLE | solv.Job.SOLVER_INSTALL, package.id) for package in packages]
     texts: dict[str, None] = {}
     paths = set()
-    for info in _infos(solver.solve([job])):
+    for info in _infos(solver.solve(jobs)):
         texts[info.problemstr()] = None
         if info.type == solv.Solver.SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP and _only_in_filelists(str(info.dep)):
             paths.add(str(info.dep))

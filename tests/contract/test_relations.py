@@ -219,6 +219,25 @@ def test_what_target_the_others_or_a_base_provide_is_met(bench: _Bench) -> None:
     }
 
 
+def test_an_older_build_meets_what_the_newest_does_not(bench: _Bench) -> None:
+    older = bench.entry("libs", "1.0", provides=["libs = 1.0"])
+    generation = bench.publish(older, bench.entry("libs", "2.0", provides=["libs = 2.0"]))
+    coming = [bench.entry(name, requires=[what]) for name, what in (("old", "libs = 1.0"), ("new", "libs = 2.0"))]
+    coming += [bench.entry("both", requires=["libs = 1.0", "libs = 2.0"])]
+    assert [nevra.name for nevra in bench.related().unmet(generation, coming)] == ["both"]
+
+
+def test_many_that_come_are_all_judged(bench: _Bench) -> None:
+    coming = [bench.entry(f"p{number}", requires=["libs"] if number % 50 == 7 else []) for number in range(140)]
+    coming += [bench.entry("p0", "2.0"), bench.entry("p1", "2.0", requires=["p0 = 1.0"])]
+    unmet = bench.related().unmet(None, coming)
+    assert sorted(str(nevra) for nevra in unmet) == [
+        "p107-1.0-1.noarch",
+        "p57-1.0-1.noarch",
+        "p7-1.0-1.noarch",
+    ]
+
+
 def test_what_a_requirement_requires_in_turn_must_be_there_too(bench: _Bench) -> None:
     generation = bench.publish(bench.entry("here", requires=["gone = 2"], provides=["here"]))
     coming = [bench.entry("foo", requires=["here"])]

@@ -108,6 +108,7 @@ def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
         "Groups, modules, advisories",
         "Adopting an existing repository",
         "Verify, repair, rebuild",
+        "Over the years",
     )
     blocks = [block for chapter in chapters for block in commands(chapter)]
     said = [tour.run(block) for block in blocks]
@@ -132,6 +133,13 @@ def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
     assert "answered" not in said[9]
     assert re.search(r"mended +repodata/[0-9a-f]{64}-filelists.xml.gz +it was missing", said[10])
     assert re.search(r"generation [0-9]+ is current: 3 packages", said[10])
+    assert re.search(r"dev +3 +5 ", said[11])
+    assert "2 builds beyond retention: 2 beyond keep = 3" in said[12]
+    assert "answered 3" in said[13]
+    assert "promoted hello-1.0.0-105.noarch from dev@3: generation 3 of prod" in said[13]
+    assert "generation 4 of prod lists again what generation 2 did" in said[14]
+    assert "retention:   kept: newest of hello.noarch: keep = 5" in said[15]
+    assert "next (steady)" in said[16]
 
 
 def test_the_second_command_is_the_one_that_ci_calls() -> None:
