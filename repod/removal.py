@@ -17,8 +17,8 @@ from repod.package import Package, Sha256, StorePath, is_rpm
 _RECORD = re.compile(r"\.repod/generations/([0-9]+)\.json")
 _DOCUMENT = re.compile(r"(?:generations/[0-9]+/)?repodata/[0-9a-f]{64}-.+")
 _VIEW = re.compile(r"generations/([0-9]+)/.+")
-# Where repod itself puts a package.
-_OWN_PACKAGE = re.compile(r"Packages/[^/]/[^/]+\.rpm")
+# Where repod itself puts a package: its usual place, and that apart from it.
+_OWN_PACKAGE = re.compile(r"Packages/[^/]/(?:[0-9a-f]{16}/)?[^/]+\.rpm")
 _FROZEN = "generations/"
 _OTHERS = ("repodata/", _FROZEN, ".repod/")
 

@@ -167,17 +167,19 @@ def test_what_a_generation_before_a_new_beginning_listed_stays_too(site: Site) -
     assert files(site) == [one.package.href for one in packages]
 
 
-def test_an_orphan_goes_once_no_intake_can_be_at_it(site: Site) -> None:
+@pytest.mark.parametrize("folder", ["Packages/h/", "Packages/h/0123456789abcdef/"])
+def test_an_orphan_goes_once_no_intake_can_be_at_it(site: Site, folder: str) -> None:
     fill(site, 1)
-    site.put(hello(77))
+    orphan = made("hello-1.0-77.noarch", href=StorePath(f"{folder}hello-1.0-77.noarch.rpm"))
+    site.put(orphan)
     one = pruner(site)
     site.clock.now += 0.9 * HOUR
     one.prune(site.clock.now)
-    assert hello(77).package.href in files(site)
+    assert orphan.package.href in files(site)
     site.clock.now += 0.2 * HOUR
     pruned = pruner(site).prune(site.clock.now)
     assert [(removal.path, removal.why) for removal in pruned.removed] == [
-        (hello(77).package.href, "a package that no generation lists, left by an intake that was stopped")
+        (orphan.package.href, "a package that no generation lists, left by an intake that was stopped")
     ]
 
 

@@ -114,6 +114,7 @@ class World:
         """Let the repository's process do something, sometimes in trouble; whether it said that it is done."""
         daemon = self.daemons[repository.name]
         repository.intent = intent
+        daemon.store.steps.clear()  # of a year they would fill the memory
         troubled = self.draw.random() < self.size.trouble
         if troubled:
             calls, fatal = draw_trouble(self.draw)
