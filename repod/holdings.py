@@ -1,15 +1,14 @@
 """The packages that a repository holds: each proven by the listing, by its own digests and by its signature."""
 
-import hashlib
 import itertools
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from repod.copies import private_copy
 from repod.doors import Rpms, Store, Unreadable
 from repod.errors import NotFound
 from repod.finding import FAULT, NOTE, Finding, fault, note
@@ -97,18 +96,9 @@ class Holdings:
         facts = self._rpms.examine(copy, self._published)
         return facts, bool(facts.signers)
 
-    @contextmanager
-    def copy(self, path: StorePath) -> Iterator[tuple[Path, str]]:
+    def copy(self, path: StorePath) -> AbstractContextManager[tuple[Path, str]]:
         """A private copy of a stored object, and its SHA-256."""
-        copy, digest = self.workspace / f"{secrets.token_hex(16)}.rpm", hashlib.sha256()
-        try:
-            with copy.open("xb") as file:
-                for piece in self._store.stream(path):
-                    digest.update(piece)
-                    file.write(piece)
-            yield copy, digest.hexdigest()
-        finally:
-            copy.unlink(missing_ok=True)
+        return private_copy(self._store, path, self.workspace)
 
     def _check(self, held: Held) -> list[Finding]:
         package = held.package

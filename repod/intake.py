@@ -6,7 +6,6 @@ the same build is found in the store and taken as it is.
 """
 
 import contextlib
-import hashlib
 import secrets
 import tempfile
 import time
@@ -19,6 +18,7 @@ from threading import Event
 from typing import TypeVar
 
 from repod.acceptance import Rules, conflict, judge, too_large, unwanted_document
+from repod.copies import private_copy
 from repod.doors import Arrival, Documents, Edit, Inbox, Repodata, Rpms, Signer, Store, Unreadable
 from repod.errors import Conflict, Corrupt, NotFound, RepodError, Unavailable
 from repod.package import Entry, Facts, Fault, Nevra, Origin, Package, Sha256, StorePath, is_rpm
@@ -322,7 +322,7 @@ class Intake:
         The same build signed by us at another second is taken as it lies there; anything
         else stays untouched, and the package goes to a path of its own.
         """
-        with self._fetched(path) as copy, contextlib.suppress(Unreadable):
+        with private_copy(self._store, path, self._workspace) as (copy, _), contextlib.suppress(Unreadable):
             facts = self._rpms.examine(copy, self._signer.public_key)
             if facts.build == item.facts.build and self._signer.fingerprint in facts.signers:
                 entry = self._entry(copy, None, path)
@@ -342,9 +342,7 @@ class Intake:
 
     def _stored_build(self, published: Package) -> tuple[Sha256, Sha256]:
         """The build that is published; ``Corrupt`` where the store holds other bytes in its place."""
-        with self._fetched(published.href) as copy:
-            with copy.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+        with private_copy(self._store, published.href, self._workspace) as (copy, found):
             if found != published.pkgid:
                 msg = (
                     f"{published.href} was altered in the store: expected sha256 {published.pkgid}, found {found}; "
@@ -352,15 +350,3 @@ class Intake:
                 )
                 raise Corrupt(msg)
             return self._rpms.examine(copy, b"").build
-
-    @contextlib.contextmanager
-    def _fetched(self, path: StorePath) -> Iterator[Path]:
-        """A private copy of a stored package."""
-        copy = self._workspace / f"{secrets.token_hex(16)}.rpm"
-        try:
-            with copy.open("xb") as file:
-                for piece in self._store.stream(path):
-                    file.write(piece)
-            yield copy
-        finally:
-            copy.unlink(missing_ok=True)

@@ -9,13 +9,13 @@ its new path and taken as it is. What another writer changed meanwhile is left a
 
 import hashlib
 import itertools
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from repod.copies import private_copy
 from repod.doors import Change, Repodata, Rpms, Signer, Store, Unreadable
 from repod.errors import Conflict, Corrupt, NotFound, Unavailable
 from repod.generation import Generation
@@ -271,18 +271,8 @@ class Resigning:
     def _by_us(self, generation: Generation) -> bool:
         return self._signing_key in self._index_issuers(generation.signature.encode())
 
-    @contextmanager
-    def _copy(self, path: StorePath) -> Iterator[tuple[Path, str]]:
-        """A private copy of a stored object, and its SHA-256."""
-        copy, digest = self._workspace / f"{secrets.token_hex(16)}.rpm", hashlib.sha256()
-        try:
-            with copy.open("xb") as file:
-                for piece in self._store.stream(path):
-                    digest.update(piece)
-                    file.write(piece)
-            yield copy, digest.hexdigest()
-        finally:
-            copy.unlink(missing_ok=True)
+    def _copy(self, path: StorePath) -> AbstractContextManager[tuple[Path, str]]:
+        return private_copy(self._store, path, self._workspace)
 
 
 def renewed_path(facts: Facts, fingerprint: str) -> StorePath:

@@ -84,7 +84,7 @@ _LAYERS = (
     Layer(
         name="use cases",
         rows=(
-            ("repod.views",),
+            ("repod.copies", "repod.views"),
             ("repod.intake",),
             ("repod.publish",),
             ("repod.documents",),

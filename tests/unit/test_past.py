@@ -2,52 +2,17 @@
 
 import itertools
 import random
-from collections.abc import Sequence
 
-from repod.generation import Document, Generation
 from repod.ledger import Coming, Known
 from repod.package import Nevra, Origin, Package, Sha256, StorePath
 from repod.past import Build, Past, listings, way
+from tests.lab.records import record
 
 NEVRA = Nevra.parse("hello-1.0-1.noarch")
-_NOTHING = Document(
-    type="primary",
-    href=StorePath("repodata/x"),
-    checksum=Sha256("0" * 64),
-    size=0,
-    open_checksum=Sha256("0" * 64),
-    open_size=0,
-    timestamp=0,
-)
 
 
 def package(digit: str = "1", href: str = "") -> Package:
     return Package(nevra=NEVRA, pkgid=Sha256(digit * 64), size=1, href=StorePath(href) if href else NEVRA.location)
-
-
-def generation(
-    number: int,
-    added: Sequence[Package] = (),
-    removed: Sequence[Package] = (),
-    origins: Sequence[Origin] = (),
-) -> Generation:
-    return Generation(
-        number=number,
-        parent=number - 1,
-        time=100 * number,
-        actor="anna",
-        why=f"why {number}",
-        packages=1,
-        added=added,
-        removed=removed,
-        documents=(),
-        frozen=_NOTHING,
-        repomd="",
-        signature="",
-        frozen_repomd="",
-        frozen_signature="",
-        origins=origins,
-    )
 
 
 def test_the_generations_that_list_a_build_are_those_between_its_comings_and_goings() -> None:
@@ -57,7 +22,7 @@ def test_the_generations_that_list_a_build_are_those_between_its_comings_and_goi
     for _ in range(200):
         life = [draw.random() < 0.5 for _ in range(12)]
         chain = [
-            generation(number, [one] if now and not before else (), [one] if before and not now else ())
+            record(number, [one] if now and not before else (), [one] if before and not now else ())
             for number, (before, now) in enumerate(itertools.pairwise([False, *life]), start=1)
         ]
         kept = list(reversed(chain[draw.randint(0, 11) :]))
@@ -67,13 +32,13 @@ def test_the_generations_that_list_a_build_are_those_between_its_comings_and_goi
 
 def test_a_build_that_moved_to_another_path_was_listed_all_the_time() -> None:
     old, new = package(), package(href="Packages/other.rpm")
-    kept = [generation(3, [new], [old]), generation(2, [old])]
+    kept = [record(3, [new], [old]), record(2, [old])]
     assert listings(kept, old.pkgid, listed=True) == [(2, 3)]
 
 
 def test_each_build_of_a_nevra_is_told_apart_the_listed_one_first() -> None:
     old, new, gone = package("1"), package("2"), package("3")
-    kept = [generation(4, [new], [old]), generation(3, [old], [gone]), generation(2, [gone])]
+    kept = [record(4, [new], [old]), record(3, [old], [gone]), record(2, [gone])]
     found = Past(kept=kept).builds(NEVRA, [new])
     assert [build.pkgid[0] for build in found] == ["2", "1", "3"]
     assert [(build.listed, list(build.ranges)) for build in found] == [
@@ -89,19 +54,19 @@ def test_a_build_from_before_the_oldest_kept_record_says_so_and_how_it_came_is_t
     one = package()
     came = Coming(generation=1, time=100, actor="inbox", why="", origin=Origin(how="arrival", of="hello.rpm"))
     book = {one.pkgid: Known(nevra=NEVRA, pkgid=one.pkgid, came=came)}
-    (build,) = Past(kept=[generation(9), generation(8)], book=book).builds(NEVRA, [one])
+    (build,) = Past(kept=[record(9), record(8)], book=book).builds(NEVRA, [one])
     assert (build.since, list(build.ranges), build.came) == (None, [(8, 9)], came)
 
 
 def test_a_build_that_only_the_ledger_remembers_is_known() -> None:
     one = package()
     book = {one.pkgid: Known(nevra=NEVRA, pkgid=one.pkgid)}
-    (build,) = Past(kept=[generation(9)], book=book).builds(NEVRA, [])
+    (build,) = Past(kept=[record(9)], book=book).builds(NEVRA, [])
     assert (build.package, build.listed, list(build.ranges), build.came) == (None, False, [], None)
 
 
 def test_a_stranger_is_not_known() -> None:
-    assert Past(kept=[generation(2, [package()])]).builds(Nevra.parse("other-1-1.noarch"), []) == []
+    assert Past(kept=[record(2, [package()])]).builds(Nevra.parse("other-1-1.noarch"), []) == []
 
 
 def build_in(past: Past) -> Build:
@@ -109,11 +74,11 @@ def build_in(past: Past) -> Build:
 
 
 def promoted(of: str, pkgid: str = "1") -> Past:
-    return Past(kept=[generation(2, [package(pkgid)], origins=[Origin(how="promotion", of=of)])])
+    return Past(kept=[record(2, [package(pkgid)], origins=[Origin(how="promotion", of=of)])])
 
 
 def test_a_way_through_repositories_is_followed_to_its_beginning() -> None:
-    dev = Past(kept=[generation(7, [package()], origins=[Origin(how="arrival", of="hello.rpm")])])
+    dev = Past(kept=[record(7, [package()], origins=[Origin(how="arrival", of="hello.rpm")])])
     places = {"prod": promoted("stage@5"), "stage": promoted("dev@9"), "dev": dev}
     found = way("prod", build_in(places["prod"]), places.get)
     assert [(name, coming.generation, coming.origin.of) for name, coming in found] == [
@@ -124,7 +89,7 @@ def test_a_way_through_repositories_is_followed_to_its_beginning() -> None:
 
 
 def test_a_build_that_was_signed_anew_on_its_way_is_followed_by_its_nevra() -> None:
-    dev = Past(kept=[generation(7, [package("9")], origins=[Origin(how="arrival", of="hello.rpm")])])
+    dev = Past(kept=[record(7, [package("9")], origins=[Origin(how="arrival", of="hello.rpm")])])
     places = {"prod": promoted("dev@7"), "dev": dev}
     assert [name for name, _ in way("prod", build_in(places["prod"]), places.get)] == ["prod", "dev"]
 

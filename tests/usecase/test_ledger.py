@@ -6,22 +6,14 @@ import pytest
 
 from repod.doors import Expect
 from repod.errors import Corrupt
-from repod.generation import Document, Generation
+from repod.generation import Generation
 from repod.ledger import Coming, Ledger, Mark, comings
-from repod.package import Nevra, Origin, Package, Sha256, StorePath
+from repod.package import Nevra, Origin, Package, Sha256
 from repod.store.memory import MemoryStore
 from tests.lab.faulty import FaultyStore, Step
+from tests.lab.records import record
 
 MARK = Mark(time=10.0, actor="anna", why="audit")
-_NOTHING = Document(
-    type="primary",
-    href=StorePath("repodata/x"),
-    checksum=Sha256("0" * 64),
-    size=0,
-    open_checksum=Sha256("0" * 64),
-    open_size=0,
-    timestamp=0,
-)
 
 
 def package(release: str, digit: str = "1", name: str = "hello") -> Package:
@@ -30,23 +22,7 @@ def package(release: str, digit: str = "1", name: str = "hello") -> Package:
 
 
 def generation(number: int, *added: Package, origins: tuple[Origin, ...] = ()) -> Generation:
-    return Generation(
-        number=number,
-        parent=number - 1,
-        time=100 * number,
-        actor="inbox",
-        why=f"why {number}",
-        packages=1,
-        added=added,
-        removed=(),
-        documents=(),
-        frozen=_NOTHING,
-        repomd="",
-        signature="",
-        frozen_repomd="",
-        frozen_signature="",
-        origins=origins,
-    )
+    return record(number, added, origins=origins, actor="inbox")
 
 
 def ledger(store: MemoryStore | FaultyStore) -> Ledger:
