@@ -86,10 +86,21 @@ class Planner:
     """Plans what is pruned of one repository. Nothing is changed by it."""
 
     def __init__(
-        self, *, store: Store, builds: StoredBuilds, retirement: Retirement, generations: int, grace: float
+        self,
+        *,
+        store: Store,
+        builds: StoredBuilds,
+        retirement: Retirement,
+        generations: int,
+        grace: float,
+        since: Callable[[], float],
     ) -> None:
-        """``generations``: how many are kept at the least; ``grace`` in seconds."""
+        """``generations``: how many are kept at the least; ``grace`` in seconds.
+
+        ``since`` tells when the repository became repod's, in seconds since 1970.
+        """
         self._store = store
+        self._since = since
         self._builds = builds
         self._retirement = retirement
         aside = {ASIDE: max(grace, _ASIDE_SECONDS), SPARE: max(grace, UNDER_WAY)}
@@ -136,7 +147,10 @@ class Planner:
         shown = {package.href for package in look.packages(look.current)} if files else set[StorePath]()
         if not may_be_due(look.listed, shown, self._term, now):
             return Clearance()
-        return clearance(look.generations, look.listed, look.packages, ahead=look.ahead, term=self._term, now=now)
+        since = self._since()
+        return clearance(
+            look.generations, look.listed, look.packages, ahead=look.ahead, term=self._term, since=since, now=now
+        )
 
 
 class Pruner:

@@ -140,6 +140,7 @@ def clearance(
     *,
     ahead: Sequence[Generation],
     term: Term,
+    since: float,
     now: float,
 ) -> Clearance:
     """What may go.
@@ -147,7 +148,9 @@ def clearance(
     ``generations`` stand newest first, the current one before all; ``ahead`` are those that have a record
     and are not current yet: whoever publishes next makes them so. ``listed`` are all objects of the
     store, listed before the records were read. ``listing`` is asked of the current generation, and of
-    others where the records do not tell what they listed.
+    others where the records do not tell what they listed. ``since`` is when the repository became
+    repod's: a package that lay there before, and that nothing lists, was left out by whoever let repod
+    take it over, and stays.
     """
     going = expired(generations, term.generations, term.grace, now)
     numbers = {generation.number for generation in going}
@@ -161,7 +164,7 @@ def clearance(
             *_indexes(listed, [*ahead, *generations], numbers, term, now),
             *_documents(listed, generations, [*ahead, *kept], term, now),
         ],
-        packages=[*_packages(files, generations, shown, term, now), *_aside(listed, term, now)],
+        packages=[*_packages(files, generations, shown, term, now, since=since), *_aside(listed, term, now)],
         records=[
             Removal.of(stored, f"record of a generation {term.beyond}")
             for number, stored in sorted(records(listed).items())
@@ -219,7 +222,13 @@ def _documents(
 
 
 def _packages(
-    files: Iterable[Stored], generations: Sequence[Generation], shown: Collection[StorePath], term: Term, now: float
+    files: Iterable[Stored],
+    generations: Sequence[Generation],
+    shown: Collection[StorePath],
+    term: Term,
+    now: float,
+    *,
+    since: float,
 ) -> Iterator[Removal]:
     left = {package.href: (one, package) for one in reversed(generations) for package in one.removed}
     began = min((generation.time for generation in generations), default=now)
@@ -231,7 +240,7 @@ def _packages(
         # One that was touched since it left may be on its way back.
         if generation and (orphan or stored.modified < generation.time + 1):
             why = f"a package that no kept generation lists: it left metadata with generation {generation.number}"
-        elif orphan and _OWN_PACKAGE.fullmatch(stored.path):
+        elif orphan and stored.modified >= since and _OWN_PACKAGE.fullmatch(stored.path):
             why = "a package that no generation lists, left by an intake that was stopped"
         else:
             continue

@@ -1,12 +1,15 @@
 """Joins what prunes one repository."""
 
+import math
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from repod.announced import read_announced
 from repod.config import Repository, Retention, Settings
 from repod.doors import Change
-from repod.errors import Unavailable
+from repod.errors import Corrupt, Unavailable
 from repod.generation import RETENTION, Generation
 from repod.history import History
 from repod.hostreports import ReportFolder
@@ -33,6 +36,7 @@ def open_planner(
         retirement=open_retirement(settings, repository, store, workspace, pause),
         generations=retention.generations,
         grace=retention.grace,
+        since=partial(_since, store),
     )
 
 
@@ -54,6 +58,13 @@ def open_retirement(
         elsewhere={name: partial(_listed, repository, settings.named(name)) for name in retention.needed_by},
         relations=partial(open_relations, settings, repository, store, workspace, pause),
     )
+
+
+def _since(store: LocalStore) -> float:
+    """When hosts first got a key from repod; where that is not known, nothing is old enough."""
+    with suppress(Corrupt):
+        return min((one.since for one in read_announced(store).values()), default=math.inf)
+    return math.inf
 
 
 def open_pruner(planner: Planner, store: LocalStore, publisher: Publisher, pause: Pause) -> Pruner:

@@ -47,6 +47,7 @@ def planner(
     policy: Policy | None = None,
     generations: int = 50,
     grace: float = 0,
+    since: float = 0,
     reports: Reports | None = None,
     broken: Callable[[Generation, Collection[Nevra]], Sequence[Need]] = lambda _generation, _going: (),
     **retirement: Any,
@@ -62,7 +63,9 @@ def planner(
         max_age=30 * 86400,
         **retirement,
     )
-    return Planner(store=store, builds=builds, retirement=retiring, generations=generations, grace=grace)
+    return Planner(
+        store=store, builds=builds, retirement=retiring, generations=generations, grace=grace, since=lambda: since
+    )
 
 
 def ledger(store: Store) -> Ledger:

@@ -183,6 +183,18 @@ def test_an_orphan_goes_once_no_intake_can_be_at_it(site: Site, folder: str) -> 
     ]
 
 
+def test_a_package_that_lay_there_before_repod_and_that_nothing_lists_is_left_alone(site: Site) -> None:
+    """Who let repod take another tool's repository over may have left it out on purpose."""
+    site.put(hello(77))
+    site.clock.now += 1
+    fill(site, 1)
+    began = site.clock.now
+    site.put(hello(78))
+    site.clock.now += DAY
+    pruned = pruner(site, since=began).prune(site.clock.now)
+    assert [removal.path for removal in pruned.removed] == [hello(78).package.href]
+
+
 def test_a_build_that_comes_again_while_its_old_file_waits_is_left_alone(site: Site) -> None:
     """Its file is there already, so that intake only touches it; nothing lists it yet."""
     packages = fill(site, 2)

@@ -142,6 +142,7 @@ class Daemon:
             retirement=retirement,
             generations=repository.generations,
             grace=repository.grace,
+            since=lambda: 0.0,
         )
         return Pruner(planner=planner, store=self.store, ledger=self.ledger, publish=self._retire)
 
