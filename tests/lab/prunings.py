@@ -7,7 +7,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol
 
-from repod.errors import NotFound
 from repod.generation import Generation
 from repod.prune import Pruner
 from repod.store.local import LocalStore
@@ -33,16 +32,12 @@ def _never(*_: object) -> Generation:
 def _prune(root: Path, grace: float, stop: _Flag, rounds: _Count, removed: _Count) -> None:
     store = LocalStore(root)
     while not stop.is_set():
-        # A record that was listed may be gone, or not be there yet, for whoever publishes as fast as this.
-        try:
-            pruner = Pruner(
-                planner=planner(store, generations=1, grace=grace), store=store, ledger=ledger(store), publish=_never
-            )
-            done = pruner.prune(time.time())
-            removed.value += sum(removal.package is not None for removal in done.removed)
-            rounds.value += 1
-        except NotFound:
-            continue
+        pruner = Pruner(
+            planner=planner(store, generations=1, grace=grace), store=store, ledger=ledger(store), publish=_never
+        )
+        done = pruner.prune(time.time())
+        removed.value += sum(removal.package is not None for removal in done.removed)
+        rounds.value += 1
 
 
 @contextmanager
