@@ -11,7 +11,7 @@ The order leaves a whole repository at every step, and a stop in between to the 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from repod.builds import Built, StoredBuilds
@@ -19,6 +19,7 @@ from repod.doors import Store, Stored
 from repod.errors import Conflict, NotFound, RepodError
 from repod.generation import HEAD, Generation, Head
 from repod.history import History
+from repod.idle import Idle, Memory
 from repod.ledger import Ledger
 from repod.objects import ASIDE, SPARE
 from repod.package import Nevra, Package, StorePath
@@ -28,6 +29,9 @@ from repod.retire import Retirement, Retiring
 
 _LOOK_AGAIN = 3600.0  # seconds after which hosts, pins and files are looked at again though nothing was published
 _ASIDE_SECONDS = 30 * 86400.0
+# More than these were published since the last look: looking again is as cheap.
+_PUBLISHES = 20
+_NAMES = 100
 
 Publish = Callable[[Sequence[Nevra], str, int], Generation]
 """Publishes the generation without some builds: they, why, and the generation that this was planned on."""
@@ -94,10 +98,13 @@ class Planner:
         generations: int,
         grace: float,
         since: Callable[[], float],
+        crowded: Callable[[str], bool] = lambda _name: True,
+        memory: Memory,
     ) -> None:
         """``generations``: how many are kept at the least; ``grace`` in seconds.
 
-        ``since`` tells when the repository became repod's, in seconds since 1970.
+        ``since`` tells when the repository became repod's, in seconds since 1970. ``crowded`` says of
+        a name whether the current generation lists more builds of it than are kept at the least.
         """
         self._store = store
         self._since = since
@@ -106,16 +113,17 @@ class Planner:
         aside = {ASIDE: max(grace, _ASIDE_SECONDS), SPARE: max(grace, UNDER_WAY)}
         self._term = Term(generations=generations, grace=grace, aside=aside)
         self._history = History(store)
-        self._idle: tuple[int, float] = (0, 0.0)
+        self._crowded = crowded
+        self._memory = memory
 
     def plan(self, now: float) -> Plan:
         """What is to be done now.
 
         What cannot be read (a host's report, another repository, a document) stops it with the error.
         """
-        number, until = self._idle
-        if number and number == self._pointed() and now < until:
-            return Plan(generation=number)
+        idle = self._idle(now)
+        if idle:
+            return Plan(generation=idle.generation, stored=idle.stored)
         # In this order: what is stored after this is in no list of what may go.
         listed = list(self._store.list(""))
         current = self._history.current()
@@ -128,8 +136,36 @@ class Planner:
         cleared = self._cleared(look, now)
         plan = Plan(generation=current.number, retire=going, clearance=cleared, notes=retiring.notes, stored=size)
         until = min(now + _LOOK_AGAIN, next_expiry(listed, self._term))
-        self._idle = (0, 0.0) if plan else (current.number, until)
+        room = self._term.generations - len(records(listed))
+        found = Idle(generation=current.number, until=until, room=room if room >= 0 else None, stored=size)
+        self._memory.save(None if plan else found)
         return plan
+
+    def _idle(self, now: float) -> Idle | None:
+        """What is remembered, if it still holds: between two looks only what was published can push a build out."""
+        idle = self._memory.load()
+        if idle is None or now >= idle.until:
+            return None
+        after = self._still(idle, self._pointed())
+        if after and after != idle:
+            self._memory.save(after)
+        return after
+
+    def _still(self, idle: Idle, pointed: int) -> Idle | None:
+        """``idle`` as it is at generation ``pointed``; None where a look is needed."""
+        come = pointed - idle.generation
+        if come == 0:
+            return idle
+        if come < 0 or come > _PUBLISHES or (idle.room is not None and come > idle.room):
+            return None
+        try:
+            published = [self._history.record(number) for number in range(idle.generation + 1, pointed + 1)]
+        except NotFound:
+            return None
+        names = {package.nevra.name for one in published for package in one.added}
+        if len(names) > _NAMES or any(map(self._crowded, sorted(names))):
+            return None
+        return replace(idle, generation=pointed, room=None if idle.room is None else idle.room - come)
 
     def _pointed(self) -> int:
         try:

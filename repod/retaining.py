@@ -1,7 +1,8 @@
 """Joins what prunes one repository."""
 
+import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,9 @@ from repod.errors import Corrupt, Unavailable
 from repod.generation import RETENTION, Generation
 from repod.history import History
 from repod.hostreports import ReportFolder
+from repod.idlefile import IdleFile
 from repod.ledger import Ledger
-from repod.package import Nevra
+from repod.package import Nevra, Package
 from repod.prune import Planner, Pruner
 from repod.publish import Publisher
 from repod.related import open_relations
@@ -24,12 +26,29 @@ from repod.retire import Retirement
 from repod.source import Pause
 from repod.store.local import LocalStore
 
+FindNamed = Callable[[str], Iterable[Package]]
+"""The builds of a name that the current generation lists."""
+
 
 def open_planner(
-    settings: Settings, repository: Repository, store: LocalStore, workspace: Path, pause: Pause
+    settings: Settings,
+    repository: Repository,
+    store: LocalStore,
+    workspace: Path,
+    pause: Pause,
+    *,
+    find: FindNamed | None = None,
 ) -> Planner:
-    """What plans the pruning of a repository; ``workspace`` is a private folder."""
+    """What plans the pruning of a repository; ``workspace`` is a private folder.
+
+    ``find`` lists the current builds of a name. Without it each plan is a whole look, and none is remembered.
+    """
     retention = repository.retention
+    place = Path(settings.state_dir) if find else workspace
+
+    def crowded(name: str) -> bool:
+        return find is None or any(itertools.islice(find(name), retention.keep, None))
+
     return Planner(
         store=store,
         builds=StoredListings(store),
@@ -37,6 +56,8 @@ def open_planner(
         generations=retention.generations,
         grace=retention.grace,
         since=partial(_since, store),
+        crowded=crowded,
+        memory=IdleFile(place / "idle" / f"{repository.name}.json", retention.model_dump_json()),
     )
 
 

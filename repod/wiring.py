@@ -24,6 +24,7 @@ from repod.hostfiles import repo_file, write_host_files
 from repod.inbox.directory import DirectoryInbox
 from repod.intake import Intake, Observe, Policy
 from repod.loop import Log, Loop
+from repod.package import Package
 from repod.profiles import PROFILES, Answer
 from repod.prune import Pruner
 from repod.pruning import Pruning
@@ -292,7 +293,7 @@ class System:
             publisher=publisher,
             inbox=inbox,
             turns=turns,
-            pruner=self._pruner(repository, store, publisher),
+            pruner=self._pruner(repository, store, repodata, publisher),
         )
 
     def _intake(
@@ -311,8 +312,14 @@ class System:
             observe=self._observe,
         )
 
-    def _pruner(self, repository: Repository, store: LocalStore, publisher: Publisher) -> Pruner:
-        planner = open_planner(self.settings, repository, store, self.workspace, pause)
+    def _pruner(
+        self, repository: Repository, store: LocalStore, repodata: SegmentedRepodata, publisher: Publisher
+    ) -> Pruner:
+        def find(name: str) -> Iterator[Package]:
+            publisher.refresh()
+            return repodata.packages(name)
+
+        planner = open_planner(self.settings, repository, store, self.workspace, pause, find=find)
         return open_pruner(planner, store, publisher, pause)
 
     def _inbox(self, repository: Repository) -> DirectoryInbox:

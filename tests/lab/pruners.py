@@ -8,6 +8,7 @@ from repod.builds import HostReport
 from repod.doors import Change, Need, Store
 from repod.errors import Unavailable
 from repod.generation import Generation
+from repod.idle import Idle, Memory
 from repod.ledger import Ledger
 from repod.package import Entry, Nevra
 from repod.prune import Planner, Pruner
@@ -41,6 +42,19 @@ class Related:
         return {}
 
 
+class Remembered:
+    """``Memory`` that ends with the test."""
+
+    def __init__(self) -> None:
+        self.idle: Idle | None = None
+
+    def load(self) -> Idle | None:
+        return self.idle
+
+    def save(self, idle: Idle | None) -> None:
+        self.idle = idle
+
+
 def planner(
     store: Store,
     *,
@@ -48,6 +62,8 @@ def planner(
     generations: int = 50,
     grace: float = 0,
     since: float = 0,
+    crowded: Callable[[str], bool] = lambda _name: True,
+    memory: Memory | None = None,
     reports: Reports | None = None,
     broken: Callable[[Generation, Collection[Nevra]], Sequence[Need]] = lambda _generation, _going: (),
     **retirement: Any,
@@ -64,7 +80,14 @@ def planner(
         **retirement,
     )
     return Planner(
-        store=store, builds=builds, retirement=retiring, generations=generations, grace=grace, since=lambda: since
+        store=store,
+        builds=builds,
+        retirement=retiring,
+        generations=generations,
+        grace=grace,
+        since=lambda: since,
+        crowded=crowded,
+        memory=memory or Remembered(),
     )
 
 

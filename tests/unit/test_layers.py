@@ -42,7 +42,7 @@ _LAYERS = (
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.generation", "repod.rpmhead", "repod.config"),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
-            ("repod.carrying", "repod.relating"),
+            ("repod.carrying", "repod.idle", "repod.relating"),
         ),
     ),
     Layer(
@@ -69,6 +69,7 @@ _LAYERS = (
             (
                 "repod.hostreports",
                 "repod.inbox.*",
+                "repod.idlefile",
                 "repod.metrics",
                 "repod.relations.*",
                 "repod.repodata.*",

@@ -18,7 +18,7 @@ from repod.retention import Pattern, Policy
 from tests.lab import validity
 from tests.lab.entries import Made, made
 from tests.lab.faulty import Crash, Step, at, raising
-from tests.lab.pruners import Reports, elsewhere, ledger, planner, pruner
+from tests.lab.pruners import Remembered, Reports, elsewhere, ledger, planner, pruner
 from tests.lab.site import Site, seen
 from tests.lab.site import site as site_in
 
@@ -528,12 +528,51 @@ def test_what_was_found_idle_is_not_looked_at_again_until_something_is_published
     fill(site, 3)
     store = site.store()
     one = planner(store, policy=Policy(keep=3), generations=1, grace=3 * DAY)
-    assert one.plan(site.clock.now).stored
+    stored = one.plan(site.clock.now).stored
+    assert stored
     site.plan(store)
     plan = one.plan(site.clock.now + MINUTE)
-    assert (bool(plan), plan.stored, [step.name for step in store.steps]) == (False, None, ["read"])
+    assert (bool(plan), plan.stored, [step.name for step in store.steps]) == (False, stored, ["read"])
     site.publish(site.opened(), hello(4))
     assert builds(one.plan(site.clock.now)) == [str(hello(1).nevra)]
+
+
+def test_after_a_publish_only_the_names_that_came_are_looked_at(site: Site) -> None:
+    """What is read is the pointer and one record, however much is listed; also by the next process."""
+    publisher = site.opened()
+    site.publish(publisher, *(hello(number) for number in (1, 2)))
+    store, memory, asked = site.store(), Remembered(), list[str]()
+
+    def crowded(name: str) -> bool:
+        asked.append(name)
+        return sum(f"/{name}-" in place for place in site.listed) > 2
+
+    def look() -> Plan:
+        policy = Policy(keep=2)
+        one = planner(store, policy=policy, generations=4, grace=3 * DAY, crowded=crowded, memory=memory)
+        return one.plan(site.clock.now)
+
+    assert not look()
+    site.plan(store)
+    site.publish(publisher, made("other-1.0-1.noarch"))
+    assert not look()
+    assert not look()
+    assert (asked, {step.name for step in store.steps}) == (["other"], {"read"})
+    assert memory.idle is not None
+    assert (memory.idle.generation, memory.idle.room) == (3, 1)
+    site.publish(publisher, hello(3))
+    assert builds(look()) == [str(hello(1).nevra)]
+    assert memory.idle is None
+
+
+def test_a_publish_that_puts_an_old_generation_beyond_those_that_are_kept_is_looked_at(site: Site) -> None:
+    fill(site, 3)
+    store, memory = site.store(), Remembered()
+    words = {"generations": 4, "grace": MINUTE, "crowded": lambda _name: False, "memory": memory}
+    assert not planner(store, **words).plan(site.clock.now)
+    site.publish(site.opened(), hello(4))
+    site.clock.now += HOUR
+    assert [removal.path for removal in planner(store, **words).plan(site.clock.now).removals][-1] == record_path(1)
 
 
 def test_a_pattern_of_the_settings_holds(site: Site) -> None:

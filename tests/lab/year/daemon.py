@@ -34,6 +34,7 @@ from repod.rollback import Rollback
 from tests.lab.care import LineRpms
 from tests.lab.fakes import MacSigner, armor
 from tests.lab.faulty import Crash, FaultyStore, Step
+from tests.lab.pruners import Remembered
 from tests.lab.site import URL
 from tests.lab.year.repository import Repository
 
@@ -143,6 +144,7 @@ class Daemon:
             generations=repository.generations,
             grace=repository.grace,
             since=lambda: 0.0,
+            memory=Remembered(),
         )
         return Pruner(planner=planner, store=self.store, ledger=self.ledger, publish=self._retire)
 
