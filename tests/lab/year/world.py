@@ -107,6 +107,7 @@ class World:
             (self._remove, 0.005),
             (self._advise, 0.02),
             (self._lose_a_cache, 0.003),
+            (self._prune_soon, 0.1),
             (lambda: self.fleet.live(self.draw, self.repositories["prod"].content), 0.3),
         )
 
@@ -270,6 +271,11 @@ class World:
         oldest, going = repository.oldest, self.unpromised(repository)
         if self._do(repository, Intent(removed=going), Daemon.prune):
             repository.pruned(oldest, self.unpromised(repository))
+
+    def _prune_soon(self) -> None:
+        """As the daemon does after a publish: it may leave for later what a prune on the timer finds."""
+        repository = self._any()[0]
+        self._do(repository, Intent(removed=self.unpromised(repository)), Daemon.prune)
 
     def unpromised(self, repository: Repository) -> Collection[Nevra]:
         """What the repository lists though nobody was promised that it stays."""
