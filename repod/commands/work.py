@@ -87,7 +87,7 @@ def _prune(loop: Loop, row: dict[str, Any]) -> None:
         row["generation"] = generation.number if generation else row["generation"]
     except RepodError as error:
         click.echo(f"repod: {loop.name}: not pruned: {error}", err=True)
-        row["failed"] += 1
+        row["failed"] = row["failed"] or 1  # what stopped the one stops the other, and is one failure
 
 
 @click.command()

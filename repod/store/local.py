@@ -261,7 +261,10 @@ class LocalStore:
             raise Conflict(msg)
 
     def _same(self, path: StorePath, folder: int, name: str, checksum: Sha256) -> None:
-        """What is there already must be the wanted object, and as durable as if added now."""
+        """What is there already must be the wanted object, and as durable as if added now.
+
+        ``FileNotFoundError`` where it was removed meanwhile.
+        """
         try:
             with self._object(path) as fd:
                 found: str = digest(fd)
@@ -270,7 +273,9 @@ class LocalStore:
                 os.fsync(fd)
             os.fsync(folder)
         except NotFound:
-            found = "a folder, or what was removed meanwhile"
+            if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
+            found = "a folder"
         if found != checksum:
             msg = f"{path}: expected nothing or SHA-256 {checksum}, found {found}; it stays as it is"
             raise Conflict(msg)

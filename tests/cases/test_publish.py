@@ -211,7 +211,7 @@ def test_c091_after_a_kill_at_any_moment_the_repository_is_whole(
     for round_ in range(5):
         with repod:
             for number in range(20):
-                rpms.quick(built, f"p{round_}", str(number)).rename(repod.inbox() / f"{number}.rpm")
+                rpms.quick(built, f"p{round_}x{number}").rename(repod.inbox() / f"{number}.rpm")
             end = time.monotonic() + draw.uniform(0, 0.6)
             until(lambda end=end: time.monotonic() > end, 5, "the moment of the kill")
             repod.kill9()

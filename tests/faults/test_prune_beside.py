@@ -14,6 +14,7 @@ from tests.lab.entries import made
 from tests.lab.fakes import MacSigner, armor
 from tests.lab.prunings import pruning
 from tests.lab.site import URL, seen
+from tests.lab.wait import until
 
 BASE = made("base-1-1.noarch")
 _AGAIN = [made(f"again-1-{number}.noarch") for number in range(12)]
@@ -40,12 +41,17 @@ def test_what_is_published_again_is_there_while_another_process_prunes_what_it_w
         store.add(BASE.package.href, [BASE.file], BASE.package.pkgid)
         publisher.publish(Change(entries=[BASE.entry]), actor="test", why="in")
         ends = time.monotonic() + _SECONDS
+        left = dict.fromkeys(_AGAIN, 0.0)
         with pruning(root, _GRACE) as removed:
             for again in itertools.cycle(_AGAIN):
+                # Just when its file may go, so that both are at it.
+                due = left[again] + _GRACE
+                until(lambda due=due: time.monotonic() >= due, 5, "the end of its grace")
                 store.add(again.package.href, [again.file], again.package.pkgid)
                 publisher.publish(Change(entries=[again.entry]), actor="test", why="in")
                 assert validity.listed(store) == seen(BASE, again)
                 publisher.publish(Change(removed=[again.nevra]), actor="test", why="out")
                 assert validity.listed(store) == seen(BASE)
+                left[again] = time.monotonic()
                 if time.monotonic() > ends and removed() > len(_AGAIN):
                     break
