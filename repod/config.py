@@ -28,8 +28,14 @@ from repod.values import Bytes, Fingerprint, Place, Seconds, address, build_line
 # Values of key that name something else than a file.
 _NO_FILE = re.compile(r"(gpg|command|credential|aws-kms):|[a-z0-9+]+://")
 _SIGNING_PLACES = (
-    *("key", "passphrase_file", "gnupghome", "public_key"),
-    *("published", "cosign", "cosign_passphrase_file", "cosign_public_key"),
+    "key",
+    "passphrase_file",
+    "gnupghome",
+    "public_key",
+    "published",
+    "cosign",
+    "cosign_passphrase_file",
+    "cosign_public_key",
 )
 # Where pydantic speaks of Python and not of TOML.
 _EXPECTED = {

@@ -1,12 +1,11 @@
 """What the last look for something to prune found, in a file of the state directory; it may be deleted at any time."""
 
-import json
-import tempfile
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from repod.idle import Idle
+from repod.memo import recall, remember
 
 
 class IdleFile:
@@ -23,8 +22,8 @@ class IdleFile:
         """See ``Memory.load``; nothing where it cannot be read, or other settings were looked by."""
         if not self._read:
             self._read = True
-            with suppress(OSError, ValueError, TypeError, KeyError):
-                tree = json.loads(self._path.read_bytes())
+            tree = recall(self._path)
+            with suppress(TypeError, KeyError):
                 if tree["terms"] == self._terms and tree["idle"]:
                     self._idle = Idle(**tree["idle"])
         return self._idle
@@ -32,9 +31,4 @@ class IdleFile:
     def save(self, idle: Idle | None) -> None:
         """See ``Memory.save``; where it cannot be written, the next process looks again."""
         self._read, self._idle = True, idle
-        data = json.dumps({"terms": self._terms, "idle": asdict(idle) if idle else None}).encode()
-        with suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._path.parent, prefix=self._path.name, delete=False) as file:
-                file.write(data)
-            Path(file.name).replace(self._path)
+        remember(self._path, {"terms": self._terms, "idle": asdict(idle) if idle else None})

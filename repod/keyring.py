@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from repod.config import Repository, Settings
+from repod.holdings import silent
 from repod.hostkeys import HostKey
 from repod.repodata.listing import packages
 from repod.rotation import Shown, Verdict, judge
@@ -38,10 +39,6 @@ def opened_keys(settings: Settings, environ: Mapping[str, str]) -> Iterator[Open
     """The signer with all keys, for commands that only ask for them; it is proven by a signature."""
     with closing(open_signer(settings.signing, time.time(), environ, processes=1)) as signer:
         yield signer
-
-
-def silent(_doing: str, _done: int, _all: int) -> None:
-    """Nobody wants to know how far it is."""
 
 
 def stand(

@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 
 from repod.hostkeys import Announced, HostKey, accepted, moment
 
-AHEAD, PUBLISH, RESIGN, WINDOW, SWITCH, WAIT, RETIRE, STEADY = (
-    *("ahead", "publish", "resign", "window", "switch"),
-    *("wait", "retire", "steady"),
-)
+AHEAD = "ahead"
+PUBLISH = "publish"
+RESIGN = "resign"
+WINDOW = "window"
+SWITCH = "switch"
+WAIT = "wait"
+RETIRE = "retire"
+STEADY = "steady"
 PHASES: Sequence[str] = (AHEAD, PUBLISH, RESIGN, WINDOW, SWITCH, WAIT, RETIRE, STEADY)
 """Of several repositories under the same keys, the one whose phase stands first here decides what is next."""
 

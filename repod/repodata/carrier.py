@@ -5,14 +5,13 @@ record and its bytes; one whose packages came or went follows them.
 """
 
 import contextlib
-import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from repod.doors import Change, Edit, Find, Piece, Store
 from repod.errors import Corrupt, NotFound, Unfit
 from repod.generation import Document, Generation
+from repod.memo import recall, remember
 from repod.package import Nevra, Package, Sha256, StorePath
 from repod.repodata import codec
 from repod.repodata.listing import plain
@@ -165,8 +164,8 @@ class _Names:
     def of(self, checksum: Sha256) -> frozenset[str] | None:
         """The names in the plain document of that checksum; None where they are not remembered."""
         if checksum not in self._known:
-            with contextlib.suppress(OSError, ValueError):
-                names, seal = json.loads((self._folder / checksum).read_bytes())
+            with contextlib.suppress(ValueError, TypeError):
+                names, seal = recall(self._folder / checksum)
                 if seal == _seal(names):
                     self._known[checksum] = frozenset(names)
         return self._known.get(checksum)
@@ -174,11 +173,7 @@ class _Names:
     def add(self, checksum: Sha256, names: frozenset[str]) -> None:
         """Remember them."""
         self._known[checksum] = names
-        with contextlib.suppress(OSError):
-            self._folder.mkdir(exist_ok=True, mode=0o700)
-            with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as stage:
-                stage.write(json.dumps([sorted(names), _seal(sorted(names))]).encode())
-            Path(stage.name).replace(self._folder / checksum)
+        remember(self._folder / checksum, [sorted(names), _seal(sorted(names))])
 
     def keep(self, checksums: set[Sha256]) -> None:
         """Forget all others."""

@@ -38,7 +38,7 @@ _LAYERS = (
         rows=(
             ("repod",),
             ("repod.errors",),
-            ("repod.processes",),
+            ("repod.processes", "repod.memo"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.generation", "repod.rpmhead", "repod.config"),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),

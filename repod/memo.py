@@ -1,0 +1,30 @@
+"""Small files of the state directory: written whole, and lost without harm."""
+
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+
+def recall(path: Path) -> Any:
+    """What ``remember`` put there; None where it cannot be read."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def remember(path: Path, tree: Any) -> None:
+    """Write ``tree`` as JSON, in a folder that is made where it is missing; where that fails, nothing happens."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        stage, name = tempfile.mkstemp(dir=path.parent)
+        try:
+            with os.fdopen(stage, "wb") as file:
+                file.write(json.dumps(tree).encode())
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
