@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +19,14 @@ from repod.ledger import Ledger
 from repod.package import Nevra, Package
 from repod.prune import Planner, Pruner
 from repod.publish import Publisher
-from repod.related import open_relations
+from repod.relating import Relations
 from repod.repodata.listing import StoredListings
 from repod.retention import Pattern, Policy
 from repod.retire import Retirement
-from repod.source import Pause
 from repod.store.local import LocalStore
+
+Pause = Callable[[int], None]
+"""See ``Publisher``."""
 
 FindNamed = Callable[[str], Iterable[Package]]
 """The builds of a name that the current generation lists."""
@@ -77,8 +79,16 @@ def open_retirement(
         reports=ReportFolder(Path(retention.hosts)) if retention.hosts else None,
         max_age=retention.hosts_max_age,
         elsewhere={name: partial(_listed, repository, settings.named(name)) for name in retention.needed_by},
-        relations=partial(open_relations, settings, repository, store, workspace, pause),
+        relations=partial(_relations, settings, repository, store, workspace, pause),
     )
+
+
+def _relations(
+    settings: Settings, repository: Repository, store: LocalStore, workspace: Path, pause: Pause
+) -> AbstractContextManager[Relations]:
+    from repod.related import open_relations  # noqa: PLC0415 - needed where a build would go; it brings an HTTP client
+
+    return open_relations(settings, repository, store, workspace, pause)
 
 
 def _since(store: LocalStore) -> float:
