@@ -8,7 +8,7 @@ from repod.doors import Store
 from repod.errors import Corrupt
 from repod.generation import Document, Generation
 from repod.package import Entry, Nevra, Package, StorePath, store_path
-from repod.repodata import codec, modules, text
+from repod.repodata import codec, kinds, text
 from repod.repodata.codec import Codec, Member
 
 
@@ -59,8 +59,12 @@ class StoredListings:
 
     def streams(self, generation: Generation) -> Mapping[Nevra, frozenset[Stream]]:
         """See ``StoredBuilds.streams``."""
-        document = generation.document(modules.TYPE)
-        return modules.artifacts(plain(self._store, document)) if document else {}
+        document = generation.document(kinds.MODULES)
+        if document is None:
+            return {}
+        from repod.repodata import modules  # noqa: PLC0415 - few repositories have any, and it brings a YAML reader
+
+        return modules.artifacts(plain(self._store, document))
 
 
 def _column(store: Store, generation: Generation, kind: str) -> Iterator[bytes]:
