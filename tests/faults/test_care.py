@@ -3,48 +3,24 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.lab import crash_at, processes
 from tests.lab.checker import assert_sound
+from tests.lab.crashing import crash
 from tests.lab.daemon import Repod
 from tests.lab.folders import tmpfs
 from tests.lab.keys import Key
 from tests.lab.looks import names
 from tests.lab.rpms import quick
-from tests.lab.wait import until
 
 _NEVRAS = ["a-1.0-1.noarch", "b-1.0-1.noarch"]
 _PAGE = 4096
 _POINTS = 8
 _COMMANDS = (("verify", "test", "--repair"), ("rebuild", "test"))
-
-
-def _crash(repod: Repod, number: int, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command under ``crash_at`` (0: to its end); its helpers are gone too at the end."""
-    point = [str(number)] if number else []
-    command = [sys.executable, crash_at.__file__, *point, "--", *words, "-c", str(repod.config)]
-    # Killed, it leaves its sockets behind; and their names must be short.
-    with tempfile.TemporaryDirectory(prefix="repod-", dir="/tmp") as temporary:
-        process = subprocess.Popen(
-            command,
-            env=os.environ | {"PYTHONPATH": str(Path(crash_at.__file__).parents[2]), "TMPDIR": temporary},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        out, err = process.communicate(timeout=60)
-        until(lambda: not processes.session(process.pid), 10, "the workers of a killed repod to end")
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def _published(repod: Repod) -> Repod:
@@ -80,13 +56,13 @@ def test_killed_before_any_change_the_next_repair_finishes(
     base.mkdir()
     _spoil(_published(Repod(base, key_file)))
     shutil.copytree(base, tmp_path / "count")
-    counted = _crash(Repod(tmp_path / "count", key_file), 0, *words)
+    counted = crash(Repod(tmp_path / "count", key_file), 0, *words)
     points = int(counted.stdout.split()[-1])
     assert points > 40
     for point in range(points // _POINTS, points, points // _POINTS):
         shutil.copytree(base, tmp_path / f"{point}")
         repod = Repod(tmp_path / f"{point}", key_file)
-        assert _crash(repod, point, *words).returncode == -signal.SIGKILL
+        assert crash(repod, point, *words).returncode == -signal.SIGKILL
         done = repod.cli("verify", "test", "--repair")
         assert done.rc == 0, (point, done)
         _assert_mended(repod, key)

@@ -6,27 +6,22 @@ After each kill the repository must be the old one or the new one, whole; and a 
 """
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.lab import crash_at, processes
 from tests.lab.checker import check
 from tests.lab.clients import Dnf
+from tests.lab.crashing import crash
 from tests.lab.daemon import Repod
 from tests.lab.damage import flip_bit
 from tests.lab.keys import Key
 from tests.lab.looks import assert_each_published_once, assert_nothing_left_over, assert_sound_or_torn, head, names
 from tests.lab.rpms import nfpm, quick
-from tests.lab.wait import until
 
 # The points are dealt to so many tests, which can run beside each other.
 _LANES = 8
@@ -40,26 +35,6 @@ class Prepared(NamedTuple):
 
     base: Path
     points: int
-
-
-def _crash(repod: Repod, *number: str) -> subprocess.CompletedProcess[str]:
-    """`repod once` under ``crash_at``; its helpers are gone too at the end."""
-    words = [sys.executable, crash_at.__file__, *number, "--", "once", "-c", str(repod.config)]
-    root = str(Path(crash_at.__file__).parents[2])
-    # Killed, it leaves its sockets behind; and their names must be short.
-    with tempfile.TemporaryDirectory(prefix="repod-", dir="/tmp") as temporary:
-        process = subprocess.Popen(
-            words,
-            env=os.environ | {"PYTHONPATH": root, "TMPDIR": temporary},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        out, err = process.communicate(timeout=60)
-        until(lambda: not processes.session(process.pid), 10, "the workers of a killed repod to end")
-    return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
 def _copy(prepared: Prepared, base: Path, key_file: Path) -> Repod:
@@ -80,7 +55,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, key_file: Path) -> Prepar
     assert done.rc == 0, done
     nfpm(repod.inbox(), "new", "1.0.0")
     flip_bit(quick(work, "bad"), repod.inbox() / "bad.rpm", -1)
-    counted = _crash(_copy(Prepared(base, 0), work / "count", key_file))
+    counted = crash(_copy(Prepared(base, 0), work / "count", key_file), 0, "once")
     assert counted.returncode == 3, counted
     return Prepared(base, int(counted.stdout.split()[-1]))
 
@@ -120,7 +95,7 @@ def test_a_kill_before_any_change_leaves_the_old_or_the_new_repository_and_the_n
     assert len(points) >= 5
     for point in points:
         repod = _copy(prepared, tmp_path / f"{point}", key_file)
-        killed = _crash(repod, str(point))
+        killed = crash(repod, point, "once")
         if killed.returncode != -signal.SIGKILL:
             # Threads do not make the same number of changes every time.
             assert point > prepared.points - 5, killed

@@ -5,15 +5,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import createrepo_c
 import pytest
 
-from tests.lab import crash_at, processes
+from tests.lab import crash_at
 from tests.lab.checker import assert_sound
 from tests.lab.clients import Dnf, choosing
+from tests.lab.crashing import crash
 from tests.lab.daemon import Repod
 from tests.lab.httpd import serving
 from tests.lab.keys import Key, make_key
@@ -82,12 +82,12 @@ def test_killed_before_any_change_the_same_command_carries_on(tmp_path: Path, pa
     """At so many points, evenly spread; each step is tested on the store in memory."""
     _switched(tmp_path / "base", pair, "a", "b")
     shutil.copytree(tmp_path / "base", tmp_path / "count")
-    points = int(_crash(_again(tmp_path / "count"), 0).stdout.split()[-1])
+    points = int(crash(_again(tmp_path / "count"), 0, "resign", "test").stdout.split()[-1])
     assert points > 20
     for point in range(points // _POINTS, points, points // _POINTS):
         shutil.copytree(tmp_path / "base", tmp_path / f"{point}")
         repod = _again(tmp_path / f"{point}")
-        assert _crash(repod, point).returncode == -signal.SIGKILL
+        assert crash(repod, point, "resign", "test").returncode == -signal.SIGKILL
         done = repod.cli("resign", "test")
         assert done.rc == 0, (point, done)
         assert sorted(assert_sound(repod.store(), pair[1].public + b"\n" + pair[0].public)) == [
@@ -106,26 +106,6 @@ def _again(base: Path) -> Repod:
     repod = Repod(base, base / "old.asc", settings={"inbox": {"settle": 0}})
     _turn(repod)
     return repod
-
-
-def _crash(repod: Repod, number: int) -> subprocess.CompletedProcess[str]:
-    """``repod resign`` under ``crash_at`` (0: to its end); its helpers are gone too at the end."""
-    point = [str(number)] if number else []
-    command = [sys.executable, crash_at.__file__, *point, "--", "resign", "test", "-c", str(repod.config)]
-    # Killed, it leaves its sockets behind; and their names must be short.
-    with tempfile.TemporaryDirectory(prefix="repod-", dir="/tmp") as temporary:
-        process = subprocess.Popen(
-            command,
-            env=os.environ | {"PYTHONPATH": str(Path(crash_at.__file__).parents[2]), "TMPDIR": temporary},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        out, err = process.communicate(timeout=60)
-        until(lambda: not processes.session(process.pid), 10, "the workers of a killed repod to end")
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def test_a_daemon_publishes_meanwhile_and_nothing_is_lost(tmp_path: Path, pair: tuple[Key, Key]) -> None:
