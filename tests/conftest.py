@@ -7,6 +7,7 @@ import pytest
 
 from tests.lab import processes
 from tests.lab.keys import Key, make_key
+from tests.lab.seaweed import Seaweed, seaweed
 from tests.lab.wait import until
 
 _MARK = processes.mark()
@@ -51,3 +52,11 @@ def _nothing_left_behind() -> Iterator[None]:
         commands = [" ".join(processes.command(pid)) for pid in left()]
         processes.end(left, 5, "the processes that the test left behind")
         pytest.fail("the test left processes behind: " + "; ".join(commands))
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterator[Seaweed]:
+    """A real S3 server: signatures enforced, no anonymous access."""
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as server:
+        long_lived.add(server.pid)
+        yield server

