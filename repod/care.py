@@ -10,8 +10,10 @@ from pathlib import Path
 
 from repod.audit import Audit, Known
 from repod.config import Repository, Settings
+from repod.doors import Store
 from repod.holdings import Tell
 from repod.hostfiles import host_files
+from repod.places import open_store
 from repod.rebuild import Rebuild
 from repod.repair import Repair
 from repod.repodata.engine import SegmentedRepodata
@@ -19,12 +21,10 @@ from repod.repodata.strictreader import StrictDocuments
 from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import open_signer
 from repod.signing.verify import verify_detached
-from repod.store.local import LocalStore
 from repod.tools import Tools, open_holdings
 from repod.views import Views
 from repod.wiring import (
     open_repodata,
-    open_store,
     pause,
     public_url,
     rebuilding,
@@ -55,10 +55,10 @@ def open_care(settings: Settings, name: str, environ: Mapping[str, str], tell: T
         rpms = RpmWorkers(count=workers.count or os.cpu_count() or 1, timeout=workers.timeout, memory=workers.memory)
         stack.enter_context(closing(rpms))
         tools = Tools(settings=settings, signer=signer, rpms=rpms, workspace=folder)
-        yield _joined(tools, repository, open_store(repository), tell)
+        yield _joined(tools, repository, open_store(settings, repository), tell)
 
 
-def _joined(tools: Tools, repository: Repository, store: LocalStore, tell: Tell) -> Care:
+def _joined(tools: Tools, repository: Repository, store: Store, tell: Tell) -> Care:
     url, key = public_url(tools.settings, repository), tools.signer.published
     repo = repo_text(repository, url)
     documents = StrictDocuments(store)

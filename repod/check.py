@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from repod.config import Repository, Settings, rejected_dir
+from repod.config import Repository, Settings, rejected_place
 from repod.errors import Misconfigured, RepodError
 from repod.history import History
 from repod.hostkeys import ending
 from repod.hostreports import ReportFolder
 from repod.keyring import stand
+from repod.places import open_store
 from repod.signing.opening import OpenSigner, open_signer
-from repod.wiring import key_doubts, open_store, refuse_key, trusted_keys
+from repod.wiring import key_doubts, refuse_key, trusted_keys
 
 _SKEW = 300.0  # seconds that this clock may be behind the last generation's
 
@@ -33,7 +34,7 @@ def check_all(settings: Settings, now: float, environ: Mapping[str, str]) -> lis
         *_state(settings),
         *_listener(settings),
         *_key(settings, now, environ),
-        *(problem for repository in settings.repository for problem in _repository(repository, now)),
+        *(problem for repository in settings.repository for problem in _repository(settings, repository, now)),
     ]
 
 
@@ -90,9 +91,9 @@ def _rotation(settings: Settings, signer: OpenSigner, name: str, now: float) -> 
                 yield Problem(severity="warning", where=f"{name}: signing", text=text)
 
 
-def _repository(repository: Repository, now: float) -> Iterator[Problem]:
+def _repository(settings: Settings, repository: Repository, now: float) -> Iterator[Problem]:
     name = repository.name
-    inbox, rejected = Path(repository.inbox), rejected_dir(repository.inbox)
+    inbox, rejected = Path(repository.inbox), Path(rejected_place(repository.inbox))
     if not inbox.is_dir():
         yield _fault(f"{name}: inbox", f"{inbox} is not a directory; create it")
     elif not os.access(inbox, os.R_OK | os.W_OK | os.X_OK):
@@ -107,7 +108,7 @@ def _repository(repository: Repository, now: float) -> Iterator[Problem]:
             yield _fault(f"{name}: retention", f"hosts: {error}")
     try:
         trusted_keys(repository)
-        generation = History(open_store(repository)).current()
+        generation = History(open_store(settings, repository)).current()
     except RepodError as error:
         yield _fault(f"{name}: store", str(error))
         return

@@ -6,7 +6,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +23,18 @@ from pydantic import (
 
 from repod.errors import Misconfigured
 from repod.profiles import PROFILES
-from repod.values import Bytes, Fingerprint, Place, Seconds, address, build_line, key_name
+from repod.values import (
+    Bytes,
+    Fingerprint,
+    LocalPlace,
+    Place,
+    QueueUrl,
+    S3Place,
+    Seconds,
+    address,
+    build_line,
+    key_name,
+)
 
 # Values of key that name something else than a file.
 _NO_FILE = re.compile(r"(gpg|command|credential|aws-kms):|[a-z0-9+]+://")
@@ -106,12 +117,43 @@ class Workers(_Section):
 
 
 class Watch(_Section):
-    """``[inbox]``: how inbox directories are looked at."""
+    """``[inbox]``: how inboxes are looked at; the last two where they are prefixes of buckets."""
 
     watch: Literal["auto", "poll"] = "auto"
     scan_interval: Annotated[Seconds, Field(ge=0.05)] = 5.0
     settle: Seconds = 2.0
     incomplete_after: Seconds = 600.0
+    list_interval: Annotated[Seconds, Field(ge=0.05)] = 60.0
+    visibility: Annotated[Seconds, Field(ge=2, le=43200)] = 120.0
+
+
+class Bucket(_Section):
+    """How a bucket, and the queue that tells of it, is reached; empty texts leave it to boto3."""
+
+    endpoint: str = ""
+    queue_endpoint: str = ""
+    region: str = ""
+    profile: str = ""
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    storage_class: str = ""
+    encryption: Literal["", "AES256", "aws:kms", "aws:kms:dsse"] = ""
+    kms_key: str = ""
+    checksums: bool = True
+    single_writer: bool = False
+    attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    timeout: Annotated[Seconds, Field(ge=1)] = 30.0
+
+
+class S3(Bucket):
+    """``[s3]``: for all buckets; ``[s3.buckets.NAME]`` says what differs for one."""
+
+    buckets: Mapping[str, Bucket] = {}
+
+    def of(self, name: str) -> Bucket:
+        """The settings of the bucket ``name``."""
+        common = self.model_dump(exclude={"buckets"})
+        own = self.buckets.get(name, Bucket()).model_dump(exclude_unset=True)
+        return Bucket.model_validate(common | own)
 
 
 class Acceptance(_Section):
@@ -159,6 +201,7 @@ class Repository(_Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
     inbox: Place
     store: Place
+    queue: QueueUrl = ""
     url: str = ""
     profile: Literal["el7", "el8", "el9", "el10", "fedora", "amzn2", "sles15"] = "el9"
     compression: Literal["gz", "zstd"] = "gz"
@@ -184,17 +227,18 @@ class Repository(_Section):
 class Settings(_Section):
     """``repod.toml`` as a whole. Relative places are relative to the file."""
 
-    state_dir: Place = "/var/lib/repod"
+    state_dir: LocalPlace = "/var/lib/repod"
     http: Http = Http()
     log: Log = Log()
     signing: Signing
     workers: Workers = Workers()
     inbox: Watch = Watch()
+    s3: S3 = S3()
     repository: Annotated[Sequence[Repository], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _apart(self) -> "Settings":
-        faults = [*_overlaps(self), *_strangers(self)]
+        faults = [*_overlaps(self), *_strangers(self), *_queues(self)]
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -209,9 +253,10 @@ class Settings(_Section):
         raise Misconfigured(msg)
 
 
-def rejected_dir(inbox: str) -> Path:
-    """Where refused arrivals of an inbox directory go: ``rejected`` beside it."""
-    return Path(inbox).parent / "rejected"
+def rejected_place(inbox: str) -> str:
+    """Where refused arrivals of an inbox go: ``rejected`` beside a directory, or within a prefix."""
+    bucket = S3Place.parse(inbox)
+    return f"{bucket}rejected/" if bucket else str(Path(inbox).parent / "rejected")
 
 
 def _overlaps(settings: Settings) -> Iterator[str]:
@@ -227,10 +272,19 @@ def _overlaps(settings: Settings) -> Iterator[str]:
             if what != other and place.is_relative_to(outer):
                 yield f"repository: the {what} ({place}) lies in the {other} ({outer}); give each its own place"
     for repository in settings.repository:
-        rejected = _plain(rejected_dir(repository.inbox))
+        if S3Place.parse(repository.inbox):
+            continue  # within the inbox, which is compared already
+        rejected = _plain(rejected_place(repository.inbox))
         for what, place in places:
             if rejected.is_relative_to(place) or place.is_relative_to(rejected):
                 yield f"repository: the {what} ({place}) overlaps {rejected}, where rejected packages go; move one"
+
+
+def _queues(settings: Settings) -> Iterator[str]:
+    for repository in settings.repository:
+        if repository.queue and not S3Place.parse(repository.inbox):
+            found = f"expected an inbox s3://BUCKET/PREFIX/ beside it, found {repository.inbox!r}"
+            yield f"repository {repository.name!r}.queue: {found}; S3 tells a queue of objects, nobody of files"
 
 
 def _strangers(settings: Settings) -> Iterator[str]:

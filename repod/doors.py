@@ -5,7 +5,7 @@ Use cases take these as arguments; the adapters behind them live in ``store/``, 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import NewType, Protocol
@@ -38,20 +38,33 @@ class Blob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """One object of a listing. ``modified`` is seconds since 1970."""
+    """One object of a listing. ``modified`` is seconds since 1970.
+
+    ``version`` is its version where a listing tells it, else empty.
+    """
 
     path: StorePath
     size: int
     modified: float
+    version: str = ""
+
+
+Fetch = Callable[[int, int], bytes]
+"""Bytes from an offset on, so many, from somewhere near; ``Corrupt`` where they are not there any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """``length`` bytes from ``offset`` of an object that the same store already holds."""
+    """``length`` bytes from ``offset`` of an object that the same store already holds.
+
+    ``local`` gives the same bytes, counted from the extent's own begin, without asking the store; it
+    may be called from any thread until ``Store.add`` returns.
+    """
 
     path: StorePath
     offset: int
     length: int
+    local: Fetch | None = field(default=None, compare=False)
 
 
 Part = bytes | Extent | Path
@@ -97,12 +110,18 @@ class Store(Protocol):
     def list(self, prefix: str) -> Iterable[Stored]:
         """All objects whose path starts with ``prefix``, in any order; never temporary ones."""
 
-    def remove(self, path: StorePath, *, modified: float | None = None) -> bool:
+    def remove(self, path: StorePath, *, seen: Stored | None = None) -> bool:
         """Remove an object; one that is not there is success. False where it stays.
 
-        ``modified``, as a listing told it: only if it was not added again since. So what a writer is
+        ``seen``, as a listing told it: only if it was not added again since. So what a writer is
         about to name, and therefore adds again, is not taken away by somebody who looked before.
         """
+
+    def sweep(self) -> int:
+        """Remove what writers that are no more left half made; return how much there was."""
+
+    def prove(self) -> None:
+        """Show that what it promises is kept where it lies; ``Misconfigured`` says what stands against it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

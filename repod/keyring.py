@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from repod.config import Repository, Settings
+from repod.doors import Store
 from repod.holdings import silent
 from repod.hostkeys import HostKey
+from repod.places import open_store
 from repod.repodata.listing import packages
 from repod.rotation import Shown, Verdict, judge
 from repod.rpmfile.issuers import issuers
@@ -22,8 +24,6 @@ from repod.signing.openpgp import certificates
 from repod.signing.published import split_keys
 from repod.signing.seen import SeenFile
 from repod.signing.verify import signature_issuers
-from repod.store.local import LocalStore
-from repod.wiring import open_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def stand(
 
 
 def open_signatures(
-    settings: Settings, repository: Repository, store: LocalStore, rpms: RpmWorkers, tell: Tell = silent
+    settings: Settings, repository: Repository, store: Store, rpms: RpmWorkers, tell: Tell = silent
 ) -> Signatures:
     """What tells who signed the packages of a repository."""
     return Signatures(
@@ -71,7 +71,7 @@ def open_signatures(
 
 
 def _showing(settings: Settings, repository: Repository, rpms: RpmWorkers, tell: Tell) -> Showing:
-    store = open_store(repository)
+    store = open_store(settings, repository)
     return Showing(
         name=repository.name,
         store=store,

@@ -199,14 +199,12 @@ class Pruner:
         store: Store,
         ledger: Ledger,
         publish: Publish,
-        sweep: Callable[[], object] = lambda: None,
     ) -> None:
-        """``sweep`` clears away what dead writers left unseen in the store."""
+        """``publish`` lets builds leave the metadata."""
         self._planner = planner
         self._store = store
         self._ledger = ledger
         self._publish = publish
-        self._sweep = sweep
 
     def prune(self, now: float, enough: Callable[[], bool] = lambda: False) -> Pruned:
         """Make a plan and carry it out. Raises where there is no plan, or the metadata cannot be published.
@@ -224,7 +222,7 @@ class Pruner:
         removed = list[Removal]()
         try:
             removed.extend(self._remove(plan, enough, left))
-            self._sweep()
+            self._store.sweep()
         except RepodError as error:
             stopped = error
         return Pruned(
@@ -240,13 +238,13 @@ class Pruner:
         """Remove what was not stored again since the plan was made: a writer may be about to name that."""
         cleared, staying = plan.clearance, set[StorePath]()
         for removal in cleared.views:
-            if self._store.remove(removal.path, modified=removal.modified):
+            if self._store.remove(removal.path, seen=removal.stored):
                 yield removal
         for done, removal in enumerate(cleared.packages):
             if enough():
                 left.append(f"{len(cleared.packages) - done} files: this took long enough, the next run goes on")
                 return
-            if self._store.remove(removal.path, modified=removal.modified):
+            if self._store.remove(removal.path, seen=removal.stored):
                 yield removal
             else:
                 staying.add(removal.path)
@@ -256,7 +254,7 @@ class Pruner:
             self._ledger.fold(cleared.folding)
             self._ledger.drop(one for one in (*gone, *cleared.forgotten) if one.href not in staying)
         for removal in cleared.records:
-            if self._store.remove(removal.path, modified=removal.modified):
+            if self._store.remove(removal.path, seen=removal.stored):
                 yield removal
 
 

@@ -11,13 +11,13 @@ from repod.doors import Need, Store
 from repod.generation import Generation
 from repod.history import History
 from repod.package import Entry, Nevra
+from repod.places import open_store
 from repod.relating import Plain
 from repod.relations.pool import RelationWorker
 from repod.relations.worker import Asked
 from repod.repodata import listing, text
 from repod.repodata.foreign import open_texts
 from repod.source import Pause, open_source
-from repod.store.local import LocalStore
 
 _PRIMARY, _FILELISTS = text.KINDS[:2]
 
@@ -143,7 +143,7 @@ def _base(settings: Settings, name: str, folder: Path, pause: Pause, stack: Exit
     if ours is None:
         source = stack.enter_context(open_source(name, pause))
         return _Fetched(source.name, open_texts(source, folder))
-    store = LocalStore(Path(ours.store))
+    store = open_store(settings, ours)
     generation = History(store).current()
     return _Stored(name, store, generation, folder) if generation else None
 

@@ -8,7 +8,6 @@ import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 from repod.doors import Stored
 from repod.generation import Generation
@@ -52,21 +51,24 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """One object to be removed, its size in bytes, when it was stored or touched last, and why.
+    """One object to be removed, as it was listed, and why.
 
     ``package`` is set where it is a package that records know.
     """
 
-    path: StorePath
-    size: int
+    stored: Stored
     why: str
-    modified: float
     package: Package | None = None
 
-    @classmethod
-    def of(cls, stored: Stored, why: str, package: Package | None = None) -> Self:
-        """The removal of an object as it was listed."""
-        return cls(path=stored.path, size=stored.size, why=why, modified=stored.modified, package=package)
+    @property
+    def path(self) -> StorePath:
+        """Where it lies."""
+        return self.stored.path
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return self.stored.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +168,7 @@ def clearance(
         ],
         packages=[*_packages(files, generations, shown, term, now, since=since), *_aside(listed, term, now)],
         records=[
-            Removal.of(stored, f"record of a generation {term.beyond}")
+            Removal(stored=stored, why=f"record of a generation {term.beyond}")
             for number, stored in sorted(records(listed).items())
             if number in numbers
         ],
@@ -196,7 +198,7 @@ def _indexes(
         if match is None or _DOCUMENT.fullmatch(stored.path):
             continue
         if int(match[1]) in going or (int(match[1]) not in known and stored.modified < term.orphaned(now)):
-            yield Removal.of(stored, f"index of a frozen view {term.beyond}")
+            yield Removal(stored=stored, why=f"index of a frozen view {term.beyond}")
 
 
 def _documents(
@@ -216,9 +218,9 @@ def _documents(
         # live view that was, since it was named last, may be what a publish under way is about to name.
         frozen = stored.path.startswith(_FROZEN)
         if stored.path in named and (frozen or orphan or stored.modified < named[stored.path] + 1):
-            yield Removal.of(stored, "a document that no kept generation names")
+            yield Removal(stored=stored, why="a document that no kept generation names")
         elif orphan:
-            yield Removal.of(stored, "a document that no generation names, left by a publish that was stopped")
+            yield Removal(stored=stored, why="a document that no generation names, left by a publish that was stopped")
 
 
 def _packages(
@@ -244,7 +246,7 @@ def _packages(
             why = "a package that no generation lists, left by an intake that was stopped"
         else:
             continue
-        yield Removal.of(stored, why, package)
+        yield Removal(stored=stored, why=why, package=package)
 
 
 def _aside(listed: Iterable[Stored], term: Term, now: float) -> Iterator[Removal]:
@@ -252,7 +254,7 @@ def _aside(listed: Iterable[Stored], term: Term, now: float) -> Iterator[Removal
         for prefix, seconds in term.aside.items():
             if stored.path.startswith(prefix) and stored.modified < now - seconds:
                 why = "laid aside by a repair long ago"
-                yield Removal.of(stored, why)
+                yield Removal(stored=stored, why=why)
 
 
 def _still_listed(generation: Generation, shown: Collection[StorePath]) -> Generation:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from repod.announced import read_announced
 from repod.config import Repository, Retention, Settings
-from repod.doors import Change
+from repod.doors import Change, Store
 from repod.errors import Corrupt, Unavailable
 from repod.generation import RETENTION, Generation
 from repod.history import History
@@ -17,13 +17,13 @@ from repod.hostreports import ReportFolder
 from repod.idlefile import IdleFile
 from repod.ledger import Ledger
 from repod.package import Nevra, Package
+from repod.places import open_store
 from repod.prune import Planner, Pruner
 from repod.publish import Publisher
 from repod.relating import Relations
 from repod.repodata.listing import StoredListings
 from repod.retention import Pattern, Policy
 from repod.retire import Retirement
-from repod.store.local import LocalStore
 
 Pause = Callable[[int], None]
 """See ``Publisher``."""
@@ -35,7 +35,7 @@ FindNamed = Callable[[str], Iterable[Package]]
 def open_planner(
     settings: Settings,
     repository: Repository,
-    store: LocalStore,
+    store: Store,
     workspace: Path,
     pause: Pause,
     *,
@@ -66,7 +66,7 @@ def open_planner(
 def open_retirement(
     settings: Settings,
     repository: Repository,
-    store: LocalStore,
+    store: Store,
     workspace: Path,
     pause: Pause,
 ) -> Retirement:
@@ -78,33 +78,33 @@ def open_retirement(
         ledger=Ledger(store, pause),
         reports=ReportFolder(Path(retention.hosts)) if retention.hosts else None,
         max_age=retention.hosts_max_age,
-        elsewhere={name: partial(_listed, repository, settings.named(name)) for name in retention.needed_by},
+        elsewhere={name: partial(_listed, settings, repository, settings.named(name)) for name in retention.needed_by},
         relations=partial(_relations, settings, repository, store, workspace, pause),
     )
 
 
 def _relations(
-    settings: Settings, repository: Repository, store: LocalStore, workspace: Path, pause: Pause
+    settings: Settings, repository: Repository, store: Store, workspace: Path, pause: Pause
 ) -> AbstractContextManager[Relations]:
     from repod.related import open_relations  # noqa: PLC0415 - needed where a build would go; it brings an HTTP client
 
     return open_relations(settings, repository, store, workspace, pause)
 
 
-def _since(store: LocalStore) -> float:
+def _since(store: Store) -> float:
     """When hosts first got a key from repod; where that is not known, nothing is old enough."""
     with suppress(Corrupt):
         return min((one.since for one in read_announced(store).values()), default=math.inf)
     return math.inf
 
 
-def open_pruner(planner: Planner, store: LocalStore, publisher: Publisher, pause: Pause) -> Pruner:
+def open_pruner(planner: Planner, store: Store, publisher: Publisher, pause: Pause) -> Pruner:
     """What carries out the plans of ``planner``."""
 
     def publish(going: Sequence[Nevra], why: str, on: int) -> Generation:
         return publisher.publish(Change(removed=going), actor=RETENTION, why=why, on=on)
 
-    return Pruner(planner=planner, store=store, ledger=Ledger(store, pause), publish=publish, sweep=store.sweep)
+    return Pruner(planner=planner, store=store, ledger=Ledger(store, pause), publish=publish)
 
 
 def _policy(retention: Retention) -> Policy:
@@ -116,9 +116,9 @@ def _policy(retention: Retention) -> Policy:
     )
 
 
-def _listed(asking: Repository, other: Repository) -> Collection[Nevra]:
+def _listed(settings: Settings, asking: Repository, other: Repository) -> Collection[Nevra]:
     """What another repository lists now; ``Unavailable`` where nothing is published there: it may not be mounted."""
-    store = LocalStore(Path(other.store))
+    store = open_store(settings, other)
     current = History(store).current()
     if current is None:
         msg = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repod.config import Settings
-from repod.doors import Repodata
+from repod.doors import Repodata, Store
 from repod.holdings import Holdings, Tell
 from repod.publish import Publisher
 from repod.rebuild import Rebuild
@@ -15,7 +15,6 @@ from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.strictreader import StrictDocuments
 from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner
-from repod.store.local import LocalStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,7 @@ class Tools:
     workspace: Path
 
 
-def open_holdings(tools: Tools, store: LocalStore) -> Holdings:
+def open_holdings(tools: Tools, store: Store) -> Holdings:
     """What reads the packages of a store."""
     return Holdings(
         store=store,
@@ -41,7 +40,7 @@ def open_holdings(tools: Tools, store: LocalStore) -> Holdings:
 
 def open_rebuild(
     tools: Tools,
-    store: LocalStore,
+    store: Store,
     *,
     scratch: Callable[[Path], SegmentedRepodata],
     publisher: Callable[[Repodata], Publisher],

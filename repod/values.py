@@ -1,7 +1,8 @@
 """The values that settings are made of: texts of a person, each proven and turned into what the code uses."""
 
 import re
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -10,6 +11,8 @@ _SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _YEAR = 366 * 86400  # far below what a thread can wait for
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}|[0-9A-F]{64}")
 _ADDRESS = re.compile(r".+:[0-9]{1,5}")
+# As S3 names buckets now; their old form had capitals and underscores too.
+_S3_PLACE = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])/((?:[^/]+/)*(?:[^/]+/?)?)")
 _LINE = re.compile(r"\s*[^\s=]+\s*=\s*[^\s=]+\s*")
 
 
@@ -63,13 +66,52 @@ def key_name(value: str) -> str:
     return value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Place:
+    """A place in a bucket: all objects whose key starts with ``prefix``, which is empty or ends with a slash."""
+
+    bucket: str
+    prefix: str
+
+    @classmethod
+    def parse(cls, value: str) -> Self | None:
+        """The place that ``s3://BUCKET/PREFIX/`` names; None where ``value`` is a directory. ``ValueError`` else."""
+        if "://" not in value:
+            return None
+        match = _S3_PLACE.fullmatch(value)
+        parts = match[2].split("/") if match else []
+        if match is None or {".", ".."} & set(parts) or not match[2].isprintable():
+            msg = f"expected a directory or s3://BUCKET/PREFIX/, found {value!r}"
+            raise ValueError(msg)
+        prefix = match[2] if not match[2] or match[2].endswith("/") else f"{match[2]}/"
+        return cls(bucket=match[1], prefix=prefix)
+
+    def __str__(self) -> str:
+        """As settings have it."""
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
 def local_place(value: str) -> str:
-    """A directory, proven to be none elsewhere."""
+    """A directory on this machine."""
     if not value:
         msg = "expected a directory, found an empty text"
         raise ValueError(msg)
     if "://" in value:
-        msg = f"expected a directory, found {value!r}; this version keeps everything in directories"
+        msg = f"expected a directory on this machine, found {value!r}"
+        raise ValueError(msg)
+    return value
+
+
+def place(value: str) -> str:
+    """A directory, or ``s3://BUCKET/PREFIX/`` with the slash at its end."""
+    found = S3Place.parse(value)
+    return local_place(value) if found is None else str(found)
+
+
+def queue_url(value: str) -> str:
+    """The URL of a queue, as SQS gives it; empty for none."""
+    if value and not re.fullmatch(r"https?://[^/]+/.+", value):
+        msg = f"expected the URL of an SQS queue, as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME, found {value!r}"
         raise ValueError(msg)
     return value
 
@@ -85,4 +127,6 @@ def build_line(value: str) -> str:
 Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=0, le=_YEAR)]
 Bytes = Annotated[int, BeforeValidator(size), Field(ge=0)]
 Fingerprint = Annotated[str, AfterValidator(fingerprint)]
-Place = Annotated[str, AfterValidator(local_place)]
+LocalPlace = Annotated[str, AfterValidator(local_place)]
+Place = Annotated[str, AfterValidator(place)]
+QueueUrl = Annotated[str, AfterValidator(queue_url)]

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Self
 
 from repod.acceptance import Rules
 from repod.announced import announce
-from repod.config import Repository, Settings, rejected_dir
+from repod.config import Repository, Settings, rejected_place
 from repod.documents import Scales
-from repod.doors import Repodata
+from repod.doors import Repodata, Store
 from repod.errors import Misconfigured
 from repod.holdings import Tell, silent
 from repod.hostfiles import repo_file, write_host_files
@@ -25,6 +25,7 @@ from repod.inbox.directory import DirectoryInbox
 from repod.intake import Intake, Observe, Policy
 from repod.loop import Log, Loop
 from repod.package import Package
+from repod.places import open_writable
 from repod.profiles import PROFILES, Answer
 from repod.prune import Pruner
 from repod.pruning import Pruning
@@ -38,7 +39,6 @@ from repod.retaining import open_planner, open_pruner
 from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
-from repod.store.local import LocalStore
 from repod.tools import Tools, open_rebuild
 from repod.turn import Turns
 
@@ -63,19 +63,14 @@ def repo_text(repository: Repository, url: str) -> str:
     return repo_file(repository.name, url, metalink=metalink)
 
 
-def write_for_hosts(repository: Repository, url: str, store: LocalStore, signer: OpenSigner) -> None:
+def write_for_hosts(repository: Repository, url: str, store: Store, signer: OpenSigner) -> None:
     """Put the ``.repo`` file and the public keys into the store, and note since when they are there."""
     write_host_files(store, repository.name, repo_text(repository, url), signer.published)
     announce(store, signer.keys, time.time())
 
 
-def open_store(repository: Repository) -> LocalStore:
-    """The store of a repository; ``Misconfigured`` where its directory cannot be used."""
-    return LocalStore(Path(repository.store))
-
-
 def open_repodata(
-    settings: Settings, repository: Repository, store: LocalStore, folder: Path | None = None
+    settings: Settings, repository: Repository, store: Store, folder: Path | None = None
 ) -> SegmentedRepodata:
     """The documents of a repository, with their cache in ``folder`` (None: in the state directory)."""
     return SegmentedRepodata(
@@ -161,7 +156,7 @@ class Wired:
 
     settings: Repository
     url: str
-    store: LocalStore
+    store: Store
     repodata: SegmentedRepodata
     publisher: Publisher
     inbox: DirectoryInbox
@@ -177,7 +172,7 @@ def open_publisher(
     settings: Settings,
     repository: Repository,
     *,
-    store: LocalStore,
+    store: Store,
     repodata: Repodata,
     signer: OpenSigner,
     log: Log | None = None,
@@ -202,7 +197,7 @@ def open_publisher(
     )
 
 
-def rebuilding(tools: Tools, repository: Repository, store: LocalStore, tell: Tell = silent) -> Rebuild:
+def rebuilding(tools: Tools, repository: Repository, store: Store, tell: Tell = silent) -> Rebuild:
     """What makes the documents of a repository anew from its packages."""
     return open_rebuild(
         tools,
@@ -216,7 +211,7 @@ def rebuilding(tools: Tools, repository: Repository, store: LocalStore, tell: Te
     )
 
 
-def open_scales(store: LocalStore, repodata: SegmentedRepodata) -> Scales:
+def open_scales(store: Store, repodata: SegmentedRepodata) -> Scales:
     """What weighs edits of the documents of a repository."""
     return Scales(plain=partial(plain, store), find=repodata.find)
 
@@ -259,7 +254,7 @@ class System:
         refuse_key(repository, self.signer)
         for doubt in key_doubts(repository, self.signer):
             self._log.warning("signing key", repository=repository.name, problem=doubt)
-        store = open_store(repository)
+        store = open_writable(self.settings, repository)
         repodata = open_repodata(self.settings, repository, store)
         self._stack.callback(repodata.close)
         tools = Tools(settings=self.settings, signer=self.signer, rpms=self.rpms, workspace=self.workspace)
@@ -297,7 +292,7 @@ class System:
         )
 
     def _intake(
-        self, repository: Repository, store: LocalStore, inbox: DirectoryInbox, repodata: SegmentedRepodata
+        self, repository: Repository, store: Store, inbox: DirectoryInbox, repodata: SegmentedRepodata
     ) -> Intake:
         return Intake(
             store=store,
@@ -313,7 +308,7 @@ class System:
         )
 
     def _pruner(
-        self, repository: Repository, store: LocalStore, repodata: SegmentedRepodata, publisher: Publisher
+        self, repository: Repository, store: Store, repodata: SegmentedRepodata, publisher: Publisher
     ) -> Pruner:
         def find(name: str) -> Iterator[Package]:
             publisher.refresh()
@@ -326,7 +321,7 @@ class System:
         watch = self.settings.inbox
         return DirectoryInbox(
             Path(repository.inbox),
-            rejected=rejected_dir(repository.inbox),
+            rejected=Path(rejected_place(repository.inbox)),
             watch=watch.watch,
             scan_interval=watch.scan_interval,
             settle=watch.settle,

@@ -9,21 +9,21 @@ from pathlib import Path
 
 from repod.config import Repository, Settings
 from repod.documents import Scales
+from repod.doors import Store
 from repod.headers import Headers
 from repod.history import History
 from repod.ledger import Ledger
 from repod.loop import Log
+from repod.places import open_writable
 from repod.publish import Publisher
 from repod.repodata.engine import SegmentedRepodata
 from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner, open_signer
-from repod.store.local import LocalStore
 from repod.tools import Tools
 from repod.wiring import (
     open_publisher,
     open_repodata,
     open_scales,
-    open_store,
     pause,
     rebuilding,
     refuse_key,
@@ -37,7 +37,7 @@ class Workplace:
 
     settings: Settings
     repository: Repository
-    store: LocalStore
+    store: Store
     history: History
     ledger: Ledger
     signer: OpenSigner
@@ -61,7 +61,7 @@ def open_workplace(settings: Settings, name: str, log: Log, environ: Mapping[str
         workers = settings.workers
         rpms = RpmWorkers(count=workers.count or os.cpu_count() or 1, timeout=workers.timeout, memory=workers.memory)
         stack.enter_context(closing(rpms))
-        store = open_store(repository)
+        store = open_writable(settings, repository)
         repodata = stack.enter_context(closing(open_repodata(settings, repository, store)))
         tools = Tools(settings=settings, signer=signer, rpms=rpms, workspace=folder)
         publisher = open_publisher(

@@ -13,12 +13,13 @@ from repod.config import Settings, load
 from repod.errors import Corrupt, NotFound
 from repod.generation import Generation
 from repod.log import open_log
+from repod.places import open_store
 from repod.records import contents, read_records
 from repod.repodata.listing import entries
 from repod.repodata.strictreader import StrictDocuments
 from repod.rollback import Plan, Rollback
 from repod.show import show
-from repod.wiring import open_store, pause
+from repod.wiring import pause
 from repod.workplace import Workplace, open_workplace
 
 
@@ -120,7 +121,7 @@ def _number(text: str, names: set[str]) -> int:
 
 def _content(settings: Settings, name: str, number: int | None) -> Content:
     """What a repository lists now, or listed at a generation."""
-    store = open_store(settings.named(name))
+    store = open_store(settings, settings.named(name))
     records, _ = read_records(store)
     if records.current is None and number is None:
         return Content(packages=[])

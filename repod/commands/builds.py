@@ -11,16 +11,17 @@ import click
 
 from repod.commands.common import json_option, person, repository_argument, settings_option, why_option
 from repod.comparison import Step
-from repod.config import Repository, load
+from repod.config import Settings, load
 from repod.history import History
 from repod.ledger import Build, Ledger, Mark
 from repod.log import open_log
 from repod.package import Package
+from repod.places import open_store
 from repod.remove import Plan, Removing
 from repod.repodata.listing import packages as listed_packages
 from repod.selection import select
 from repod.show import show
-from repod.wiring import open_store, pause
+from repod.wiring import pause
 from repod.workplace import open_workplace
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -99,7 +100,7 @@ def _warning(step: Step) -> str:
 @why_option
 def pin(config: Path, name: str, nevras: Sequence[str], why: str, *, as_json: bool) -> None:
     """Never let retention take builds of REPO that are listed now. A NEVRA may be a shell pattern."""
-    _Desk(load(config).named(name)).mark(nevras, "pinned", Ledger.pin, why, as_json=as_json)
+    _Desk(load(config), name).mark(nevras, "pinned", Ledger.pin, why, as_json=as_json)
 
 
 @click.command()
@@ -109,7 +110,7 @@ def pin(config: Path, name: str, nevras: Sequence[str], why: str, *, as_json: bo
 @_nevras_argument
 def unpin(config: Path, name: str, nevras: Sequence[str], *, as_json: bool) -> None:
     """Let retention decide on builds of REPO again. A NEVRA may be a shell pattern."""
-    _Desk(load(config).named(name)).unmark(nevras, ("unpinned", "was not pinned"), Ledger.unpin, as_json=as_json)
+    _Desk(load(config), name).unmark(nevras, ("unpinned", "was not pinned"), Ledger.unpin, as_json=as_json)
 
 
 @click.command()
@@ -124,7 +125,7 @@ def label(config: Path, name: str, nevra: str, text: str, why: str, *, as_json: 
     if not _LABEL.fullmatch(text):
         msg = f"LABEL: expected letters, digits, '_', '.' and '-', a letter or digit first; found {text!r}"
         raise click.UsageError(msg)
-    desk = _Desk(load(config).named(name))
+    desk = _Desk(load(config), name)
     desk.mark(
         [nevra], f"labelled {text}", lambda book, build, mark: book.label(build, text, mark), why, as_json=as_json
     )
@@ -139,17 +140,15 @@ def label(config: Path, name: str, nevra: str, text: str, why: str, *, as_json: 
 def unlabel(config: Path, name: str, nevra: str, text: str, *, as_json: bool) -> None:
     """Take LABEL off a build of REPO."""
     words = (f"{text} taken off", f"had no label {text}")
-    _Desk(load(config).named(name)).unmark(
-        [nevra], words, lambda book, build: book.unlabel(build, text), as_json=as_json
-    )
+    _Desk(load(config), name).unmark([nevra], words, lambda book, build: book.unlabel(build, text), as_json=as_json)
 
 
 class _Desk:
     """Marks on the builds of one repository. No key is needed for them, nor the documents' cache."""
 
-    def __init__(self, repository: Repository) -> None:
-        store = open_store(repository)
-        self._name = repository.name
+    def __init__(self, settings: Settings, name: str) -> None:
+        store = open_store(settings, settings.named(name))
+        self._name = name
         self._ledger = Ledger(store, pause)
         generation = History(store).current()
         self._listed = list(listed_packages(store, generation)) if generation else []

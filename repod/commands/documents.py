@@ -15,12 +15,12 @@ from repod.errors import Refused
 from repod.history import History
 from repod.log import open_log
 from repod.package import Fault
+from repod.places import open_store
 from repod.repodata import carried, kinds, updateinfo
 from repod.repodata import comps as comps_xml
 from repod.repodata.listing import plain
 from repod.repodata.reader import read_file
 from repod.show import show
-from repod.wiring import open_store
 from repod.workplace import open_workplace
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
@@ -56,7 +56,8 @@ def add(config: Path, name: str, files: Sequence[Path], why: str, *, as_json: bo
 @repository_argument
 def list_(config: Path, name: str, *, as_json: bool) -> None:
     """List the advisories of REPO."""
-    store = open_store(load(config).named(name))
+    settings = load(config)
+    store = open_store(settings, settings.named(name))
     generation = History(store).current()
     document = generation.document(updateinfo.TYPE) if generation else None
     rows = [asdict(row) for row in updateinfo.rows(plain(store, document))] if document else []

@@ -8,18 +8,19 @@ import click
 
 from repod.builds import Stream
 from repod.commands.common import json_option, repository_argument, settings_option, stamp
-from repod.config import load, rejected_dir
+from repod.config import load, rejected_place
 from repod.doors import Store
 from repod.errors import Corrupt, NotFound
 from repod.generation import Generation
 from repod.history import History
 from repod.inbox.names import left_alone
 from repod.package import Nevra
+from repod.places import open_store
 from repod.repodata import kinds, modules
 from repod.repodata.listing import packages as listed_packages
 from repod.repodata.listing import plain
 from repod.show import show
-from repod.wiring import open_store, public_url
+from repod.wiring import public_url
 
 
 @click.command()
@@ -30,7 +31,7 @@ def status(config: Path, *, as_json: bool) -> None:
     settings = load(config)
     rows = []
     for repository in settings.repository:
-        generation = History(open_store(repository)).current()
+        generation = History(open_store(settings, repository)).current()
         rows.append(
             {
                 "repository": repository.name,
@@ -38,7 +39,7 @@ def status(config: Path, *, as_json: bool) -> None:
                 "packages": generation.packages if generation else None,
                 "published": stamp(generation.time) if generation else None,
                 "inbox": _count(Path(repository.inbox)),
-                "rejected": _count(rejected_dir(repository.inbox)),
+                "rejected": _count(Path(rejected_place(repository.inbox))),
                 "url": public_url(settings, repository),
             }
         )
@@ -58,7 +59,8 @@ def _count(folder: Path) -> int:
 @click.argument("package", metavar="[NAME]", default="")
 def packages(config: Path, name: str, package: str, *, as_json: bool) -> None:
     """List the packages of REPO, or those called NAME."""
-    store = open_store(load(config).named(name))
+    settings = load(config)
+    store = open_store(settings, settings.named(name))
     generation = History(store).current()
     listed = listed_packages(store, generation) if generation else iter(())
     streams = _streams(store, generation) if generation else {}

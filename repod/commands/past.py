@@ -14,8 +14,9 @@ from repod.generation import Generation
 from repod.history import History
 from repod.ledger import Coming, Ledger
 from repod.package import Origin, Package
+from repod.places import open_store
 from repod.show import show
-from repod.wiring import open_store, pause
+from repod.wiring import pause
 
 _SHOWN = 20
 """Builds that a person is shown of one generation; a machine gets all."""
@@ -35,7 +36,8 @@ def history(config: Path, name: str, package: str, limit: int, *, as_json: bool)
     With --package, those that added or removed builds of that name; builds that came before the
     oldest generation that is kept are listed too, as far as repod still knows them.
     """
-    store = open_store(load(config).named(name))
+    settings = load(config)
+    store = open_store(settings, settings.named(name))
     past = History(store)
     kept = list(past.back()) if package else past.back()
     rows: Iterator[_Row] = (

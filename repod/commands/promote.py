@@ -15,20 +15,21 @@ from repod.commands.changes import read_carried
 from repod.commands.common import json_option, person, settings_option, why_option
 from repod.config import Repository, Settings, load
 from repod.documents import in_words
+from repod.doors import Store
 from repod.errors import Refused
 from repod.generation import Generation
 from repod.headers import Headers
 from repod.history import History
 from repod.ledger import Ledger
 from repod.log import open_log
+from repod.places import open_store
 from repod.promote import Giver, Plan, Promotion, Taker, Wanted
 from repod.promotion import Gates, Move
 from repod.related import open_relations
 from repod.repodata.listing import StoredListings
 from repod.repodata.taken import TakenDocuments
 from repod.show import show
-from repod.store.local import LocalStore
-from repod.wiring import open_store, pause, rules_of
+from repod.wiring import pause, rules_of
 from repod.workplace import Workplace, open_workplace
 
 
@@ -93,7 +94,7 @@ def _opened(settings: Settings, giver: Repository, taker: Repository, log: Any, 
         open_relations(settings, taker, work.store, work.workspace, pause) as relations,
     ):
         yield Promotion(
-            giver=_giver(giver, open_store(giver), work),
+            giver=_giver(giver, open_store(settings, giver), work),
             taker=Taker(
                 name=taker.name,
                 store=work.store,
@@ -112,7 +113,7 @@ def _opened(settings: Settings, giver: Repository, taker: Repository, log: Any, 
         )
 
 
-def _giver(repository: Repository, store: LocalStore, work: Workplace) -> Giver:
+def _giver(repository: Repository, store: Store, work: Workplace) -> Giver:
     return Giver(
         name=repository.name,
         store=store,

@@ -12,21 +12,21 @@ import click
 from repod.commands.changes import read_carried
 from repod.commands.common import stamp
 from repod.config import Repository, Settings
-from repod.doors import Unreadable
+from repod.doors import Store, Unreadable
 from repod.errors import Corrupt, NotFound, RepodError
 from repod.generation import Generation
 from repod.headers import Headers
 from repod.ledger import Coming, Ledger, Mark
 from repod.package import Head, Nevra, Package, sha256
 from repod.past import Build, Past, way
+from repod.places import open_store
 from repod.records import read_records
 from repod.repodata import modules, updateinfo
 from repod.repodata.listing import named, packages
 from repod.rpmfile.pool import RpmWorkers
 from repod.rpmfile.signatures import head
 from repod.selection import near
-from repod.store.local import LocalStore
-from repod.wiring import open_store, pause
+from repod.wiring import pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Place:
     """A repository as it is now, and as far as it is remembered."""
 
     repository: Repository
-    store: LocalStore
+    store: Store
     generation: Generation | None
     past: Past
 
@@ -51,7 +51,7 @@ class Place:
 def open_place(settings: Settings, name: str) -> Place:
     """The repository of that name; nothing of it is changed."""
     repository = settings.named(name)
-    store = open_store(repository)
+    store = open_store(settings, repository)
     records, _ = read_records(store)
     past = Past(kept=records.kept, book=Ledger(store, pause).all())
     return Place(repository=repository, store=store, generation=records.current, past=past)

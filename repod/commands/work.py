@@ -16,11 +16,12 @@ from repod.config import load
 from repod.errors import Conflict, Refused, RepodError, Unavailable
 from repod.log import open_log
 from repod.loop import Loop
+from repod.places import open_store
 from repod.removal import Removal
 from repod.retaining import open_planner, open_pruner
 from repod.retention import Verdict
 from repod.show import show
-from repod.wiring import open_store, pause
+from repod.wiring import pause
 from repod.workplace import open_workplace
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def prune(config: Path, name: str, *, dry_run: bool, as_json: bool) -> None:
     settings = load(config)
     if dry_run:
         repository = settings.named(name)
-        store = open_store(repository)
+        store = open_store(settings, repository)
         with tempfile.TemporaryDirectory() as folder:
             plan = open_planner(settings, repository, store, Path(folder), pause).plan(time.time())
         show(_rows(plan.retire, plan.removals, plan.notes), as_json=as_json, empty="nothing to remove")

@@ -105,6 +105,9 @@ class LocalStore:
         with self._errors(TMP, "swept"), closing(os.open(self._root / TMP, FOLDER)) as tmp:
             return sweep(tmp)
 
+    def prove(self) -> None:
+        """See ``Store.prove``; it was, when this was made."""
+
     def read(self, path: StorePath) -> Blob:
         """See ``Store.read``."""
         with self._errors(path, "read"), self._object(path) as fd, open(fd, "rb", closefd=False) as file:
@@ -206,7 +209,7 @@ class LocalStore:
         with self._errors(f"{prefix}*", "listed"), self._open_root() as root:
             yield from walk(root, "", prefix)
 
-    def remove(self, path: StorePath, *, modified: float | None = None) -> bool:
+    def remove(self, path: StorePath, *, seen: Stored | None = None) -> bool:
         """See ``Store.remove``. Folders that are empty then go too, but for those at the top."""
         gone = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
         with (
@@ -215,7 +218,7 @@ class LocalStore:
             self._folder(path) as (folder, name),
             self._locked(),
         ):
-            if modified not in {None, os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime}:
+            if seen and os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime != seen.modified:
                 return False
             self._commit(path, folder, partial(os.unlink, name, dir_fd=folder))
         self._tidy(path)

@@ -73,14 +73,21 @@ class MemoryStore:
             if path.startswith(prefix):
                 yield Stored(path=path, size=len(data), modified=modified)
 
-    def remove(self, path: StorePath, *, modified: float | None = None) -> bool:
+    def remove(self, path: StorePath, *, seen: Stored | None = None) -> bool:
         """See ``Store.remove``."""
         with self._lock:
-            _, found = self._objects.get(store_path(path), (b"", modified))
-            if modified not in {None, found}:
+            _, modified = self._objects.get(store_path(path), (b"", None))
+            if seen and modified not in {None, seen.modified}:
                 return False
             self._objects.pop(path, None)
         return True
+
+    def sweep(self) -> int:
+        """See ``Store.sweep``: nothing is ever half made."""
+        return 0
+
+    def prove(self) -> None:
+        """See ``Store.prove``: nothing stands against memory."""
 
     def _bytes(self, path: StorePath) -> bytes:
         with self._lock:

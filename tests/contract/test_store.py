@@ -5,6 +5,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -402,12 +403,12 @@ def _listed(store: Store, path: StorePath) -> Stored:
 
 def test_remove_of_an_object_as_it_was_listed(store: Store) -> None:
     add(store, PATH, b"x", data=b"x")
-    seen = _listed(store, PATH).modified
-    assert not store.remove(PATH, modified=seen - 1)
+    seen = _listed(store, PATH)
+    assert not store.remove(PATH, seen=replace(seen, modified=seen.modified - 1))
     assert content(store, PATH) == b"x"
-    assert store.remove(PATH, modified=seen)
-    assert store.remove(PATH, modified=seen)
-    assert store.remove(StorePath("never/there"), modified=seen)
+    assert store.remove(PATH, seen=seen)
+    assert store.remove(PATH, seen=seen)
+    assert store.remove(StorePath("never/there"), seen=seen)
     assert paths(store) == []
 
 

@@ -103,9 +103,15 @@ class FaultyStore:
         with self._step("list", prefix):
             yield from self._inner.list(prefix)
 
-    def remove(self, path: StorePath, *, modified: float | None = None) -> bool:
+    def remove(self, path: StorePath, *, seen: Stored | None = None) -> bool:
         with self._step("remove", path):
-            return self._inner.remove(path, modified=modified)
+            return self._inner.remove(path, seen=seen)
+
+    def sweep(self) -> int:
+        return self._inner.sweep()
+
+    def prove(self) -> None:
+        self._inner.prove()
 
     @contextmanager
     def _step(self, name: str, path: str) -> Iterator[None]:

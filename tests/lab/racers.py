@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol
 
-from repod.doors import Expect, Store, Version
+from repod.doors import Expect, Store, Stored, Version
 from repod.errors import Conflict
 from repod.package import Sha256, StorePath
 from repod.store.local import LocalStore
@@ -58,7 +58,7 @@ def add_again(root: Path, rounds: int, me: int, store: Store, barrier: Barrier) 
             os.utime(root / path, (1, 1))
         barrier.wait(SECONDS)
         if me == 0:
-            store.remove(path, modified=1.0)
+            store.remove(path, seen=Stored(path=path, size=3, modified=1.0))
         else:
             store.add(path, [b"old"], checksum)
         barrier.wait(SECONDS)

@@ -69,21 +69,22 @@ class Seaweed:
 @contextmanager
 def seaweed(folder: Path) -> Iterator[Seaweed]:
     """Run a server that keeps its data in ``folder``; it answers a put and a get before this does."""
+    with contextlib.ExitStack() as stack:
+        server = None
+        while server is None:  # somebody may take one of its ports first: choose others
+            server = _started(folder, stack)
+        yield server
+
+
+def _started(folder: Path, stack: contextlib.ExitStack) -> Seaweed | None:
+    """A server that answers; None where it ended. ``stack`` stops it."""
+    base = _free_base()
     access, secret = f"AK{secrets.token_hex(8).upper()}", secrets.token_hex(20)
-    while True:
-        base = _free_base()
-        process = _start(folder, base, access, secret)
-        server = Seaweed(endpoint=f"http://127.0.0.1:{base}", access_key=access, secret_key=secret, pid=process.pid)
-        try:
-            if until(lambda: process.poll() is not None or _answers(server), 60, "SeaweedFS to answer"):
-                if process.poll() is None:
-                    yield server
-                    return
-                # Somebody took one of the ports in between: choose others.
-                shutil.rmtree(folder)
-                folder.mkdir()
-        finally:
-            _stop(process, base)
+    process = _start(folder, base, access, secret)
+    stack.callback(_stop, process, base)
+    server = Seaweed(endpoint=f"http://127.0.0.1:{base}", access_key=access, secret_key=secret, pid=process.pid)
+    until(lambda: process.poll() is not None or _answers(server), 60, "SeaweedFS to answer")
+    return server if process.poll() is None else None
 
 
 def _free_base() -> int:

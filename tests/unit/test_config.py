@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from repod.config import Repository, Settings, load, parse, rejected_dir
+from repod.config import Repository, Settings, load, parse, rejected_place
 from repod.errors import Misconfigured
 from repod.profiles import PROFILES
 from repod.values import fingerprint
@@ -56,11 +56,11 @@ def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fie
     """Every setting as ``table.key`` in the order of the model; a table is none itself."""
     for name, field in model.model_fields.items():
         inner = _section(field.annotation)
-        if inner is None:
+        if inner is None or name == "buckets":  # its tables have free names
             yield prefix + (field.alias or name), field
     for name, field in model.model_fields.items():
         inner = _section(field.annotation)
-        if inner is not None:
+        if inner is not None and name != "buckets":
             yield from _fields(inner, f"{prefix}{name}.")
 
 
@@ -75,7 +75,7 @@ def _sample_lines() -> list[tuple[str, bool, str]]:
     """The settings of the sample in order: ``table.key``, whether it is commented out, what is said of it."""
     table, found = "", []
     for line in _SAMPLE.read_text().splitlines():
-        if head := re.fullmatch(r"\[+([a-z.]+)\]+", line):
+        if head := re.fullmatch(r"\[+([a-z0-9.]+)\]+", line):
             table = head[1] + "."
         elif setting := re.fullmatch(r"(#?)([a-z_]+) = \S.*?(?:\s+# (.+))?", line):
             found.append((table + setting[2], setting[1] == "#", setting[3] or ""))
@@ -91,7 +91,7 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         inner = value[0] if name == "repository" else value
-        flat |= _flat(inner, f"{prefix}{name}.") if isinstance(inner, dict) else {prefix + name: value}
+        flat |= _flat(inner, f"{prefix}{name}.") if isinstance(inner, dict) and inner else {prefix + name: value}
     return flat
 
 
@@ -296,9 +296,37 @@ def test_a_key_in_aws_kms_is_refused_with_what_there_is_instead() -> None:
 
 
 @pytest.mark.parametrize("key", ["inbox", "store"])
-def test_a_bucket_is_refused_with_what_this_version_can(key: str) -> None:
-    (fault,) = _faults(_file(repository=f'{key} = "s3://bucket/a/"'))
-    assert f"repository 'a'.{key}: expected a directory, found 's3://bucket/a/'; this version keeps" in fault
+@pytest.mark.parametrize("given", ["s3://bucket/a", "s3://bucket/a/"])
+def test_a_prefix_of_a_bucket_is_a_place_and_ends_with_a_slash(key: str, given: str) -> None:
+    settings = _parse(_file(repository=f'{key} = "{given}"'))
+    assert getattr(settings.repository[0], key) == "s3://bucket/a/"
+
+
+@pytest.mark.parametrize(
+    "given", ["s3://", "s3://b/a", "s3://bucket", "s3://bucket/../a/", "s3://bucket/a//b/", "gs://bucket/a/"]
+)
+def test_what_is_neither_a_directory_nor_a_prefix_of_a_bucket_is_refused(given: str) -> None:
+    (fault,) = _faults(_file(repository=f'store = "{given}"'))
+    assert "expected a directory or s3://BUCKET/PREFIX/" in fault
+    assert given in fault
+
+
+def test_what_is_said_of_one_bucket_stands_before_what_is_said_of_all() -> None:
+    more = '[s3]\nregion = "eu-west-1"\nattempts = 9\n[s3.buckets.other]\nregion = "us-east-1"'
+    s3 = _parse(_file(more=more)).s3
+    assert (s3.of("bucket").region, s3.of("other").region) == ("eu-west-1", "us-east-1")
+    assert s3.of("other").attempts == 9
+
+
+def test_a_queue_beside_an_inbox_directory_is_refused() -> None:
+    (fault,) = _faults(_file(repository='queue = "https://sqs.eu-west-1.amazonaws.com/1/arrivals"'))
+    assert "repository 'a'.queue: expected an inbox s3://BUCKET/PREFIX/ beside it" in fault
+
+
+def test_places_in_buckets_may_not_lie_in_one_another() -> None:
+    places = 'inbox = "s3://bucket/a/inbox/"\nstore = "s3://bucket/a/"'
+    (fault,) = _faults(_file(repository=places))
+    assert "the inbox of a (s3:/bucket/a/inbox) lies in the store of a" in fault
 
 
 @pytest.mark.parametrize(
@@ -390,7 +418,8 @@ def test_a_place_where_rejected_packages_go_is_refused(text: str) -> None:
 
 
 def test_refused_packages_go_beside_the_inbox() -> None:
-    assert rejected_dir("/srv/inbox/a") == Path("/srv/inbox/rejected")
+    assert rejected_place("/srv/inbox/a") == "/srv/inbox/rejected"
+    assert rejected_place("s3://ci-inbox/a/") == "s3://ci-inbox/a/rejected/"
 
 
 def test_overlaps_are_all_listed_at_once() -> None:

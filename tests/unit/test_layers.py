@@ -41,6 +41,7 @@ _LAYERS = (
             ("repod.processes", "repod.memo"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.generation", "repod.rpmhead", "repod.config"),
+            ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
             ("repod.carrying", "repod.idle", "repod.relating"),
         ),
@@ -127,6 +128,7 @@ _LAYERS = (
     Layer(
         name="wiring",
         rows=(
+            ("repod.places",),
             ("repod.tools", "repod.related"),
             ("repod.retaining",),
             ("repod.wiring",),
@@ -144,8 +146,8 @@ _LAYERS = (
 _KEPT_APART = {
     "solv": ("repod.relations.*",),
     "pysequoia": ("repod.signing.*", "repod.rpmfile.worker", "repod.rpmfile.issuers"),
-    "boto3": ("repod.store.*", "repod.inbox.*"),
-    "botocore": ("repod.store.*", "repod.inbox.*"),
+    "boto3": ("repod.aws",),
+    "botocore": ("repod.aws", "repod.store.*", "repod.inbox.*"),
 }
 
 
