@@ -91,7 +91,11 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         inner = value[0] if name == "repository" else value
-        flat |= _flat(inner, f"{prefix}{name}.") if isinstance(inner, dict) and inner else {prefix + name: value}
+        flat |= (
+            _flat(inner, f"{prefix}{name}.")
+            if isinstance(inner, dict) and name != "buckets"
+            else {prefix + name: value}
+        )
     return flat
 
 
