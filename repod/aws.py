@@ -3,8 +3,12 @@
 boto3 takes 0.25 s to import, so nothing imports this module before a bucket is in use.
 """
 
+import base64
 import contextlib
+import hashlib
+import math
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,6 +20,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionClosedError,
+    FlexibleChecksumError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
@@ -23,34 +28,86 @@ from botocore.exceptions import (
 )
 
 from repod.config import Bucket
-from repod.errors import Conflict, Misconfigured, NotFound, OutcomeUnknown, RepodError, Unavailable
+from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown, RepodError, Unavailable
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_sqs.client import SQSClient
 
-_CONNECT_SECONDS = 5
+CONNECT_SECONDS = 5
 _SERVER_ERROR = 500
-_POOL = 4  # connections that one thread's client keeps
+_POOL = 8  # connections that one client keeps: the parts of a large object go side by side
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _SKEWED = {"RequestTimeTooSkewed", "RequestInTheFuture"}
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
+_BAD = {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "InvalidDigest"}
 _LOST = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 _DENIED = {"403", "AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden"}
 
-# Making a session reads shared state of botocore: two threads at once raise KeyError (boto/boto3#1592).
+_GONE = "NoSuchUpload"
+# What servers answer that do not know a header or a request; it was not done.
+UNKNOWN_TO_IT = {"InvalidArgument", "InvalidRequest", "NotImplemented", "MalformedTrailerError", "InvalidTrailer"}
+UNKNOWN_TO_IT |= {"AuthorizationHeaderMalformed", "UnsupportedArgument", "MissingContentMD5"}
+
+# Making a session or a client reads shared state of botocore: two threads at once raise KeyError (boto/boto3#1592).
 _making = threading.Lock()
+_limit = threading.local()
+
+
+class Unsupported(Unavailable):
+    """The server does not know the request, or something in it; it was not done."""
+
+
+class TooLate(Unavailable):
+    """A request was not sent, because too much time had passed since what it was decided on."""
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Send requests to S3 of this thread only so long; after that, also between tries, they are ``TooLate``.
+
+    The time counts while the machine sleeps too, and it is looked at after the signature is made: one
+    that was stopped later still sends a signature of that time, which S3 refuses 15 minutes on.
+    """
+    before: float = getattr(_limit, "end", math.inf)
+    _limit.end = min(before, time.clock_gettime(time.CLOCK_BOOTTIME) + seconds)
+    try:
+        yield
+    finally:
+        _limit.end = before
+
+
+def _in_time(**_: object) -> None:
+    if time.clock_gettime(time.CLOCK_BOOTTIME) > getattr(_limit, "end", math.inf):
+        msg = "too much time passed since this was decided, so nothing was sent; it is decided anew at the next try"
+        raise TooLate(msg)
+
+
+class _Held:
+    """A client in use by one thread; when the thread ends, the next new one takes it over."""
+
+    def __init__(self, client: Any, epoch: int, free: list[tuple[int, Any]]) -> None:
+        self.client = client
+        self.epoch = epoch
+        self._free = free
+
+    def __del__(self) -> None:
+        self._free.append((self.epoch, self.client))
 
 
 class Clients:
-    """The clients for one bucket, or one queue, one of each kind per thread."""
+    """The clients for one bucket, or one queue, one of each kind per living thread.
+
+    The first takes 130 ms to make, each further one 5 to 16 ms; threads that come take over those of threads that went.
+    """
 
     def __init__(self, bucket: Bucket) -> None:
         """``bucket``: how it is reached."""
-        self._bucket = bucket
+        self.bucket = bucket
         self._local = threading.local()
         self._epoch = 0
         self._session: boto3.session.Session | None = None
+        self._free: dict[str, list[tuple[int, Any]]] = {"s3": [], "sqs": []}
 
     def s3(self) -> "S3Client":
         """This thread's S3 client."""
@@ -69,29 +126,38 @@ class Clients:
             self._session = None
 
     def _client(self, service: str) -> Any:
-        known: dict[str, tuple[int, Any]] = self._local.__dict__.setdefault("clients", {})
-        epoch, client = known.get(service, (-1, None))
-        if epoch != self._epoch:
-            with _making:
-                epoch = self._epoch
-                client = self._made(service)
-            known[service] = (epoch, client)
-        return client
+        known: dict[str, _Held] = self._local.__dict__.setdefault("clients", {})
+        held = known.get(service)
+        if held is None or held.epoch != self._epoch:
+            epoch, client = self._taken(service)
+            held = known[service] = _Held(client, epoch, self._free[service])
+        return held.client
+
+    def _taken(self, service: str) -> tuple[int, Any]:
+        free = self._free[service]
+        with _making, contextlib.suppress(IndexError):
+            while True:
+                epoch, client = free.pop()
+                if epoch == self._epoch:
+                    return epoch, client
+        with _making:
+            try:
+                return self._epoch, self._made(service)
+            except (BotoCoreError, ValueError) as error:
+                msg = f"[s3]: no client for {service} can be made of the settings ({error}); see config/repod.toml"
+                raise Misconfigured(msg) from error
 
     def _made(self, service: str) -> Any:
-        bucket = self._bucket
+        bucket = self.bucket
+        self._session = self._session or boto3.session.Session(
+            profile_name=bucket.profile or None, region_name=bucket.region or None
+        )
         endpoint = bucket.endpoint if service == "s3" else bucket.queue_endpoint
-        try:
-            # Another client of a session takes 16 ms, another session 130 ms.
-            self._session = self._session or boto3.session.Session(
-                profile_name=bucket.profile or None, region_name=bucket.region or None
-            )
-            return self._session.client(  # type: ignore[call-overload]
-                service, endpoint_url=endpoint or None, config=_config(bucket, service)
-            )
-        except (BotoCoreError, ValueError) as error:
-            msg = f"[s3]: no client for {service} can be made of the settings ({error}); see config/repod.toml"
-            raise Misconfigured(msg) from error
+        client = self._session.client(  # type: ignore[call-overload]
+            service, endpoint_url=endpoint or None, config=_config(bucket, service)
+        )
+        client.meta.events.register("before-send.s3", _in_time)
+        return client
 
 
 def _config(bucket: Bucket, service: str) -> Config:
@@ -100,7 +166,7 @@ def _config(bucket: Bucket, service: str) -> Config:
         signature_version="s3v4" if service == "s3" else None,
         s3={"addressing_style": bucket.addressing},
         retries={"mode": "standard", "total_max_attempts": bucket.attempts},
-        connect_timeout=_CONNECT_SECONDS,
+        connect_timeout=CONNECT_SECONDS,
         read_timeout=bucket.timeout,
         max_pool_connections=_POOL,
         request_checksum_calculation=checks,
@@ -110,6 +176,26 @@ def _config(bucket: Bucket, service: str) -> Config:
     )
 
 
+def code(error: ClientError) -> str:
+    """The error's code, as S3 names it."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def server_time(answer: Any) -> float:
+    """Seconds since 1970 by the clock of the server that gave the answer; ``Unavailable`` where it does not tell."""
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError as error:
+        msg = f"the S3 server gives no time: expected a header Date, found {date!r}"
+        raise Unavailable(msg) from error
+
+
+def md5(data: bytes) -> str:
+    """The header Content-MD5."""
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+
+
 def retried(answer: Any) -> bool:
     """Whether an answer, or an error's answer, was not the first to its request: an earlier one may have done it."""
     return bool(answer.get("ResponseMetadata", {}).get("RetryAttempts"))
@@ -117,9 +203,10 @@ def retried(answer: Any) -> bool:
 
 @contextlib.contextmanager
 def told(clients: Clients, what: str, *, writing: bool = False) -> Iterator[None]:
-    """Turn errors of S3 and SQS into repod's. ``what``: ``s3://bucket/key could not be read``, say.
+    """Turn errors of S3 and SQS into repod's. ``what``: ``reading s3://bucket/key``, say.
 
-    ``writing``: where no answer came, it may or may not have been done: ``OutcomeUnknown``.
+    ``writing``: where no answer came, it may or may not have been done, and so it is where the answer is
+    that the state is another one, but to a second try: the first may have made it so. Both are ``OutcomeUnknown``.
     """
     try:
         yield
@@ -129,29 +216,46 @@ def told(clients: Clients, what: str, *, writing: bool = False) -> Iterator[None
         clients.renew()
         msg = f"{what}: no credentials ({error}); give the daemon a role, environment variables or a profile"
         raise Unavailable(msg) from error
+    except FlexibleChecksumError as error:
+        msg = f"{what}: the bytes that came are not those of the checksum that S3 keeps ({error})"
+        raise Corrupt(msg) from error
     except (ReadTimeoutError, ConnectionClosedError, HTTPClientError) as error:
-        raise (OutcomeUnknown if writing else Unavailable)(f"{what}: no answer ({error})") from error
+        raise _unanswered(f"{what}: no answer ({error})", unknown=writing) from error
     except BotoCoreError as error:
         raise Unavailable(f"{what} ({error})") from error
 
 
+def _unanswered(what: str, *, unknown: bool) -> Unavailable:
+    return OutcomeUnknown(f"{what}; it may or may not have been done: read it back") if unknown else Unavailable(what)
+
+
 def _answered(clients: Clients, what: str, error: ClientError, *, writing: bool) -> RepodError:
-    code = error.response.get("Error", {}).get("Code", "")
+    name, message = code(error), error.response.get("Error", {}).get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    message = error.response.get("Error", {}).get("Message", "")
-    if code in _ABSENT:
-        return NotFound(f"{what}: it is not there")
-    if code in _LOST:
-        return Conflict(f"{what}: it is not as expected any more; read it and try again")
-    if code in _EXPIRED:
+    if name in _EXPIRED:
         clients.renew()
-        return Unavailable(f"{what}: the credentials have expired ({code}); they are read anew at the next try")
-    if code in _SKEWED:
-        return Unavailable(f"{what}: {_skew(error)}")
-    if code in _DENIED:
-        return Unavailable(f"{what}: refused ({code}: {message}); see the policies in config/iam")
-    unknown = writing and status >= _SERVER_ERROR
-    return (OutcomeUnknown if unknown else Unavailable)(f"{what} ({code or status}: {message})")
+    again = writing and (name == _GONE or (name in _LOST and retried(error.response)))
+    if again or (writing and status >= _SERVER_ERROR and name not in UNKNOWN_TO_IT):
+        return _unanswered(f"{what} ({name or status}: {message})", unknown=True)
+    kinds: tuple[tuple[set[str], type[RepodError], str], ...] = (
+        (_ABSENT, NotFound, "it is not there"),
+        (_LOST | {_GONE}, Conflict, "it is not as expected any more; read it and try again"),
+        (_BAD, Corrupt, f"S3 got other bytes than the checksum says ({name}: {message}){_hint(clients)}"),
+        (_EXPIRED, Unavailable, f"the credentials have expired ({name}); they are read anew at the next try"),
+        (_SKEWED, Unavailable, _skew(error)),
+        (_DENIED, Unavailable, f"refused ({name}: {message}); see the policies in config/iam"),
+        (UNKNOWN_TO_IT, Unsupported, f"the server does not know it ({name}: {message}){_hint(clients)}"),
+    )
+    for names, kind, text in kinds:
+        if name in names:
+            return kind(f"{what}: {text}")
+    return Unavailable(f"{what} ({name or status}: {message})")
+
+
+def _hint(clients: Clients) -> str:
+    if not clients.bucket.checksums:
+        return ""
+    return "; where the server does not know the newer checksums of S3, set [s3] checksums = false"
 
 
 def _skew(error: ClientError) -> str:

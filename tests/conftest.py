@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import processes
+from tests.lab.buckets import Buckets, in_environment
 from tests.lab.keys import Key, make_key
 from tests.lab.seaweed import Seaweed, seaweed
 from tests.lab.wait import until
@@ -60,3 +61,9 @@ def s3(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterat
     with seaweed(tmp_path_factory.mktemp("seaweed")) as server:
         long_lived.add(server.pid)
         yield server
+
+
+@pytest.fixture
+def buckets(s3: Seaweed, monkeypatch: pytest.MonkeyPatch) -> Buckets:
+    """Stores in new buckets of it, with its keys in the environment."""
+    return in_environment(s3, monkeypatch)

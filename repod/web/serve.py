@@ -2,7 +2,6 @@
 
 import errno
 import posixpath
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,21 +9,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 
 from repod.package import store_path
-
-# Names that contain their own checksum, and packages: never other bytes under the same name.
-_IMMUTABLE = re.compile(r"(.*/)?repodata/[0-9a-f]{64}-[^/]+|Packages/.+")
-_MIRRORLIST = "mirrorlist"
-_FOREVER = "public, max-age=31536000, immutable"
-_ALWAYS_ASK = "no-cache"
-_TYPES: Mapping[str, str] = {
-    ".rpm": "application/x-rpm",
-    ".gz": "application/gzip",
-    ".zst": "application/zstd",
-    ".xml": "application/xml",
-    ".asc": "application/pgp-signature",
-    ".key": "application/pgp-keys",
-    ".repo": "text/plain",
-}
+from repod.served import served
 
 
 def make_app(
@@ -67,14 +52,15 @@ def _file(root: Path, path: str) -> Response:
         raise missing from error
     target = root / proven
     hidden = any(part.startswith(".") for part in proven.split("/"))
-    kind = "text/plain" if proven == _MIRRORLIST else _TYPES.get(target.suffix, "application/octet-stream")
+    how = served(proven)
+    headers = {"Cache-Control": how.cache}
     try:
         if hidden or target.is_symlink() or not target.is_file():
             raise missing
-        if _IMMUTABLE.fullmatch(proven):
-            return FileResponse(target, media_type=kind, headers={"Cache-Control": _FOREVER})
+        if how.immutable:
+            return FileResponse(target, media_type=how.type, headers=headers)
         # An index may be replaced at any moment: its length and its bytes come from one open file.
-        return Response(target.read_bytes(), media_type=kind, headers={"Cache-Control": _ALWAYS_ASK})
+        return Response(target.read_bytes(), media_type=how.type, headers=headers)
     except FileNotFoundError as error:
         raise missing from error
     except OSError as error:

@@ -16,7 +16,9 @@ from repod.errors import Conflict, Corrupt, NotFound
 from repod.package import Sha256, StorePath
 from repod.store.local import LocalStore
 from repod.store.memory import MemoryStore
+from repod.store.s3 import S3Store
 from tests.lab import racers
+from tests.lab.buckets import Buckets
 from tests.lab.faulty import FaultyStore
 
 NOW = 1_700_000_000.0
@@ -38,22 +40,28 @@ NAMES = [
 ]
 
 
-def _local(folder: Path) -> Store:
+def _local(folder: Path, _: Buckets) -> Store:
     root = folder / "store"
     root.mkdir()
     return LocalStore(root)
 
 
-STORES: dict[str, Callable[[Path], Store]] = {
+STORES: dict[str, Callable[[Path, Buckets], Store]] = {
     "local": _local,
-    "memory": lambda _: MemoryStore(lambda: NOW),
-    "wrapped": lambda _: FaultyStore(MemoryStore(lambda: NOW)),
+    "memory": lambda *_: MemoryStore(lambda: NOW),
+    "wrapped": lambda *_: FaultyStore(MemoryStore(lambda: NOW)),
+    "s3": lambda _, buckets: buckets.store(),
 }
 
 
 @pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return STORES[request.param](tmp_path)
+def store(request: pytest.FixtureRequest, tmp_path: Path, buckets: Buckets) -> Store:
+    return STORES[request.param](tmp_path, buckets)
+
+
+def rounds(store: Store, number: int) -> int:
+    """How often writers race: a real S3 server takes a second for each round of eight."""
+    return 3 if isinstance(store, S3Store) else number
 
 
 def checksum(data: bytes) -> Sha256:
@@ -301,10 +309,10 @@ def test_a_copy_onto_other_bytes_is_a_conflict_and_of_nothing_is_not_found(store
 
 
 def test_a_copy_from_another_store_has_the_bytes_and_lives_on_without_its_source(
-    store: Store, tmp_path_factory: pytest.TempPathFactory
+    store: Store, buckets: Buckets, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     for make in STORES.values():
-        other = make(tmp_path_factory.mktemp("other"))
+        other = make(tmp_path_factory.mktemp("other"), buckets)
         source, target = StorePath("a/one"), StorePath("b/c/two")
         with pytest.raises(NotFound, match="a/one"):
             store.copy(source, target, checksum(b"text"), of=other)
@@ -455,13 +463,14 @@ def test_a_path_that_was_never_proven_is_refused_by_every_method(store: Store, p
 
 def test_of_eight_threads_that_replace_the_same_version_exactly_one_wins_each_round(store: Store) -> None:
     store.write(racers.COUNTER, b"0", Expect.ABSENT)
-    won = racers.threads(store, racers.increment, writers=8, rounds=50)
-    assert [sum(each) for each in zip(*won, strict=True)] == [1] * 50
-    assert content(store, racers.COUNTER) == b"50"
+    number = rounds(store, 50)
+    won = racers.threads(store, racers.increment, writers=8, rounds=number)
+    assert [sum(each) for each in zip(*won, strict=True)] == [1] * number
+    assert content(store, racers.COUNTER) == b"%d" % number
 
 
 def test_of_eight_threads_that_create_the_same_object_exactly_one_wins_each_round(store: Store) -> None:
-    won = racers.threads(store, racers.create, writers=8, rounds=50)
+    won = racers.threads(store, racers.create, writers=8, rounds=rounds(store, 50))
     for number, each in enumerate(zip(*won, strict=True)):
         assert sum(each) == 1
         assert content(store, f"new/{number}/object") == b"%d" % each.index(True)
@@ -476,8 +485,9 @@ def test_adds_of_the_same_bytes_at_the_same_time_all_succeed(store: Store) -> No
             add(store, f"p/{number}", data, data=data)
         return []
 
-    racers.threads(store, race, writers=8, rounds=10)
-    assert paths(store) == [f"p/{number}" for number in range(10)]
+    number = rounds(store, 10)
+    racers.threads(store, race, writers=8, rounds=number)
+    assert paths(store) == [f"p/{each}" for each in range(number)]
 
 
 def test_a_reader_always_sees_a_whole_object(store: Store) -> None:

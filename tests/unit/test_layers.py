@@ -40,7 +40,7 @@ _LAYERS = (
             ("repod.errors",),
             ("repod.processes", "repod.memo"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
-            ("repod.generation", "repod.rpmhead", "repod.config"),
+            ("repod.generation", "repod.rpmhead", "repod.config", "repod.served"),
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
             ("repod.carrying", "repod.idle", "repod.relating"),
