@@ -285,6 +285,8 @@ class Publisher:
             frozen_repomd=draft.frozen_repomd.decode(),
             frozen_signature=self._armor(frozen_signature).decode(),
             origins=_origins(draft, change),
+            # What is made anew is not always of what the parent's documents were made of.
+            patch=None if anew else draft.patch,
         )
         if not self._claim(generation):
             return None
