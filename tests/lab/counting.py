@@ -33,11 +33,6 @@ class CountingStore:
         self.asked.clear()
         self.fetched = self._over = 0
 
-    @property
-    def depth(self) -> int:
-        """How many requests followed each other, each after the answer to the one before."""
-        return max((one.depth for one in self.asked), default=0)
-
     def read(self, path: StorePath) -> Blob:
         with self._asked("read", path):
             return self.inner.read(path)
