@@ -141,7 +141,7 @@ def _base(settings: Settings, name: str, folder: Path, pause: Pause, stack: Exit
     """A base by its name in the settings, its directory or URL; None where nothing is published there yet."""
     ours = next((one for one in settings.repository if one.name == name), None)
     if ours is None:
-        source = stack.enter_context(open_source(name, pause))
+        source = stack.enter_context(open_source(name, pause, settings.s3))
         return _Fetched(source.name, open_texts(source, folder))
     store = open_store(settings, ours)
     generation = History(store).current()

@@ -40,15 +40,15 @@ _PARALLEL = 8
 def adopt(config: Path, name: str, where: str, why: str, *, skip: bool, dry_run: bool, as_json: bool) -> None:
     """Take over into REPO a repository that another tool made.
 
-    DIR-OR-URL is the folder that holds its repodata/: a directory, which may be REPO's own store,
-    or an http, https or file URL. Answers 1 where packages are missing or damaged; nothing is
+    DIR-OR-URL is the folder that holds its repodata/: a directory or s3://BUCKET/PREFIX/, which may be
+    REPO's own store, or an http, https or file URL. Answers 1 where packages are missing or damaged; nothing is
     published then, and after mending, the same command carries on.
     """
     settings = load(config)
     store = settings.named(name).store
     log = open_log(settings.log.format, settings.log.level)
     with (
-        open_source(where, pause) as source,
+        open_source(where, pause, settings.s3) as source,
         System(settings, log=log, observe=lambda *_: None, environ=os.environ) as system,
         tempfile.TemporaryDirectory(dir=system.workspace) as documents,
         _progress() as tell,
@@ -62,7 +62,7 @@ def adopt(config: Path, name: str, where: str, why: str, *, skip: bool, dry_run:
             repodata=wired.repodata,
             publisher=wired.publisher,
             workspace=system.workspace,
-            own=root is not None and root.resolve() == Path(store).resolve(),
+            own=source.name == store or (root is not None and root.resolve() == Path(store).resolve()),
             parallel=_PARALLEL,
             tell=tell,
         )

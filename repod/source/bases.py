@@ -3,14 +3,33 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 from urllib.parse import unquote, urljoin, urlsplit
 
 from repod.errors import Misconfigured, NotFound
 from repod.source.directory import Directory
 from repod.source.web import Web, Wire
 
-_Place = Directory | Web
+
+class Own(Protocol):
+    """Files under raw hrefs that are read without a web server, and what is called relative to them."""
+
+    name: str
+
+    def size(self, href: str) -> int | None:
+        """See ``Source.size``."""
+
+    def open(self, href: str) -> Iterator[bytes]:
+        """See ``Source.open``."""
+
+    def path(self, href: str, /) -> Path | None:
+        """See ``Source.path``."""
+
+    def below(self, base: str) -> Self:
+        """The same from a relative ``xml:base`` on."""
+
+
+_Place = Own | Web
 
 
 class Bases:
@@ -56,11 +75,11 @@ class Bases:
         scheme = urlsplit(base).scheme
         if scheme in {"http", "https"}:
             return self._web(base)
-        local = isinstance(self._own, Directory)
         if not scheme:
-            return Directory(Path(self.name) / base) if local else self._web(urljoin(self.name, base))
+            own = self._own
+            return self._web(urljoin(self.name, base)) if isinstance(own, Web) else own.below(base)
         # What a server on the network says must not make this machine read its own files.
-        if scheme == "file" and local:
+        if scheme == "file" and isinstance(self._own, Directory):
             return Directory(Path(unquote(urlsplit(base).path)))
         raise NotFound(f"its xml:base {base} is no place that can be read from here")
 

@@ -41,6 +41,10 @@ class Directory:
         except OSError as error:
             raise _error(path, error) from error
 
+    def below(self, base: str) -> "Directory":
+        """See ``Own.below``."""
+        return Directory(self._root / base)
+
     def path(self, href: str) -> Path:
         """Where the file lies, whether or not there is one."""
         if "\0" in href:

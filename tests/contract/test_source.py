@@ -11,6 +11,7 @@ from repod.elsewhere import Source
 from repod.errors import Misconfigured, NotFound, RepodError, Unavailable
 from repod.source import open_source
 from tests.lab.mirror import Mirror, mirror
+from tests.lab.seaweed import Seaweed
 
 NAMES = [
     "Packages/l/libstdc++-1.0~rc1-1.gita^b.x86_64.rpm",
@@ -56,8 +57,24 @@ def _url(server: Mirror, root: Path) -> str:
     return f"{server.url}/a%20repo%2520+"
 
 
-@pytest.fixture(params=["directory", "file URL", "http"])
-def source(request: pytest.FixtureRequest, opened: Open, root: Path, server: Mirror) -> Source:
+@pytest.fixture(scope="module")
+def prefix(s3: Seaweed) -> str:
+    """Where the same files lie in a bucket, beside others of no concern."""
+    client, bucket = s3.client(), s3.bucket()
+    for name in NAMES:
+        client.put_object(Bucket=bucket, Key=f"a repo/{name}", Body=name.encode() + DATA)
+    client.put_object(Bucket=bucket, Key="nothing.rpm", Body=b"outside")
+    return f"s3://{bucket}/a repo/"
+
+
+@pytest.fixture(params=["directory", "file URL", "http", "bucket"])
+def source(
+    request: pytest.FixtureRequest, opened: Open, root: Path, server: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> Source:
+    if request.param == "bucket":
+        for name, value in request.getfixturevalue("s3").environ.items():
+            monkeypatch.setenv(name, value)
+        return opened(request.getfixturevalue("prefix"))
     texts = {"directory": str(root), "file URL": root.as_uri(), "http": _url(server, root)}
     return opened(texts[request.param])
 
@@ -87,7 +104,7 @@ def test_a_folder_is_no_file(source: Source) -> None:
 
 def test_a_local_file_has_a_path_and_another_has_none(source: Source, root: Path) -> None:
     path = source.path("-rf")
-    assert path == (None if source.name.startswith("http") else root / "-rf")
+    assert path == (root / "-rf" if source.name.startswith("/") else None)
 
 
 def test_a_relative_base_is_below_the_repository_and_a_whole_one_elsewhere(
@@ -150,7 +167,7 @@ def test_links_of_a_mirror_are_followed_and_pipes_are_not_read(opened: Open, roo
     [
         ("/nowhere/at/all", "expected the directory of a repository"),
         ("ftp://host/repo", "found ftp://"),
-        ("s3://bucket/x", "found s3://"),
+        ("s3://x", "expected a directory or s3://BUCKET/PREFIX/"),
         ("http://", "with a host"),
         ("https://host:port/", "not a URL"),
         ("https://host/repo?token=1", "without \\? and #"),

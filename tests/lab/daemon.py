@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from tests.lab import processes
 from tests.lab.frozen_check import check_every
+from tests.lab.seaweed import Seaweed
 from tests.lab.wait import until
 
 _START = 30.0
@@ -102,6 +103,7 @@ class Repod:
         settings: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        s3: Seaweed | None = None,
     ) -> None:
         """Write ``base/repod.toml``.
 
@@ -109,11 +111,13 @@ class Repod:
         their tables override. ``settings``: tables that join or replace those for
         tests, such as ``{"inbox": {"watch": "poll"}, "state_dir": "/x"}``. ``prefix``:
         words before the daemon's command that replace themselves by it, such as setpriv.
+        ``s3``: the server of those repositories whose inbox or store is ``s3://BUCKET/PREFIX/``.
         """
         self.base = base
         self.config = base / "repod.toml"
         self.log = base / "repod.log"
-        self.env = dict(env or {})
+        self._s3 = s3
+        self.env = {**(s3.environ if s3 else {}), **(env or {})}
         self._prefix = tuple(prefix)
         self.unsound: set[str] = set()
         self.process: subprocess.Popen[bytes] | None = None
@@ -134,8 +138,9 @@ class Repod:
         """Put a repository into the settings and make its folders; ``write_config`` is still to be called."""
         self._repositories[name] = {"name": name, "inbox": f"inbox/{name}", "store": f"www/{name}", **own}
         # repod refuses a missing store: it may be a file system that is not mounted.
-        for folder in (self.inbox(name), self.store(name)):
-            folder.mkdir(parents=True, exist_ok=True)
+        for place in ("inbox", "store"):
+            if not self._place(name, place).startswith("s3://"):
+                (self.base / self._place(name, place)).mkdir(parents=True, exist_ok=True)
 
     def retract(self, name: str) -> None:
         """Take a repository out of the settings; its folders stay."""
@@ -157,17 +162,23 @@ class Repod:
         rows = list(self._repositories.values())
         self.config.write_text(toml({**self._settings, "repository": rows}))
 
+    def _place(self, name: str, kind: str) -> str:
+        return str(self._repositories[name][kind])
+
     def inbox(self, name: str = "test") -> Path:
         """The inbox directory of a repository."""
-        return self.base / str(self._repositories[name]["inbox"])
+        return self.base / self._place(name, "inbox")
 
     def rejected(self, name: str = "test") -> Path:
         """Where refused arrivals of a repository go."""
         return self.inbox(name).parent / "rejected"
 
     def store(self, name: str = "test") -> Path:
-        """The store directory of a repository."""
-        return self.base / str(self._repositories[name]["store"])
+        """The store directory of a repository; of one in a bucket, a copy made now."""
+        place = self._place(name, "store")
+        if self._s3 and place.startswith("s3://"):
+            return self._s3.download(place, self.base / "copies" / name)
+        return self.base / place
 
     @property
     def pid(self) -> int:

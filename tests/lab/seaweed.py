@@ -59,6 +59,29 @@ class Seaweed:
             config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
         )
 
+    def download(self, place: str, folder: Path) -> Path:
+        """All objects of ``s3://BUCKET/PREFIX/`` as files of ``folder``, and no others; the folder."""
+        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        client = self.client()
+        keys = [one["Key"] for page in self._pages(client, bucket, prefix) for one in page.get("Contents", ())]
+        shutil.rmtree(folder, ignore_errors=True)
+        for key in keys:
+            path = folder / key.removeprefix(prefix)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(client.get_object(Bucket=bucket, Key=key)["Body"].read())
+        return folder
+
+    def upload(self, folder: Path, place: str) -> None:
+        """All files of ``folder`` as objects of ``s3://BUCKET/PREFIX/``."""
+        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        client = self.client()
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                client.put_object(Bucket=bucket, Key=prefix + str(path.relative_to(folder)), Body=path.read_bytes())
+
+    def _pages(self, client: Any, bucket: str, prefix: str) -> Iterator[Any]:
+        yield from client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+
     def bucket(self) -> str:
         """A new, empty bucket."""
         name = f"b{os.getpid()}-{next(_numbers)}"

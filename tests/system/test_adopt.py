@@ -18,6 +18,7 @@ from tests.lab.frozen_check import check_every
 from tests.lab.mirror import mirror
 from tests.lab.oracle import fields
 from tests.lab.rpms import quick
+from tests.lab.seaweed import Seaweed
 from tests.lab.wait import until
 
 _CARRIED = ("group", "modules", "productid", "updateinfo")
@@ -116,6 +117,35 @@ def test_a_repository_is_adopted_where_it_lies(repod: Repod, tmp_path: Path, che
     again = repod.cli("adopt", "test", repod.store())
     assert again.rc == 0
     assert "generation 1 of test holds 12 packages" in again.out
+
+
+def test_a_repository_in_a_bucket_is_adopted_where_it_lies(s3: Seaweed, tmp_path: Path, key_file: Path) -> None:
+    """As rpm-s3 and ``aws s3 sync`` leave them: nothing is uploaded again, and the old index stays whole."""
+    old = _build(tmp_path / "old", 12, 6)
+    place = f"s3://{s3.bucket()}/el9/"
+    s3.upload(old, place)
+    repod = adopting(Repod(tmp_path / "new", key_file, repositories={"test": {"store": place}}, s3=s3))
+    bucket = place.split("/")[2]
+    before = {one["Key"]: one["LastModified"] for one in s3.client().list_objects_v2(Bucket=bucket)["Contents"]}
+    done = repod.cli("adopt", "test", place)
+    assert done.rc == 0, done.err
+    after = {one["Key"]: one["LastModified"] for one in s3.client().list_objects_v2(Bucket=bucket)["Contents"]}
+    assert {key: after[key] for key in before if key.endswith(".rpm")} == {
+        key: time for key, time in before.items() if key.endswith(".rpm")
+    }
+    _assert_taken_over(old, repod.store())
+    assert repod.cli("verify", "test").rc == 0
+    named = createrepo_c.Repomd(str(old / "repodata/repomd.xml")).records
+    assert all((repod.store() / record.location_href).is_file() for record in named)
+
+
+def test_a_repository_in_a_bucket_is_adopted_into_a_directory(s3: Seaweed, repod: Repod, old: Path) -> None:
+    place = f"s3://{s3.bucket()}/"
+    s3.upload(old, place)
+    repod.env |= s3.environ
+    done = repod.cli("adopt", "test", place)
+    assert done.rc == 0, done.err
+    _assert_taken_over(old, repod.store())
 
 
 def test_in_place_sha256_is_trusted_and_verify_proves_it(repod: Repod, old: Path) -> None:

@@ -148,7 +148,7 @@ _KEPT_APART = {
     "solv": ("repod.relations.*",),
     "pysequoia": ("repod.signing.*", "repod.rpmfile.worker", "repod.rpmfile.issuers"),
     "boto3": ("repod.aws",),
-    "botocore": ("repod.aws", "repod.store.*", "repod.inbox.*"),
+    "botocore": ("repod.aws", "repod.inbox.*", "repod.source.bucket", "repod.store.*"),
 }
 
 
