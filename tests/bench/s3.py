@@ -207,6 +207,7 @@ class _Repod:
 @contextmanager
 def _publisher(folder: Path, bucket: str, endpoint: str, signer: OpenSigner) -> Iterator[_Repod]:
     store = S3Store(S3Place(bucket=bucket, prefix="repo/"), Bucket(endpoint=endpoint, region=REGION))
+    store.prove()
     engine = SegmentedRepodata(store, folder)
     publisher = Publisher(
         store=store, url="http://bench/", repodata=engine, signer=signer, armor=armor, clock=time.time, pause=pause
