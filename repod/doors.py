@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NewType, Protocol
 
 from repod.errors import RepodError
-from repod.generation import Document, Generation
+from repod.generation import Document, Generation, Patch
 from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath
 
 Clock = Callable[[], float]
@@ -254,7 +254,8 @@ class Draft:
 
     ``removed`` holds what the change takes out, as the parent listed it. ``documents`` and
     ``frozen`` are those of ``Generation``. ``pieces`` are all that is not stored yet; those that
-    have a ``source`` are copied after it is stored. Where nothing changes there are none.
+    have a ``source`` are copied after it is stored. Where nothing changes there are none. ``patch``
+    is that of ``Generation``, on the loaded one.
     """
 
     number: int
@@ -266,6 +267,7 @@ class Draft:
     pieces: Sequence[Piece]
     repomd: bytes
     frozen_repomd: bytes
+    patch: Patch | None
 
 
 Find = Callable[[Iterable[Nevra]], Mapping[Nevra, Package]]

@@ -41,6 +41,32 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rewritten:
+    """A run ``[start, stop)`` of the parent's segments, and what is there in its place.
+
+    ``packed``: how long each fresh segment is in bytes, packed, in each of the four columns.
+    """
+
+    start: int
+    stop: int
+    packed: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """What of the parent's segments is not in the documents any more, and where in them the fresh ones lie.
+
+    For who holds the parent's segments and wants to fetch no more than the fresh ones. The columns are
+    primary, filelists, other, and the frozen view's primary. ``heads`` and ``tails`` are the lengths in
+    bytes of each document's first and last member; ``runs`` stand in the parent's order.
+    """
+
+    heads: Sequence[int]
+    tails: Sequence[int]
+    runs: Sequence[Rewritten]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """The record of one generation, as ``.repod/generations/N.json`` holds it.
 
@@ -49,7 +75,8 @@ class Generation:
     filelists and other, then the carried ones. The frozen view has the same, but for its own
     primary, ``frozen``, whose hrefs reach the packages from there. The indexes and their
     signatures are the exact bytes, so that whoever starts after a crash can finish both views
-    without a key.
+    without a key. ``patch``: how the documents came from the parent's; None where most of them is
+    fresh, where they are streams, and in records of old.
     """
 
     number: int
@@ -67,6 +94,7 @@ class Generation:
     frozen_repomd: str
     frozen_signature: str
     origins: Sequence[Origin] = ()
+    patch: Patch | None = None
 
     @property
     def view(self) -> str:
@@ -114,6 +142,7 @@ class Generation:
                     "documents": tuple(_document(d) for d in fields["documents"]),
                     "frozen": _document(fields["frozen"]),
                     "origins": tuple(_origin(row) for row in fields.get("origins", ())),
+                    "patch": _patch(fields.get("patch")),
                 }
             )
         except (ValueError, KeyError, TypeError) as error:
@@ -158,6 +187,20 @@ def _origin(row: dict[str, Any]) -> Origin:
         msg = f"how: expected one of {', '.join(HOW)}, found {origin.how!r}"
         raise ValueError(msg)
     return origin
+
+
+def _patch(row: dict[str, Any] | None) -> Patch | None:
+    if row is None:
+        return None
+    runs = (
+        Rewritten(start=int(run["start"]), stop=int(run["stop"]), packed=tuple(map(_lengths, run["packed"])))
+        for run in row["runs"]
+    )
+    return Patch(heads=_lengths(row["heads"]), tails=_lengths(row["tails"]), runs=tuple(runs))
+
+
+def _lengths(row: Sequence[Any]) -> tuple[int, ...]:
+    return tuple(map(int, row))
 
 
 def _document(row: dict[str, Any]) -> Document:

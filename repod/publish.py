@@ -19,9 +19,11 @@ slept and wakes finds its compare-and-swap refused and can move nothing back.
 
 import contextlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
+from repod.claims import Claimed, Claims, beside
 from repod.doors import Change, Clock, Draft, Expect, Piece, Repodata, Signer, Store, Version
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Generation, Head, record_path
@@ -84,7 +86,11 @@ class Publisher:
         ``warn`` is told of what was found damaged and made anew.
         """
         self._store = store
-        self._views = Views(store, url, pause)
+        self._claims = Claims(store)
+        # Kept from one publish to the next, since a store may hold a connection for each thread.
+        self._threads = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="publish")
+        self._views = Views(store, url, pause, self._threads)
+        self._published = 0
         self._repodata = repodata
         self._signer = signer
         self._armor = armor
@@ -99,13 +105,15 @@ class Publisher:
         Raises ``Unavailable`` where the pointer cannot be read: that never means "empty".
         """
         while True:
-            state = self._state()
+            # Nearly always it is the newest that is known here: so what comes after that is asked for beside it.
+            likely = self._claims.newest + 1
+            state: State
+            state, ahead = beside(self._threads, self._state, partial(self._claims.found, likely))
             number = state.generation.number if state.generation else 0
-            try:
-                record = self._store.read(record_path(number + 1)).data
-            except NotFound:
+            record = ahead if likely == number + 1 else self._claims.found(number + 1)
+            if record is None:
                 return state
-            self._views.freeze(Generation.from_json(record))
+            self._views.freeze(record)
             self._move(number + 1, state.version)
 
     def refresh(self) -> Generation | None:
@@ -153,18 +161,21 @@ class Publisher:
                 continue
             left = self._effective(change, replace=replace)
             generation = state.generation
-            if left or generation is None:
-                generation = self._attempt(state, left, actor, why)
-            if generation is not None:
+            if not left and generation:
                 self.sync_live()
                 return generation
+            with contextlib.suppress(Claimed):
+                generation = self._attempt(state, left, actor, why)
+                if generation:
+                    self._views.advance(generation, state.generation, self._pointed)
+                    return generation
             self._pause(attempt)
         msg = f"other writers changed the repository {_ATTEMPTS} times meanwhile; try again later"
         raise Conflict(msg)
 
     def finish(self, number: int) -> None:
         """Let generation ``number``, which has a record, be current: the pointer, or the record before, is lost."""
-        generation = Generation.from_json(self._store.read(record_path(number)).data)
+        generation = self._claims.record(number)
         self._views.freeze(generation)
         self._move(number, self._head_version())
         self.sync_live()
@@ -197,7 +208,10 @@ class Publisher:
 
     def sync_live(self) -> None:
         """Make what clients read that of the pointer's generation, without ever moving it back."""
-        self._views.follow(lambda: self._state().generation)
+        self._views.follow(self._pointed)
+
+    def _pointed(self) -> Generation | None:
+        return self._state().generation
 
     def _state(self) -> State:
         try:
@@ -205,12 +219,13 @@ class Publisher:
         except NotFound:
             return State(generation=None, version=Expect.ABSENT)
         number = Head.from_json(blob.data).generation
+        if number < self._claims.newest:
+            self._claims.forget()  # unless it is just being moved on, the store was brought back to what it was
         try:
-            record = self._store.read(record_path(number)).data
+            return State(generation=self._claims.record(number), version=blob.version)
         except NotFound as error:
             msg = f"{HEAD} says generation {number}, but {record_path(number)} is missing; restore it from a copy"
             raise Corrupt(msg) from error
-        return State(generation=Generation.from_json(record), version=blob.version)
 
     def _refuse_foreign(self) -> None:
         """A store with a repository in it but no pointer is not a new one.
@@ -285,11 +300,14 @@ class Publisher:
             frozen_repomd=draft.frozen_repomd.decode(),
             frozen_signature=self._armor(frozen_signature).decode(),
             origins=_origins(draft, change),
+            # What is made anew is not always of what the parent's documents were made of.
+            patch=None if anew else draft.patch,
         )
-        if not self._claim(generation):
+        if not self._claims.claim(generation):
             return None
         self._views.freeze(generation)
         self._move(number, state.version)
+        self._published = number
         self._repodata.adopt(draft, generation)
         return generation
 
@@ -316,39 +334,31 @@ class Publisher:
     ) -> tuple[Draft, bytes, bytes]:
         """A draft, each document stored while the others are made, and the signatures of its two indexes."""
         adding: dict[StorePath, Future[None]] = {}
-        with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
+        # Nothing is to be uploaded in vain where others publish too.
+        free = self._claims.free(number, ask=self._published != number - 1)
 
-            def add(piece: Piece) -> None:
-                source = adding.get(piece.source) if piece.source else None
-                adding[piece.path] = threads.submit(self._add, piece, source)
+        def add(piece: Piece) -> None:
+            source = adding.get(piece.source) if piece.source else None
+            adding[piece.path] = self._threads.submit(self._add, piece, source, free)
 
+        try:
             draft = self._repodata.draft(change, number, time, whole=whole, ready=add)
-            signing = [threads.submit(self._signer.sign_index, index) for index in (draft.repomd, draft.frozen_repomd)]
-            for added in adding.values():
-                added.result()
-            live, frozen = (one.result() for one in signing)
-            return draft, live, frozen
+            indexes = (draft.repomd, draft.frozen_repomd)
+            live, frozen = beside(self._threads, *(partial(self._signer.sign_index, index) for index in indexes))
+        finally:
+            wait(adding.values())  # what is being stored may lie in the cache alone
+        for added in adding.values():
+            added.result()
+        return draft, live, frozen
 
-    def _add(self, piece: Piece, source: Future[None] | None) -> None:
+    def _add(self, piece: Piece, source: Future[None] | None, free: Callable[[], None]) -> None:
+        free()
         if source:
             source.result()  # a copy comes after what it copies
         if piece.source:
             self._store.copy(piece.source, piece.path, piece.checksum)
         else:
             self._store.add(piece.path, piece.parts, piece.checksum)
-
-    def _claim(self, generation: Generation) -> bool:
-        """Create the record; False where the number is another writer's."""
-        path, data = record_path(generation.number), generation.to_json()
-        try:
-            self._store.write(path, data, Expect.ABSENT)
-        except Conflict:
-            return self._store.read(path).data == data
-        except OutcomeUnknown:
-            with contextlib.suppress(NotFound):
-                return self._store.read(path).data == data
-            return False
-        return True
 
     def _move(self, number: int, version: Version | Expect) -> None:
         """Move the pointer on to ``number``; losing to somebody who did just that is success."""

@@ -8,9 +8,12 @@ small object that names the newest: for clients they do what one pointer does.
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
+from repod.claims import beside
 from repod.doors import Expect, Store, Version
 from repod.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from repod.generation import Generation, record_path
@@ -21,6 +24,10 @@ SIGNATURE = StorePath("repodata/repomd.xml.asc")
 MIRRORLIST = StorePath("mirrorlist")
 METALINK = StorePath("metalink.xml")
 _ATTEMPTS = 100
+_CURRENT = (METALINK, MIRRORLIST, REPOMD, SIGNATURE)
+
+_Seen = tuple[bytes | None, Version | Expect]
+"""What an object holds, None where it is not there, and what to expect of it when it is written."""
 
 
 def mirrorlist(generation: Generation, url: str) -> bytes:
@@ -70,7 +77,7 @@ def _verified(data: bytes, time: int, indent: int) -> str:
 def current(
     generation: Generation, parent: Generation | None, url: str, seen: bytes | None = None
 ) -> Mapping[StorePath, bytes]:
-    """What follows the pointer when it says ``generation``, in the order in which it is written.
+    """What follows the pointer when it says ``generation``: mirrorlist and metalink, then the index, its signature.
 
     ``parent`` is the generation before, where its record is still there; ``seen`` is the live index
     that was found. The metalink comes first, since it must know the live index that lies beside it,
@@ -97,28 +104,55 @@ def frozen(generation: Generation) -> Mapping[StorePath, bytes]:
 class Views:
     """Brings the views of one repository to what its records and its pointer say."""
 
-    def __init__(self, store: Store, url: str, pause: Callable[[int], None]) -> None:
-        """``url``: where hosts find the store, with a slash at its end; ``pause`` as in ``Publisher``."""
+    def __init__(
+        self, store: Store, url: str, pause: Callable[[int], None], threads: ThreadPoolExecutor | None = None
+    ) -> None:
+        """``url``: where hosts find the store, with a slash at its end; ``pause`` as in ``Publisher``.
+
+        ``threads``: what asks the store beside each other; own ones where there are none.
+        """
         self._store = store
         self._url = url
         self._pause = pause
+        self._threads = threads or ThreadPoolExecutor(len(_CURRENT), thread_name_prefix="views")
+        self._left: Mapping[StorePath, _Seen] = {}
 
     def freeze(self, generation: Generation) -> None:
         """Give the frozen view its index, for ever; its documents are stored already."""
-        for path, data in frozen(generation).items():
-            self._freeze(path, data)
+        # In no order: nothing that clients read names the view yet.
+        beside(self._threads, *(partial(self._freeze, path, data) for path, data in frozen(generation).items()))
 
     def _freeze(self, path: StorePath, data: bytes) -> None:
+        version: Version | Expect = Expect.ABSENT
         for attempt in range(_ATTEMPTS):
-            present, version = self._seen(path)
-            if present == data:
-                return
             try:
                 self._store.write(path, data, version)
             except (Conflict, OutcomeUnknown):
+                present, version = self._seen(path)
+                if present == data:
+                    return
                 self._pause(attempt)  # whoever else writes here does so from the same record
+            else:
+                return
         msg = f"{path} could not be written in {_ATTEMPTS} tries; it is tried again"
         raise Unavailable(msg)
+
+    def advance(
+        self, generation: Generation, parent: Generation | None, pointed: Callable[[], Generation | None]
+    ) -> None:
+        """``follow``, by who has just moved the pointer from ``parent`` to ``generation``.
+
+        What clients read is not asked for where it is as this process left it: the versions that it
+        was left with are older than the pointer, and guard the writes as well.
+        """
+        seen = self._left
+        index = seen[REPOMD][0] if seen else None
+        if parent and index == parent.repomd.encode():
+            with contextlib.suppress(Conflict, OutcomeUnknown):
+                self._write(current(generation, parent, self._url), seen)
+                if pointed() == generation:
+                    return
+        self.follow(pointed)
 
     def follow(self, pointed: Callable[[], Generation | None]) -> None:
         """Make what clients read that of the generation that ``pointed`` tells, without ever moving it back.
@@ -127,7 +161,8 @@ class Views:
         """
         for attempt in range(_ATTEMPTS):
             try:
-                seen = {path: self._seen(path) for path in (REPOMD, SIGNATURE, MIRRORLIST, METALINK)}
+                found = beside(self._threads, *(partial(self._seen, path) for path in _CURRENT))
+                seen = dict(zip(_CURRENT, found, strict=True))
                 generation = pointed()
                 if generation is None:
                     return
@@ -135,10 +170,7 @@ class Views:
                 # pointer on since has changed the views, or will.
                 parent = self._parent(generation)
                 wanted = current(generation, parent, self._url, seen[REPOMD][0])
-                for path, data in wanted.items():
-                    present, version = seen[path]
-                    if present != data:
-                        self._store.write(path, data, version)
+                self._write(wanted, seen)
             except (Conflict, OutcomeUnknown):
                 self._pause(attempt)
                 continue
@@ -148,12 +180,27 @@ class Views:
         msg = f"{REPOMD} could not be brought to the pointer's generation in {_ATTEMPTS} tries; it is tried again"
         raise Unavailable(msg)
 
+    def _write(self, wanted: Mapping[StorePath, bytes], seen: Mapping[StorePath, _Seen]) -> None:
+        """Write what is not as ``wanted``, where it is as it was ``seen``."""
+        self._left = {}
+        left = dict(seen)
+
+        def write(path: StorePath) -> None:
+            present, version = seen[path]
+            if present != wanted[path]:
+                left[path] = wanted[path], self._store.write(path, wanted[path], version)
+
+        beside(self._threads, partial(write, METALINK), partial(write, MIRRORLIST))
+        write(REPOMD)
+        write(SIGNATURE)
+        self._left = left
+
     def _parent(self, generation: Generation) -> Generation | None:
         with contextlib.suppress(NotFound):
             return Generation.from_json(self._store.read(record_path(generation.parent)).data)
         return None
 
-    def _seen(self, path: StorePath) -> tuple[bytes | None, Version | Expect]:
+    def _seen(self, path: StorePath) -> _Seen:
         with contextlib.suppress(NotFound):
             blob = self._store.read(path)
             return blob.data, blob.version

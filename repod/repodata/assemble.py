@@ -164,10 +164,32 @@ class Assembler:
 
         lengths = [span.length for span in spans]
         digest, kept = checksum(head, lengths, feed, tail, known=standing.packed[column], kept=job.kept)
-        middle = (self._member(column, part) for part in job.parts) if job.whole else _parts(standing, job.plan, column)
+        middle = (
+            (self._member(column, part) for part in job.parts) if job.whole else self._parts(standing, job.plan, column)
+        )
         size = len(head) + sum(lengths) + len(tail)
         pieces, href = self._pieces(job, column, digest, [head, *middle, tail])
         return _Packed(pieces=pieces, href=href, size=size, head=len(head), tail=len(tail), marks=kept)
+
+    def _parts(self, standing: Standing, plan: Plan, column: int) -> Iterator[Part]:
+        """The packed segments of a document: ranges of the parent's document, and fresh bytes."""
+        source = sources(standing.generation)[column][1] if standing.generation else None
+        old = standing.index.segments
+        log = self._cache.packs[column]
+        at = standing.index.heads[column] if old else 0
+        reached = 0
+        for item in plan:
+            if isinstance(item, Fresh):
+                yield item.members[column]
+                continue
+            if item.start == item.stop:
+                continue
+            at += sum(segment.packs[column].length for segment in old[reached : item.start])
+            spans = [segment.packs[column] for segment in old[item]]
+            length = sum(span.length for span in spans)
+            if length and source:
+                yield Extent(path=source, offset=at, length=length, local=log.fetcher(spans))
+            at, reached = at + length, item.stop
 
     def _member(self, column: int, segment: Segment) -> bytes:
         """A segment's packed bytes from the cache, proven to hold its text."""
@@ -216,22 +238,3 @@ def _kind(column: int) -> str:
 
 def _length(job: Job, column: int) -> int:
     return sum(map(len, job.frame(column))) + sum(segment.texts[column].length for segment in job.parts)
-
-
-def _parts(standing: Standing, plan: Plan, column: int) -> Iterator[Part]:
-    """The packed segments of a document: ranges of the parent's document, and fresh bytes."""
-    source = sources(standing.generation)[column][1] if standing.generation else None
-    old = standing.index.segments
-    at = standing.index.heads[column] if old else 0
-    reached = 0
-    for item in plan:
-        if isinstance(item, Fresh):
-            yield item.members[column]
-            continue
-        if item.start == item.stop:
-            continue
-        at += sum(segment.packs[column].length for segment in old[reached : item.start])
-        length = sum(segment.packs[column].length for segment in old[item])
-        if length and source:
-            yield Extent(path=source, offset=at, length=length)
-        at, reached = at + length, item.stop

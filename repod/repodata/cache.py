@@ -12,11 +12,14 @@ import secrets
 import shutil
 import tempfile
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from repod.doors import Fetch
 from repod.errors import Corrupt, Unavailable
 from repod.repodata import codec
 from repod.repodata.segments import Segment, Span
@@ -24,6 +27,7 @@ from repod.repodata.segments import Segment, Span
 FORMAT = 3
 _PIECE = 1 << 20
 _STAGE = "index-"
+_CLOSED = -1
 GARBAGE = 64 << 20
 """Bytes that no segment uses, above which the files are written anew."""
 
@@ -78,7 +82,10 @@ class Log:
         return span
 
     def read(self, span: Span) -> bytes:
-        """The bytes of ``span``; ``Corrupt`` where the file is short."""
+        """The bytes of ``span``; ``Corrupt`` where the file is short or was given up."""
+        if self._file == _CLOSED:
+            msg = f"cache file {self.path} was given up meanwhile"
+            raise Corrupt(msg)
         try:
             data = os.pread(self._file, span.length, span.offset)
         except OSError as error:
@@ -86,6 +93,23 @@ class Log:
         if len(data) != span.length:
             raise self._short()
         return data
+
+    def fetcher(self, spans: Sequence[Span]) -> Fetch:
+        """Gives ranges of the bytes that ``spans`` are in a row; any thread may ask."""
+
+        def fetch(offset: int, length: int) -> bytes:
+            starts = list(accumulate((span.length for span in spans), initial=0))
+            at, pieces = bisect_right(starts, offset) - 1, []
+            while length:
+                if at >= len(spans):
+                    raise self._short()
+                skip = offset - starts[at]
+                piece = Span(offset=spans[at].offset + skip, length=min(length, spans[at].length - skip))
+                pieces.append(self.read(piece))
+                offset, length, at = offset + piece.length, length - piece.length, at + 1
+            return b"".join(pieces)
+
+        return fetch
 
     def feed(self, spans: Iterable[Span], update: Callable[[memoryview], object]) -> None:
         """Give the bytes of ``spans``, in their order, to ``update`` by large pieces.
@@ -111,8 +135,9 @@ class Log:
         return Corrupt(f"cache file {self.path} is shorter than its index says")
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
+        """Close the file. Who still asks for a range of it is refused, and never given another file's bytes."""
+        file, self._file = self._file, _CLOSED
+        os.close(file)
 
 
 class Cache:

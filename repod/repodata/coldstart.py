@@ -72,7 +72,7 @@ def _of_members(store: Store, cache: Cache, generation: Generation) -> _Found:
     heads = [next(reader) for reader in readers]
     tails = next(rows := zip(*readers, strict=True))
     for row in rows:
-        parts.append(_kept(cache, [member.text for member in tails], [member.packed for member in tails]))
+        parts.append(kept(cache, [member.text for member in tails], [member.packed for member in tails]))
         tails = row
     frame = [(text.head(kind, generation.packages), text.tail(kind)) for kind in text.COLUMNS]
     if [(h.text, t.text) for h, t in zip(heads, tails, strict=True)] != frame:
@@ -105,10 +105,11 @@ def _entries(kind: str, generation: Generation, pieces: Iterator[bytes]) -> Iter
 
 
 def _segment(cache: Cache, rows: Sequence[text.Row]) -> Segment:
-    return _kept(cache, [b"".join(row.texts[column] for row in rows) for column in range(len(text.COLUMNS))], [])
+    return kept(cache, [b"".join(row.texts[column] for row in rows) for column in range(len(text.COLUMNS))], [])
 
 
-def _kept(cache: Cache, plain: Sequence[bytes], packed: Sequence[bytes]) -> Segment:
+def kept(cache: Cache, plain: Sequence[bytes], packed: Sequence[bytes]) -> Segment:
+    """Put a segment's plain text and member of each column into ``cache``; ``Corrupt`` where it has no package."""
     listed = text.packages(plain[0])
     if not listed:
         msg = "primary has a member without a package"

@@ -19,6 +19,7 @@ from repod.repodata import codec, segments, text
 from repod.repodata.assemble import Assembled, Assembler, Job, Standing
 from repod.repodata.cache import GARBAGE, Cache, Index
 from repod.repodata.carrier import After, Carrier, Form
+from repod.repodata.catchup import Catchup, patch
 from repod.repodata.codec import Packing
 from repod.repodata.coldstart import fits, segmented
 from repod.repodata.marks import NO_MARKS, Marks
@@ -63,17 +64,21 @@ class SegmentedRepodata:
         self._marks = _NO_MARKS
         self._drafted: tuple[Draft, Index, _Marks] | None = None
         self._saving: Future[Index] | None = None
+        # What was stood on before: the cache holds it still.
+        self._left: Index | None = None
         # As many as can work at once, and two at least: one may wait for the disk. More than the
         # tasks of one draft would do nothing, and each holds a buffer.
         processors = len(os.sched_getaffinity(0))
         self._threads = ThreadPoolExecutor(min(max(2, processors), _TASKS), thread_name_prefix="repodata")
         self._packing = Packing(codec=codec.CODECS[compression], stream=single_stream)
+        self._catchup = Catchup(store, self._cache, self._packing)
         self._reviser = Reviser(self._cache, self._packing, self._threads)
         self._assembler = Assembler(self._cache, self._packing, self._threads)
 
     def close(self) -> None:
         """Let go of the cache's files."""
         self._threads.shutdown()
+        self._catchup.close()
         self._cache.close()
 
     def load(self, generation: Generation | None) -> None:
@@ -81,7 +86,9 @@ class SegmentedRepodata:
         if generation is None:
             self._refuse_lost()
         elif self._generation is None or self._generation.number != generation.number:
-            self._stand(None, generation)
+            self._settle()
+            self._left = self._index or self._left
+            self._index, self._generation = None, generation
         self._standing()
 
     def _standing(self) -> Index:
@@ -95,11 +102,17 @@ class SegmentedRepodata:
         return Index(generation=0, packing=self._packing.name, checksums=(), heads=(), tails=(), segments=())
 
     def _found(self, generation: Generation) -> Index:
-        index = self._cache.load()
+        index = self._left or self._cache.load()
         if index is not None and fits(index, generation):
             return index
-        self._cache.clear()
-        index = segmented(self._store, self._cache, generation)
+        caught = self._catchup.caught_up(index, self._marks[1], generation) if index else None
+        if caught:
+            index = caught.index
+            self._marks = [marks.first(caught.kept) for marks in self._marks[0]], caught.packed
+        else:
+            self._forget()
+            index = segmented(self._store, self._cache, generation)
+        self._left = None
         with contextlib.suppress(Unavailable, Corrupt):
             return self._cache.save(index)
         return index
@@ -118,11 +131,16 @@ class SegmentedRepodata:
     def forget(self) -> None:
         """Drop the cache: it was found to be wrong. The next ``load`` reads the store."""
         self._stand(None, self._generation)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Empty the cache, whose generation is to be stood on."""
+        self._left, self._marks = None, _NO_MARKS
         self._cache.clear()
 
     def _stand(self, index: Index | None, generation: Generation | None, marks: _Marks = _NO_MARKS) -> None:
         self._settle()
-        self._index, self._generation, self._marks = index, generation, marks
+        self._index, self._generation, self._marks, self._left = index, generation, marks, None
 
     def find(self, nevras: Iterable[Nevra]) -> dict[Nevra, Package]:
         """See ``Repodata.find``."""
@@ -196,6 +214,7 @@ class SegmentedRepodata:
             pieces=pieces,
             repomd=repomd(documents, number),
             frozen_repomd=repomd([frozen, *documents[1:]], number),
+            patch=None if anew or self._packing.stream else patch(plan, before, index),
         )
         self._drafted = (draft, index, marks)
         return draft

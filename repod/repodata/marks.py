@@ -41,6 +41,10 @@ class Marks:
     head: bytes
     marks: Sequence[_Mark]
 
+    def first(self, segments: int) -> "Marks":
+        """Those that speak of nothing behind the first ``segments``."""
+        return Marks(head=self.head, marks=[mark for mark in self.marks if mark.segments <= segments])
+
 
 NO_MARKS = Marks(head=b"", marks=())
 

@@ -1,5 +1,5 @@
 """Benchmarks: ``python -m tests.bench add [--sizes 1000,10000]``, ``burst``, ``latency``,
-``compress``, ``metadata``.
+``compress``, ``metadata``, ``s3``.
 
 Each prints a Markdown table, with ratios against the peers of the same run, and the machine.
 """
@@ -8,7 +8,7 @@ import argparse
 import platform
 from pathlib import Path
 
-from tests.bench import add, burst, compress, latency, metadata
+from tests.bench import add, burst, compress, latency, metadata, s3
 
 
 def machine() -> str:
@@ -41,6 +41,11 @@ def main() -> None:
     making.add_argument("--sizes", default="1000,10000,30000,50000,100000")
     making.add_argument("--rounds", type=int, default=7)
     making.add_argument("--forms", default=",".join(metadata.FORMS))
+    storing = kinds.add_parser("s3", help="one package added to a repository of N in a bucket; several daemons on one")
+    storing.add_argument("--sizes", default="1000,10000,50000")
+    storing.add_argument("--rounds", type=int, default=7)
+    storing.add_argument("--daemons", default="1,2,4")
+    storing.add_argument("--packages", type=int, default=500, help="that come in while daemons are measured")
     arguments = parser.parse_args()
     print(f"machine: {machine()}\n")
     if arguments.kind == "add":
@@ -52,6 +57,9 @@ def main() -> None:
     elif arguments.kind == "metadata":
         sizes = [int(size) for size in arguments.sizes.split(",")]
         metadata.run(sizes, arguments.rounds, arguments.forms.split(","))
+    elif arguments.kind == "s3":
+        sizes, daemons = ([int(one) for one in text.split(",") if one] for text in (arguments.sizes, arguments.daemons))
+        s3.run(sizes, arguments.rounds, daemons, arguments.packages)
     else:
         latency.run(arguments.drops)
 

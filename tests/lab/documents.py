@@ -67,6 +67,7 @@ class Documents:
             signature="",
             frozen_repomd=draft.frozen_repomd.decode(),
             frozen_signature="",
+            patch=draft.patch,
         )
         self.repodata.adopt(draft, self.generation)
         self.repodata.load(self.generation)  # waits for the cache

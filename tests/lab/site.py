@@ -28,19 +28,19 @@ class Site:
         self.signer = MacSigner()
         self.pauses: list[int] = []
         self.warnings: list[str] = []
-        self._highest = [0, 0, 0, 0]
+        self.highest = [0, 0, 0, 0]
         self._folder = folder
         self._names = itertools.count()
         self._open = ExitStack()
 
     def store(self, plan: Plan = nothing) -> FaultyStore:
         """A view of the store: watched, then ``plan``."""
-        return FaultyStore(self.inner, validity.watching(self.inner, self._highest, plan))
+        return FaultyStore(self.inner, validity.watching(self.inner, self.highest, plan))
 
     def plan(self, store: FaultyStore, plan: Plan = nothing) -> None:
         """From now on, with steps counted anew, ``plan`` holds."""
         store.steps.clear()
-        store.plan = validity.watching(self.inner, self._highest, plan)
+        store.plan = validity.watching(self.inner, self.highest, plan)
 
     def repodata(self, store: FaultyStore, cache: str = "") -> SegmentedRepodata:
         """The engine of a process of its own; ``cache`` names one that was used before."""

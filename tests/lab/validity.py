@@ -6,6 +6,7 @@ The live view, every frozen view that has an index, and what points at the newes
 import hashlib
 import posixpath
 import re
+import threading
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
@@ -22,6 +23,7 @@ METALINK = "{http://www.metalinker.org/}"
 LIVE = StorePath("repodata/repomd.xml")
 ASC = StorePath("repodata/repomd.xml.asc")
 HEAD = StorePath(".repod/head.json")
+_looking = threading.Lock()
 _VIEW = re.compile(r"(generations/([0-9]+)/)repodata/repomd\.xml")
 
 
@@ -129,6 +131,17 @@ def pointed(store: Store) -> list[int]:
     return numbers
 
 
+def _look(store: Store, highest: list[int]) -> None:
+    listed(store)
+    frozen(store)
+    # The pointer last: what follows it may move with it while this looks.
+    ahead = [revision(store), *pointed(store)]
+    now = [pointer(store), *ahead]
+    assert all(new >= old for new, old in zip(now, highest, strict=True)), f"moved back from {highest} to {now}"
+    assert max(now) <= now[0], f"ahead of the pointer: {now}"
+    highest[:] = now
+
+
 def watching(inner: Store, highest: list[int], then: Plan) -> Plan:
     """A plan that checks all views after every write, that nothing moves back, and then does ``then``.
 
@@ -138,12 +151,8 @@ def watching(inner: Store, highest: list[int], then: Plan) -> Plan:
 
     def plan(step: Step) -> None:
         if step.name in {"write", "add", "copy", "remove"} and step.moment == "after":
-            listed(inner)
-            frozen(inner)
-            now = [pointer(inner), revision(inner), *pointed(inner)]
-            assert all(new >= old for new, old in zip(now, highest, strict=True)), f"moved back from {highest} to {now}"
-            assert max(now) <= now[0], f"ahead of the pointer: {now}"
-            highest[:] = now
+            with _looking:  # one writes beside another
+                _look(inner, highest)
         then(step)
 
     return plan

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -119,6 +120,42 @@ def test_the_parts_of_a_draft_are_ranges_of_the_parent_and_fresh_bytes(documents
         extents = [part for part in piece.parts if isinstance(part, Extent)]
         assert extents
         assert {extent.path for extent in extents} == {parent}
+
+
+def _extents(documents: Documents) -> list[Extent]:
+    """Those of a draft that changes a package in the middle."""
+    draft = documents.repodata.draft(Change(removed=[PACKAGES[2 * SPREAD].nevra]), 3, 7)
+    return [part for piece in draft.pieces for part in piece.parts if isinstance(part, Extent)]
+
+
+def test_every_range_of_the_parent_can_be_had_from_the_cache_too_piece_by_piece(documents: Documents) -> None:
+    draw = random.Random(5)
+    extents = _extents(documents)
+    assert len(extents) > len(text.COLUMNS)
+    for extent in extents:
+        assert extent.local
+        stored = documents.store.read(extent.path).data[extent.offset : extent.offset + extent.length]
+        assert extent.local(0, extent.length) == stored
+        for _ in range(50):
+            start = draw.randint(0, extent.length)
+            length = draw.randint(0, extent.length - start)
+            assert extent.local(start, length) == stored[start : start + length]
+
+
+def test_a_range_of_a_cache_that_was_emptied_is_refused_and_not_read_from_another_file(documents: Documents) -> None:
+    extent = _extents(documents)[0]
+    documents.repodata.forget()
+    assert extent.local
+    with pytest.raises(Corrupt, match="was given up meanwhile"):
+        extent.local(0, 1)
+
+
+def test_a_range_beyond_what_the_cache_holds_of_an_extent_is_refused(documents: Documents) -> None:
+    extent = _extents(documents)[0]
+    assert extent.local
+    for start in (extent.length - 1, extent.length):
+        with pytest.raises(Corrupt, match="shorter than its index says"):
+            extent.local(start, 2)
 
 
 def test_a_package_is_found_by_its_nevra_and_one_that_is_not_listed_is_not(documents: Documents) -> None:

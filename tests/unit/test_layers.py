@@ -86,7 +86,8 @@ _LAYERS = (
     Layer(
         name="use cases",
         rows=(
-            ("repod.copies", "repod.views"),
+            ("repod.copies", "repod.claims"),
+            ("repod.views",),
             ("repod.intake",),
             ("repod.publish",),
             ("repod.documents",),

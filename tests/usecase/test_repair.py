@@ -1,6 +1,7 @@
 """A repair puts everything back that follows from something else, loses nothing, and may be stopped at any step."""
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -218,10 +219,11 @@ def test_a_daemon_publishes_while_its_repository_is_mended(site: Site, tmp_path:
     publisher.open("test")
     waiting = many(30)
     published = [A, B]
+    one_by_one = threading.Lock()
 
     def publish(step: Step) -> None:
         if waiting and step.moment == "before" and step.name in {"add", "copy", "write", "remove"}:
-            with suppress(RepodError):
+            with one_by_one, suppress(RepodError):
                 site.publish(publisher, waiting[-1])
                 published.append(waiting.pop())
 
