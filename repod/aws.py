@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 5
 _SERVER_ERROR = 500
+_LONGEST_POLL = 20  # seconds for which SQS holds back an empty answer
 _POOL = 4  # connections that one thread's client keeps
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _SKEWED = {"RequestTimeTooSkewed", "RequestInTheFuture"}
@@ -101,7 +102,7 @@ def _config(bucket: Bucket, service: str) -> Config:
         s3={"addressing_style": bucket.addressing},
         retries={"mode": "standard", "total_max_attempts": bucket.attempts},
         connect_timeout=_CONNECT_SECONDS,
-        read_timeout=bucket.timeout,
+        read_timeout=bucket.timeout if service == "s3" else max(bucket.timeout, _LONGEST_POLL + _CONNECT_SECONDS),
         max_pool_connections=_POOL,
         request_checksum_calculation=checks,
         response_checksum_validation=checks,
