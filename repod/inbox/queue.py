@@ -29,8 +29,10 @@ Count = Callable[[str], None]
 AHEAD = 300
 """Objects that one daemon holds at the most: enough for one generation, and the rest is left to the others."""
 
+LONG_POLL = 20
+"""Seconds for which SQS holds back an empty answer, as long as it can."""
+
 _BATCH = 10  # as much as SQS gives or takes at a time
-_LONG_POLL = 20
 _FIRST_POLL = 1  # shorter, yet it asks all servers of the queue, so that nothing means nothing
 _RETRY = (1.0, 5.0, 15.0, 60.0)
 # A poll that a stopped process had open may still be answered, to nobody: what it took comes back after so long.
@@ -95,14 +97,23 @@ class Receiver:
     """
 
     def __init__(
-        self, url: str, bucket: Bucket, *, visibility: float, log: Log, count: Count, ahead: int = AHEAD
+        self,
+        url: str,
+        bucket: Bucket,
+        *,
+        visibility: float,
+        log: Log,
+        count: Count,
+        ahead: int = AHEAD,
+        poll: int = LONG_POLL,
     ) -> None:
-        """``bucket``: how the queue is reached. ``visibility``: seconds. ``ahead``: objects in hand at the most."""
+        """``bucket``: how the queue is reached. ``visibility``, ``poll``: seconds. ``ahead``: most objects in hand."""
         self._url = url
         self._clients = aws.Clients(bucket)
         self._visibility = max(2, int(visibility))
         self._first = int(min(self._visibility, _LOST))
         self._ahead = ahead
+        self._long_poll = poll
         self._log = log
         self._count = count
         self._cond = threading.Condition()
@@ -189,7 +200,7 @@ class Receiver:
         failures = 0
         while self._room():
             try:
-                messages = self._receive(_LONG_POLL if self.up else _FIRST_POLL)
+                messages = self._receive(self._long_poll if self.up else _FIRST_POLL)
                 self._heard(messages)
                 failures = 0
             except Exception as error:  # noqa: BLE001 - the thread outlives whatever the queue answers

@@ -63,19 +63,20 @@ class BucketPlace:
         self.url = queues.queue() if queues else ""
         self.reach = reach(s3, queues)
         visibility = settings.get("visibility", VISIBILITY)
-        self.receiver = None
-        if queues:
-            self.receiver = Receiver(
-                self.url, self.reach, visibility=visibility, ahead=ahead, log=self.log, count=self.messages
-            )
+        self.receiver = self._receiver(visibility, ahead) if queues else None
         given = {"scan_interval": 0.2, "list_interval": 60.0, "visibility": visibility}
         self.inbox = BucketInbox(
             self.place, self.reach, receiver=self.receiver, log=self.log, wanted=wanted, **given | settings
         )
-        if queues:
-            self.inbox.scan()
-            until(lambda: self.inbox.up, 20, "the queue to answer")
-            self.inbox.scan()
+        if self.receiver:
+            self.receiver.start()
+            until(lambda: self.receiver.up, 20, "the queue to answer")
+
+    def _receiver(self, visibility: float, ahead: int) -> Receiver:
+        # A poll that a closed receiver leaves behind costs moto a core for as long as it takes.
+        return Receiver(
+            self.url, self.reach, visibility=visibility, ahead=ahead, poll=1, log=self.log, count=self.messages
+        )
 
     def upload(self, name: str, data: bytes) -> str:
         """Put an object and tell nobody; its ETag."""

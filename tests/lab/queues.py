@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -49,14 +50,7 @@ class Moto:
 
     def client(self, service: str) -> Any:
         """A plain boto3 client of it: ``sqs`` or ``s3``."""
-        return boto3.session.Session().client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=REGION,
-            aws_access_key_id="AKMOTO",
-            aws_secret_access_key="moto",
-            config=Config(s3={"addressing_style": "path"}) if service == "s3" else None,
-        )
+        return _client(self.endpoint, service)
 
     def queue(self, **attributes: str) -> str:
         """The URL of a new, empty queue."""
@@ -121,6 +115,18 @@ def _record(bucket: str, key: str, event: str) -> dict[str, Any]:
             "object": {"key": quote_plus(key, safe="/"), "size": 1, "eTag": "0" * 32, "sequencer": "0A"},
         },
     }
+
+
+@cache
+def _client(endpoint: str, service: str) -> Any:
+    return boto3.session.Session().client(
+        service,
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id="AKMOTO",
+        aws_secret_access_key="moto",
+        config=Config(s3={"addressing_style": "path"}) if service == "s3" else None,
+    )
 
 
 @contextmanager
