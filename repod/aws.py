@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5
 _SERVER_ERROR = 500
+_LONGEST_POLL = 20  # seconds for which SQS holds back an empty answer
 _POOL = 8  # connections that one client keeps: the parts of a large object go side by side
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _SKEWED = {"RequestTimeTooSkewed", "RequestInTheFuture"}
@@ -167,7 +168,7 @@ def _config(bucket: Bucket, service: str) -> Config:
         s3={"addressing_style": bucket.addressing},
         retries={"mode": "standard", "total_max_attempts": bucket.attempts},
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=bucket.timeout,
+        read_timeout=bucket.timeout if service == "s3" else max(bucket.timeout, _LONGEST_POLL + CONNECT_SECONDS),
         max_pool_connections=_POOL,
         request_checksum_calculation=checks,
         response_checksum_validation=checks,

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from repod.config import Repository, Settings, rejected_place
+from repod.config import Repository, Settings
 from repod.errors import Misconfigured, RepodError
 from repod.history import History
 from repod.hostkeys import ending
 from repod.hostreports import ReportFolder
+from repod.inboxes import faults
 from repod.keyring import stand
 from repod.places import open_store
 from repod.signing.opening import OpenSigner, open_signer
@@ -93,14 +94,7 @@ def _rotation(settings: Settings, signer: OpenSigner, name: str, now: float) -> 
 
 def _repository(settings: Settings, repository: Repository, now: float) -> Iterator[Problem]:
     name = repository.name
-    inbox, rejected = Path(repository.inbox), Path(rejected_place(repository.inbox))
-    if not inbox.is_dir():
-        yield _fault(f"{name}: inbox", f"{inbox} is not a directory; create it")
-    elif not os.access(inbox, os.R_OK | os.W_OK | os.X_OK):
-        yield _fault(f"{name}: inbox", f"{inbox} cannot be read and written; give it to the user repod runs as")
-    place = rejected if rejected.exists() else rejected.parent
-    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
-        yield _fault(f"{name}: rejected", f"{place} cannot be written, where rejected packages go ({rejected})")
+    yield from (_fault(f"{name}: {where}", text) for where, text in faults(settings, repository))
     if repository.retention.hosts:
         try:
             ReportFolder(Path(repository.retention.hosts)).read()

@@ -18,6 +18,7 @@ from prometheus_client import (
 from repod.package import REASONS
 
 RESULTS: Sequence[str] = ("published", "duplicate", "rejected")
+MESSAGES: Sequence[str] = ("done", "unrelated", "unknown", "returned")
 STAGES: Sequence[str] = ("copy", "read", "sign", "seal", "store", "publish", "turn")
 ERRORS: Sequence[str] = ("unavailable", "conflict", "corrupt", "misconfigured", "other")
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -47,6 +48,12 @@ class Metrics:
         self.found_by_scan = counter(
             "repod_found_by_scan", "Arrivals that the periodic scan found and no event told of.", "repository"
         )
+        self.messages = counter(
+            "repod_queue_messages",
+            "Messages of queues that tell of uploads: done (live, then deleted), unrelated (deleted), "
+            "unknown (left for the dead letter queue), returned (to be told again).",
+            "result",
+        )
         self.stage_seconds = histogram("repod_stage_seconds", "Time that one stage of the work took.", "stage")
         self.publish_seconds = histogram("repod_publish_seconds", "Time from change to live generation.", "repository")
         self.generation = gauge("repod_generation", "Number of the current generation.", "repository")
@@ -66,6 +73,8 @@ class Metrics:
         gauge("repod_build_info", "Version of the running repod; always 1.", "version").labels(version).set(1)
         for stage in STAGES:
             self.stage_seconds.labels(stage)
+        for result in MESSAGES:
+            self.messages.labels(result)
 
     def repository(self, name: str) -> None:
         """Make all series of a repository."""
@@ -101,6 +110,10 @@ class Metrics:
     def stage(self, name: str, seconds: float) -> None:
         """Note how long a stage took."""
         self.stage_seconds.labels(name).observe(seconds)
+
+    def message(self, result: str) -> None:
+        """Count a message of a queue under what became of it."""
+        self.messages.labels(result).inc()
 
     def error(self, repository: str, error: BaseException | None = None) -> None:
         """Count a failure under the class of its error."""

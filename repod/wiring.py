@@ -6,7 +6,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Self
 
 from repod.acceptance import Rules
 from repod.announced import announce
-from repod.config import Repository, Settings, rejected_place
+from repod.config import Repository, Settings
 from repod.documents import Scales
-from repod.doors import Repodata, Store
+from repod.doors import Inbox, Repodata, Store
 from repod.errors import Misconfigured
 from repod.holdings import Tell, silent
 from repod.hostfiles import repo_file, write_host_files
-from repod.inbox.directory import DirectoryInbox
+from repod.inboxes import Inboxes, WatchedInbox
 from repod.intake import Intake, Observe, Policy
 from repod.loop import Log, Loop
 from repod.package import Package
@@ -159,7 +159,7 @@ class Wired:
     store: Store
     repodata: SegmentedRepodata
     publisher: Publisher
-    inbox: DirectoryInbox
+    inbox: WatchedInbox
     turns: Turns
     pruner: Pruner
 
@@ -219,8 +219,16 @@ def open_scales(store: Store, repodata: SegmentedRepodata) -> Scales:
 class System:
     """Everything that the settings describe, opened. Use it as a context or close it."""
 
-    def __init__(self, settings: Settings, *, log: Log, observe: Observe, environ: Mapping[str, str]) -> None:
-        """Raises ``Misconfigured`` with what is wrong; nothing stays open then."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        log: Log,
+        observe: Observe,
+        environ: Mapping[str, str],
+        count: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Raises ``Misconfigured`` with what is wrong; nothing stays open then. ``count``: see ``Inboxes``."""
         self.settings = settings
         self._log = log
         self._observe = observe
@@ -235,6 +243,8 @@ class System:
             self.rpms = RpmWorkers(count=workers.count, timeout=workers.timeout, memory=workers.memory)
             stack.callback(self.rpms.close)
             self.documents = DocumentReader(self.rpms.run)
+            self._inboxes = Inboxes(settings, log=log, wanted=self.documents.knows, count=count)
+            stack.callback(self._inboxes.close)
             self.repositories = {r.name: self._wire(r) for r in settings.repository}
             self._stack = stack.pop_all()
 
@@ -268,8 +278,7 @@ class System:
             log=self._log,
             restore=rebuild.restore,
         )
-        inbox = self._inbox(repository)
-        self._stack.callback(inbox.close)
+        inbox = self._inboxes.open(repository)
         intake = self._intake(repository, store, inbox, repodata)
         self._stack.callback(intake.close)
         turns = Turns(
@@ -291,9 +300,7 @@ class System:
             pruner=self._pruner(repository, store, repodata, publisher),
         )
 
-    def _intake(
-        self, repository: Repository, store: Store, inbox: DirectoryInbox, repodata: SegmentedRepodata
-    ) -> Intake:
+    def _intake(self, repository: Repository, store: Store, inbox: Inbox, repodata: SegmentedRepodata) -> Intake:
         return Intake(
             store=store,
             inbox=inbox,
@@ -316,20 +323,6 @@ class System:
 
         planner = open_planner(self.settings, repository, store, self.workspace, pause, find=find)
         return open_pruner(planner, store, publisher, pause)
-
-    def _inbox(self, repository: Repository) -> DirectoryInbox:
-        watch = self.settings.inbox
-        return DirectoryInbox(
-            Path(repository.inbox),
-            rejected=Path(rejected_place(repository.inbox)),
-            watch=watch.watch,
-            scan_interval=watch.scan_interval,
-            settle=watch.settle,
-            incomplete_after=watch.incomplete_after,
-            clock=time.time,
-            log=self._log,
-            wanted=self.documents.knows,
-        )
 
     def _policy(self, repository: Repository) -> Policy:
         return Policy(

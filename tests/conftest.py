@@ -8,6 +8,7 @@ import pytest
 from tests.lab import processes
 from tests.lab.buckets import Buckets, in_environment
 from tests.lab.keys import Key, make_key
+from tests.lab.queues import Moto, moto
 from tests.lab.seaweed import Seaweed, seaweed
 from tests.lab.wait import until
 
@@ -67,3 +68,11 @@ def s3(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterat
 def buckets(s3: Seaweed, monkeypatch: pytest.MonkeyPatch) -> Buckets:
     """Stores in new buckets of it, with its keys in the environment."""
     return in_environment(s3, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def queues(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterator[Moto]:
+    """A server of queues, and of buckets that tell them of new objects."""
+    with moto(tmp_path_factory.mktemp("moto")) as server:
+        long_lived.add(server.pid)
+        yield server

@@ -62,4 +62,6 @@ def person(environ: Mapping[str, str]) -> str:
 
 def looped(settings: Settings, log: Any, metrics: "Metrics") -> Looped:
     """Everything that the settings describe, opened."""
-    return Looped(System(settings, log=log, observe=metrics.stage, environ=os.environ), metrics, log)
+    return Looped(
+        System(settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message), metrics, log
+    )

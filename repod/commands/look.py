@@ -1,6 +1,5 @@
 """``repod status`` and ``packages``: what is there. They change nothing."""
 
-import functools
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -8,12 +7,12 @@ import click
 
 from repod.builds import Stream
 from repod.commands.common import json_option, repository_argument, settings_option, stamp
-from repod.config import load, rejected_place
+from repod.config import load
 from repod.doors import Store
 from repod.errors import Corrupt, NotFound
 from repod.generation import Generation
 from repod.history import History
-from repod.inbox.names import left_alone
+from repod.inboxes import held
 from repod.package import Nevra
 from repod.places import open_store
 from repod.repodata import kinds, modules
@@ -32,24 +31,19 @@ def status(config: Path, *, as_json: bool) -> None:
     rows = []
     for repository in settings.repository:
         generation = History(open_store(settings, repository)).current()
+        inbox, rejected = held(settings, repository, lambda name: bool(kinds.kind(name)))
         rows.append(
             {
                 "repository": repository.name,
                 "generation": generation.number if generation else None,
                 "packages": generation.packages if generation else None,
                 "published": stamp(generation.time) if generation else None,
-                "inbox": _count(Path(repository.inbox)),
-                "rejected": _count(Path(rejected_place(repository.inbox))),
+                "inbox": inbox,
+                "rejected": rejected,
                 "url": public_url(settings, repository),
             }
         )
     show(rows, as_json=as_json, empty="no repositories")
-
-
-def _count(folder: Path) -> int:
-    """Packages and documents below ``folder``."""
-    alone = functools.partial(left_alone, folder=False, wanted=lambda name: bool(kinds.kind(name)))
-    return sum(not alone(path.name) and path.is_file() for path in folder.rglob("*"))
 
 
 @click.command()

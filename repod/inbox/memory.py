@@ -10,7 +10,7 @@ from pathlib import Path
 from repod.doors import Arrival, Clock
 from repod.errors import Conflict, NotFound, Unavailable
 from repod.inbox.folders import new_file
-from repod.inbox.names import REASON, Wanted, left_alone, shown
+from repod.inbox.names import REASON, Wanted, path_left_alone, shown
 from repod.inbox.readiness import Patience
 from repod.inbox.rejected import as_json, candidates, reason
 from repod.package import Fault, Sha256, is_rpm, sha256
@@ -70,7 +70,7 @@ class MemoryInbox:
             raise Unavailable(self.broken)
         with self._lock:
             files = sorted(self._files.items(), key=lambda item: (item[1].changed, item[0]))
-        return [self._arrival(name, file) for name, file in files if not self._is_left_alone(name)]
+        return [self._arrival(name, file) for name, file in files if not path_left_alone(name, self._wanted)]
 
     def take(self, arrival: Arrival, target: Path) -> Sha256:
         """As in ``Inbox``."""
@@ -122,8 +122,3 @@ class MemoryInbox:
         if str(file.number) != arrival.mark:
             raise Conflict(f"{shown(arrival.name)} changed after it was seen; it is looked at again")
         return file
-
-    def _is_left_alone(self, path: str) -> bool:
-        *folders, name = path.split("/")
-        parts = [*((folder, True) for folder in folders), (name, False)]
-        return any(left_alone(part, folder=folder, wanted=self._wanted) for part, folder in parts)

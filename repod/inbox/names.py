@@ -33,6 +33,13 @@ def left_alone(name: str, *, folder: bool, wanted: Wanted) -> str:
     return "" if is_rpm(name) or wanted(name) else "its name is not that of a package or document"
 
 
+def path_left_alone(path: str, wanted: Wanted) -> str:
+    """Why an entry at that path below an inbox is none of repod's business, as one of its parts says; empty else."""
+    *folders, name = path.split("/")
+    reasons = [left_alone(part, folder=True, wanted=wanted) for part in folders]
+    return next(filter(None, [*reasons, left_alone(name, folder=False, wanted=wanted)]), "")
+
+
 def shown(name: str) -> str:
     r"""The name as one line of text that any log and any JSON reader can hold, without loss.
 

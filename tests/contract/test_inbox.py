@@ -1,4 +1,4 @@
-"""What every ``Inbox`` promises, sentence by sentence, asked of the directory and of its twin."""
+"""What every ``Inbox`` promises, sentence by sentence: the directory, its twin, a bucket listed and told of."""
 
 import contextlib
 import hashlib
@@ -14,14 +14,18 @@ import pytest
 
 from repod.doors import Inbox
 from repod.errors import Conflict, NotFound, Unavailable
+from tests.lab.bucketinboxes import BucketPlace, credentials
 from tests.lab.damage import JUNK
 from tests.lab.inboxes import FAULT, INCOMPLETE_AFTER, SETTLE, DirectoryPlace, MemoryPlace, Place, names, only
 from tests.lab.rpms import quick
+from tests.lab.seaweed import Seaweed
 from tests.lab.wait import until
 
 LATIN_1 = os.fsdecode(b"caf\xe9-1.0-1.noarch.rpm")
 NOW = 1_700_000_000.0
-PLACES: dict[str, Callable[[Path], Place]] = {"directory": DirectoryPlace, "memory": MemoryPlace}
+FILES: dict[str, Callable[[Path], Place]] = {"directory": DirectoryPlace, "memory": MemoryPlace}
+TELLING = [*FILES, "queue"]
+PLACES = [*TELLING, "bucket"]
 LEFT_ALONE = [
     ".hidden.rpm",
     ".repod-1.rpm",
@@ -45,11 +49,35 @@ LEFT_ALONE = [
 ]
 
 
+def opened(request: pytest.FixtureRequest, folder: Path) -> Iterator[Place]:
+    """The inbox that the test runs on now, closed in the end."""
+    if request.param in FILES:
+        files = FILES[request.param](folder)
+        yield files
+        files.inbox.close()
+        return
+    s3: Seaweed = request.getfixturevalue("s3")
+    with credentials(s3):
+        made = BucketPlace(s3, request.getfixturevalue("queues") if request.param == "queue" else None)
+        yield made
+        made.close()
+
+
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    made = PLACES[request.param](tmp_path)
-    yield made
-    made.inbox.close()
+    yield from opened(request, tmp_path)
+
+
+@pytest.fixture(params=TELLING)
+def telling(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """An inbox that hears of arrivals as they come."""
+    yield from opened(request, tmp_path)
+
+
+@pytest.fixture(params=FILES)
+def files(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """An inbox of files, which can be half written, as old as they say, and named by any bytes."""
+    yield from opened(request, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +106,12 @@ def test_a_package_in_a_nested_folder_is_named_by_its_path(place: Place, rpm: by
     assert names(place.inbox.scan()) == ["team a/el9/hello.rpm"]
 
 
-def test_the_oldest_comes_first_and_then_the_name_decides(place: Place, rpm: bytes) -> None:
-    place.put("a.rpm", rpm)
-    place.put("c.rpm", rpm, earlier=200)
-    place.put("x/b.rpm", rpm, earlier=300)
-    place.put("z.rpm", rpm, earlier=400)
-    assert names(place.inbox.scan()) == ["z.rpm", "x/b.rpm", "c.rpm", "a.rpm"]
+def test_the_oldest_comes_first_and_then_the_name_decides(files: Place, rpm: bytes) -> None:
+    files.put("a.rpm", rpm)
+    files.put("c.rpm", rpm, earlier=200)
+    files.put("x/b.rpm", rpm, earlier=300)
+    files.put("z.rpm", rpm, earlier=400)
+    assert names(files.inbox.scan()) == ["z.rpm", "x/b.rpm", "c.rpm", "a.rpm"]
 
 
 @pytest.mark.parametrize("name", LEFT_ALONE)
@@ -94,76 +122,76 @@ def test_names_that_are_no_finished_package_are_left_alone(place: Place, name: s
     assert place.lying() == {name: rpm}
 
 
-def test_a_name_that_is_not_utf8_is_an_arrival_like_any_other(place: Place, rpm: bytes, tmp_path: Path) -> None:
-    place.put(LATIN_1, rpm)
-    arrival = only(place.inbox)
+def test_a_name_that_is_not_utf8_is_an_arrival_like_any_other(files: Place, rpm: bytes, tmp_path: Path) -> None:
+    files.put(LATIN_1, rpm)
+    arrival = only(files.inbox)
     assert arrival.name == LATIN_1
-    assert place.inbox.take(arrival, tmp_path / "copy") == sum_of(rpm)
-    place.inbox.reject(arrival, [FAULT], sum_of(rpm), NOW)
-    said = json.loads(place.rejected()[LATIN_1 + ".reason.json"].decode("utf-8"))
+    assert files.inbox.take(arrival, tmp_path / "copy") == sum_of(rpm)
+    files.inbox.reject(arrival, [FAULT], sum_of(rpm), NOW)
+    said = json.loads(files.rejected()[LATIN_1 + ".reason.json"].decode("utf-8"))
     assert said["file"] == r"caf\xe9-1.0-1.noarch.rpm"
 
 
-def test_age_is_never_negative_though_the_clock_is_set_back(place: Place, rpm: bytes) -> None:
-    place.put("hello.rpm", rpm)
-    place.clock.added = -3600
-    assert only(place.inbox).age == 0
+def test_age_is_never_negative_though_the_clock_is_set_back(files: Place, rpm: bytes) -> None:
+    files.put("hello.rpm", rpm)
+    files.clock.added = -3600
+    assert only(files.inbox).age == 0
 
 
-def test_a_package_that_is_open_for_writing_is_not_ready_however_old(place: Place, rpm: bytes) -> None:
-    finish = place.writing("hello.rpm", rpm)
-    place.clock.added = 10 * INCOMPLETE_AFTER
-    assert only(place.inbox).waiting == "open for writing"
+def test_a_package_that_is_open_for_writing_is_not_ready_however_old(files: Place, rpm: bytes) -> None:
+    finish = files.writing("hello.rpm", rpm)
+    files.clock.added = 10 * INCOMPLETE_AFTER
+    assert only(files.inbox).waiting == "open for writing"
     finish()
-    assert only(place.inbox).waiting == ""
+    assert only(files.inbox).waiting == ""
 
 
-def test_a_package_shorter_than_its_header_promises_waits_and_says_how_much_is_there(place: Place, rpm: bytes) -> None:
-    place.put("hello.rpm", rpm[:-1])
-    assert only(place.inbox).waiting == f"incomplete: {len(rpm) - 1} of {len(rpm)} bytes"
-    place.clock.added = INCOMPLETE_AFTER - 5
-    assert only(place.inbox).waiting
-    place.clock.added = INCOMPLETE_AFTER + 1
-    assert only(place.inbox).waiting == ""
+def test_a_package_shorter_than_its_header_promises_waits_and_says_how_much_is_there(files: Place, rpm: bytes) -> None:
+    files.put("hello.rpm", rpm[:-1])
+    assert only(files.inbox).waiting == f"incomplete: {len(rpm) - 1} of {len(rpm)} bytes"
+    files.clock.added = INCOMPLETE_AFTER - 5
+    assert only(files.inbox).waiting
+    files.clock.added = INCOMPLETE_AFTER + 1
+    assert only(files.inbox).waiting == ""
 
 
 @pytest.mark.parametrize("length", [0, 1, 4, 95, 100, 112, 500])
-def test_the_mere_beginning_of_a_package_waits_as_long(place: Place, rpm: bytes, length: int) -> None:
-    place.put("hello.rpm", rpm[:length])
-    place.clock.added = INCOMPLETE_AFTER - 5
-    assert only(place.inbox).waiting.startswith(f"incomplete: {length} bytes")
-    place.clock.added = INCOMPLETE_AFTER + 1
-    assert only(place.inbox).waiting == ""
+def test_the_mere_beginning_of_a_package_waits_as_long(files: Place, rpm: bytes, length: int) -> None:
+    files.put("hello.rpm", rpm[:length])
+    files.clock.added = INCOMPLETE_AFTER - 5
+    assert only(files.inbox).waiting.startswith(f"incomplete: {length} bytes")
+    files.clock.added = INCOMPLETE_AFTER + 1
+    assert only(files.inbox).waiting == ""
 
 
 @pytest.mark.parametrize("kind", [kind for kind in JUNK if kind != "empty"])
-def test_what_does_not_begin_like_a_package_waits_until_it_has_settled(place: Place, kind: str) -> None:
-    place.put("hello.rpm", JUNK[kind])
-    assert "does not begin like an RPM" in only(place.inbox).waiting
-    place.clock.added = SETTLE + 1
-    assert only(place.inbox).waiting == ""
+def test_what_does_not_begin_like_a_package_waits_until_it_has_settled(files: Place, kind: str) -> None:
+    files.put("hello.rpm", JUNK[kind])
+    assert "does not begin like an RPM" in only(files.inbox).waiting
+    files.clock.added = SETTLE + 1
+    assert only(files.inbox).waiting == ""
 
 
 @pytest.mark.parametrize("data", [b"text", b"\xed\xab\xee\xdb begins like an RPM"])
-def test_a_document_is_ready_when_nobody_writes_to_it_and_it_has_settled(place: Place, data: bytes) -> None:
-    finish = place.writing("x.doc", data)
-    place.clock.added += SETTLE + 1
-    assert only(place.inbox).waiting == "open for writing"
+def test_a_document_is_ready_when_nobody_writes_to_it_and_it_has_settled(files: Place, data: bytes) -> None:
+    finish = files.writing("x.doc", data)
+    files.clock.added += SETTLE + 1
+    assert only(files.inbox).waiting == "open for writing"
     finish()
-    place.delete("x.doc")
-    place.clock.added = 0
-    place.put("x.doc", data)
-    assert only(place.inbox).waiting == "changed a moment ago; it may still be written"
-    place.clock.added = SETTLE + 1
-    assert (only(place.inbox).name, only(place.inbox).waiting) == ("x.doc", "")
+    files.delete("x.doc")
+    files.clock.added = 0
+    files.put("x.doc", data)
+    assert only(files.inbox).waiting == "changed a moment ago; it may still be written"
+    files.clock.added = SETTLE + 1
+    assert (only(files.inbox).name, only(files.inbox).waiting) == ("x.doc", "")
 
 
-def test_an_empty_document_waits_for_its_text(place: Place) -> None:
-    place.put("x.doc", b"")
-    place.clock.added = INCOMPLETE_AFTER - 5
-    assert only(place.inbox).waiting == "empty; it may still be written"
-    place.clock.added = INCOMPLETE_AFTER + 1
-    assert only(place.inbox).waiting == ""
+def test_an_empty_document_waits_for_its_text(files: Place) -> None:
+    files.put("x.doc", b"")
+    files.clock.added = INCOMPLETE_AFTER - 5
+    assert only(files.inbox).waiting == "empty; it may still be written"
+    files.clock.added = INCOMPLETE_AFTER + 1
+    assert only(files.inbox).waiting == ""
 
 
 def test_an_inbox_that_cannot_be_read_raises_instead_of_showing_nothing(place: Place, rpm: bytes) -> None:
@@ -312,22 +340,22 @@ def test_wait_ends_with_nothing_after_its_time(place: Place) -> None:
     assert not place.inbox.wait(0.05)
 
 
-def test_an_arrival_between_scan_and_wait_is_not_slept_over(place: Place, rpm: bytes) -> None:
-    place.inbox.scan()
-    place.put("hello.rpm", rpm)
-    assert place.inbox.wait(30)
-    assert place.inbox.wait(30), "it stays true until the next scan"
-    assert names(place.inbox.scan()) == ["hello.rpm"]
+def test_an_arrival_between_scan_and_wait_is_not_slept_over(telling: Place, rpm: bytes) -> None:
+    telling.inbox.scan()
+    telling.put("hello.rpm", rpm)
+    assert telling.inbox.wait(30)
+    assert telling.inbox.wait(30), "it stays true until the next scan"
+    assert names(telling.inbox.scan()) == ["hello.rpm"]
     # The last event of a rename may still be on its way.
-    until(lambda: not place.inbox.scan() or not place.inbox.wait(0.05), 5, "the inbox to be quiet")
+    until(lambda: not telling.inbox.scan() or not telling.inbox.wait(0.05), 5, "the inbox to be quiet")
 
 
-def test_an_arrival_wakes_whoever_waits(place: Place, rpm: bytes) -> None:
-    place.inbox.scan()
+def test_an_arrival_wakes_whoever_waits(telling: Place, rpm: bytes) -> None:
+    telling.inbox.scan()
     answers: list[bool] = []
-    sleeper = threading.Thread(target=lambda: answers.append(place.inbox.wait(60)))
+    sleeper = threading.Thread(target=lambda: answers.append(telling.inbox.wait(60)))
     sleeper.start()
-    place.put("deep/down/hello.rpm", rpm)
+    telling.put("deep/down/hello.rpm", rpm)
     sleeper.join(20)
     assert answers == [True]
 

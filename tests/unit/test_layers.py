@@ -129,7 +129,7 @@ _LAYERS = (
     Layer(
         name="wiring",
         rows=(
-            ("repod.places",),
+            ("repod.inboxes", "repod.places"),
             ("repod.tools", "repod.related"),
             ("repod.retaining",),
             ("repod.wiring",),

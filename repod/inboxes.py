@@ -1,0 +1,142 @@
+"""Opens the inbox of a repository where the settings say that it lies: a directory, or a prefix of a bucket.
+
+The inboxes of one system that name the same queue share one receiver of it.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from repod.config import Repository, Settings, rejected_place
+from repod.doors import Inbox
+from repod.errors import RepodError
+from repod.inbox.directory import DirectoryInbox
+from repod.inbox.names import Wanted, left_alone
+from repod.inbox.watcher import Log
+from repod.values import S3Place
+
+if TYPE_CHECKING:
+    from repod.inbox.queue import Receiver
+
+
+class WatchedInbox(Inbox, Protocol):
+    """An inbox that says whether it hears of arrivals as configured."""
+
+    @property
+    def up(self) -> bool:
+        """Whether it does; False before the first scan."""
+
+
+class Inboxes:
+    """Opens inboxes; closes them and what they share, the queues last."""
+
+    def __init__(self, settings: Settings, *, log: Log, wanted: Wanted, count: Callable[[str], None]) -> None:
+        """``wanted``: see ``DirectoryInbox``. ``count``: told what becomes of each message of a queue."""
+        self._settings = settings
+        self._log = log
+        self._wanted = wanted
+        self._count = count
+        self._receivers: dict[str, Receiver] = {}
+        self._stack = ExitStack()
+
+    def open(self, repository: Repository) -> WatchedInbox:
+        """The inbox of a repository; ``Misconfigured`` where its place cannot be used."""
+        place = S3Place.parse(repository.inbox)
+        inbox = self._bucket(repository, place) if place else self._directory(repository)
+        self._stack.callback(inbox.close)
+        return inbox
+
+    def close(self) -> None:
+        """Close everything; messages in hand go back into their queues."""
+        self._stack.close()
+
+    def _directory(self, repository: Repository) -> WatchedInbox:
+        watch = self._settings.inbox
+        return DirectoryInbox(
+            Path(repository.inbox),
+            rejected=Path(rejected_place(repository.inbox)),
+            watch=watch.watch,
+            scan_interval=watch.scan_interval,
+            settle=watch.settle,
+            incomplete_after=watch.incomplete_after,
+            clock=time.time,
+            log=self._log,
+            wanted=self._wanted,
+        )
+
+    def _bucket(self, repository: Repository, place: S3Place) -> WatchedInbox:
+        from repod.inbox.bucket import BucketInbox  # noqa: PLC0415 - it brings boto3
+
+        watch = self._settings.inbox
+        polled = watch.watch == "poll" or not repository.queue
+        return BucketInbox(
+            place,
+            self._settings.s3.of(place.bucket),
+            receiver=None if polled else self._receiver(repository.queue, place),
+            scan_interval=watch.scan_interval,
+            list_interval=watch.list_interval,
+            visibility=watch.visibility,
+            log=self._log,
+            wanted=self._wanted,
+        )
+
+    def _receiver(self, url: str, place: S3Place) -> "Receiver":
+        """The receiver of a queue, which is reached as the bucket is that is named with it first."""
+        from repod.inbox.queue import Receiver  # noqa: PLC0415 - it brings boto3
+
+        if url not in self._receivers:
+            bucket = self._settings.s3.of(place.bucket)
+            self._receivers[url] = Receiver(
+                url, bucket, visibility=self._settings.inbox.visibility, log=self._log, count=self._count
+            )
+            self._stack.callback(self._receivers[url].close)
+        return self._receivers[url]
+
+
+def held(settings: Settings, repository: Repository, wanted: Wanted) -> tuple[int, int]:
+    """How many packages and documents an inbox holds, and how many lie among its refused ones."""
+    place = S3Place.parse(repository.inbox)
+    if place is None:
+        return _below(Path(repository.inbox), wanted), _below(Path(rejected_place(repository.inbox)), wanted)
+    from repod.inbox.bucket import count  # noqa: PLC0415 - it brings boto3
+
+    return count(place, settings.s3.of(place.bucket), wanted)
+
+
+def _below(folder: Path, wanted: Wanted) -> int:
+    alone = partial(left_alone, folder=False, wanted=wanted)
+    return sum(not alone(path.name) and path.is_file() for path in folder.rglob("*"))
+
+
+def faults(settings: Settings, repository: Repository) -> Iterator[tuple[str, str]]:
+    """What is wrong with the inbox of a repository and with where refused arrivals go: which, and the fault."""
+    place = S3Place.parse(repository.inbox)
+    if place is None:
+        yield from _directory_faults(Path(repository.inbox), Path(rejected_place(repository.inbox)))
+        return
+    from repod.inbox import bucket, queue  # noqa: PLC0415 - they bring boto3
+
+    reach = settings.s3.of(place.bucket)
+    for where, prove in (
+        ("inbox", partial(bucket.prove, place, reach)),
+        ("queue", partial(queue.prove, repository.queue, reach) if repository.queue else None),
+    ):
+        try:
+            if prove:
+                prove()
+        except RepodError as error:
+            yield where, str(error)
+
+
+def _directory_faults(inbox: Path, rejected: Path) -> Iterator[tuple[str, str]]:
+    if not inbox.is_dir():
+        yield "inbox", f"{inbox} is not a directory; create it"
+    elif not os.access(inbox, os.R_OK | os.W_OK | os.X_OK):
+        yield "inbox", f"{inbox} cannot be read and written; give it to the user repod runs as"
+    place = rejected if rejected.exists() else rejected.parent
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        yield "rejected", f"{place} cannot be written, where rejected packages go ({rejected})"
