@@ -1,0 +1,81 @@
+"""The files of a repository as hosts ask for them: what a path means, and the shelf of a local store."""
+
+import errno
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from fastapi import HTTPException, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+
+from repod.package import StorePath
+
+FOREVER = "public, max-age=31536000, immutable"
+ALWAYS_ASK = "no-cache"
+
+# Names that contain their own checksum, and packages: never other bytes under the same name.
+_IMMUTABLE = re.compile(r"(.*/)?repodata/[0-9a-f]{64}-[^/]+|Packages/.+")
+_MIRRORLIST = "mirrorlist"
+_TYPES: Mapping[str, str] = {
+    ".rpm": "application/x-rpm",
+    ".gz": "application/gzip",
+    ".zst": "application/zstd",
+    ".xml": "application/xml",
+    ".html": "text/html",
+    ".asc": "application/pgp-signature",
+    ".key": "application/pgp-keys",
+    ".repo": "text/plain",
+}
+
+
+class Shelf(Protocol):
+    """The files of one repository."""
+
+    async def answer(self, path: StorePath, method: str) -> Response:
+        """What GET or HEAD of ``path`` gets; ``HTTPException`` 404 where it is not there, 503 where that is unknown."""
+
+
+def missing(path: str) -> HTTPException:
+    """The answer where a file is not there."""
+    return HTTPException(404, f"{path} is not here")
+
+
+def is_immutable(path: StorePath) -> bool:
+    """Whether there will never be other bytes at ``path``."""
+    return _IMMUTABLE.fullmatch(path) is not None
+
+
+def media_type(path: StorePath) -> str:
+    """The content type of a file, by its name."""
+    suffix = Path(path).suffix
+    return "text/plain" if path == _MIRRORLIST else _TYPES.get(suffix, "application/octet-stream")
+
+
+class LocalShelf:
+    """``Shelf`` of a store that is a directory."""
+
+    def __init__(self, root: Path) -> None:
+        """``root``: the directory."""
+        self._root = root
+
+    async def answer(self, path: StorePath, method: str) -> Response:  # noqa: ARG002 - HEAD is answered as GET is
+        """See ``Shelf.answer``."""
+        return await run_in_threadpool(self._file, path)
+
+    def _file(self, path: StorePath) -> Response:
+        target = self._root / path
+        try:
+            if target.is_symlink() or not target.is_file():
+                raise missing(path)
+            if is_immutable(path):
+                return FileResponse(target, media_type=media_type(path), headers={"Cache-Control": FOREVER})
+            # An index may be replaced at any moment: its length and its bytes come from one open file.
+            return Response(target.read_bytes(), media_type=media_type(path), headers={"Cache-Control": ALWAYS_ASK})
+        except FileNotFoundError as error:
+            raise missing(path) from error
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise missing(path) from error
+            raise HTTPException(503, f"{path} cannot be read now ({error.strerror})") from error
