@@ -73,7 +73,7 @@ def test_a_package_is_answered_by_a_link_that_is_good_for_some_minutes_only(name
     assert link.params["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
     assert httpx.get(link).content == gateway.object(f"Packages/l/{_FILE}")
     assert httpx.get(link, headers={"Range": "bytes=4-9"}).content == gateway.object(f"Packages/l/{_FILE}")[4:10]
-    assert httpx.get(link.copy_remove_param("X-Amz-Signature")).status_code == 403
+    assert httpx.get(link.copy_with(query=None)).status_code == 403
 
 
 def test_a_link_for_head_answers_head(gateway: Gateway) -> None:
@@ -139,15 +139,6 @@ def test_documents_named_by_their_checksums_are_links_in_both_views(gateway: Gat
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_what_is_not_there_or_not_for_hosts_is_not_found(method: str, target: str, gateway: Gateway) -> None:
     assert gateway.ask(target, method).status_code == 404
-
-
-def test_nothing_is_asked_of_s3_for_what_no_repository_holds(tmp_path: Path, key_file: Path, s3: Seaweed) -> None:
-    """What has no credentials could not ask: such names are answered 404 and not 503."""
-    nobody = s3.environ | {"AWS_ACCESS_KEY_ID": "AKNOBODY"}
-    with Repod(tmp_path, key_file, {"local": {}}, env=nobody) as repod:
-        repod.declare("far", store=f"s3://{s3.bucket()}/x/")
-        repod.write_config()
-    assert repod.noise() == []
 
 
 def test_curl_follows_a_link_and_sends_no_credentials_along(gateway: Gateway, tmp_path: Path) -> None:
