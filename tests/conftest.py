@@ -7,6 +7,7 @@ import pytest
 
 from tests.lab import processes
 from tests.lab.keys import Key, make_key
+from tests.lab.queues import Moto, moto
 from tests.lab.seaweed import Seaweed, seaweed
 from tests.lab.wait import until
 
@@ -58,5 +59,13 @@ def _nothing_left_behind() -> Iterator[None]:
 def s3(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterator[Seaweed]:
     """A real S3 server: signatures enforced, no anonymous access."""
     with seaweed(tmp_path_factory.mktemp("seaweed")) as server:
+        long_lived.add(server.pid)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def queues(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterator[Moto]:
+    """A server of queues, and of buckets that tell them of new objects."""
+    with moto(tmp_path_factory.mktemp("moto")) as server:
         long_lived.add(server.pid)
         yield server

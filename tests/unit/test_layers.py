@@ -130,11 +130,13 @@ _LAYERS = (
     Layer(
         name="wiring",
         rows=(
+            ("repod.problems",),
             ("repod.places",),
             ("repod.tools", "repod.related"),
             ("repod.retaining", "repod.serving"),
             ("repod.wiring",),
             ("repod.care", "repod.workplace", "repod.keyring"),
+            ("repod.checkhttp", "repod.checks3"),
             ("repod.check",),
             ("repod.commands.*",),
             ("repod.cli",),
