@@ -3,81 +3,63 @@
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from repod.config import Repository, Settings
+from repod.checkhttp import check_listener
+from repod.checks3 import check_inbox, check_store
+from repod.config import Repository, Settings, rejected_place
 from repod.errors import Misconfigured, RepodError
 from repod.history import History
 from repod.hostkeys import ending
 from repod.hostreports import ReportFolder
-from repod.inboxes import faults
 from repod.keyring import stand
 from repod.places import open_store
+from repod.problems import Problem, fault, warning
 from repod.signing.opening import OpenSigner, open_signer
 from repod.wiring import key_doubts, refuse_key, trusted_keys
 
 _SKEW = 300.0  # seconds that this clock may be behind the last generation's
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """``severity``: ``fault`` (repod cannot work so) or ``warning``."""
-
-    severity: str
-    where: str
-    text: str
-
-
 def check_all(settings: Settings, now: float, environ: Mapping[str, str]) -> list[Problem]:
     """All problems with what the settings describe; a signature is made and verified."""
     return [
         *_state(settings),
-        *_listener(settings),
+        *check_listener(settings, now),
         *_key(settings, now, environ),
         *(problem for repository in settings.repository for problem in _repository(settings, repository, now)),
     ]
 
 
-def _fault(where: str, text: str) -> Problem:
-    return Problem(severity="fault", where=where, text=text)
-
-
 def _state(settings: Settings) -> Iterator[Problem]:
     folder = Path(settings.state_dir)
     if not folder.is_dir():
-        yield _fault("state_dir", f"{folder} is not a directory; create it, owned by the user repod runs as")
+        yield fault("state_dir", f"{folder} is not a directory; create it, owned by the user repod runs as")
     elif not os.access(folder, os.W_OK | os.X_OK):
-        yield _fault("state_dir", f"{folder} is not writable; give it to the user repod runs as")
-
-
-def _listener(settings: Settings) -> Iterator[Problem]:
-    if settings.http.host in {"0.0.0.0", "::"} or not settings.http.host.startswith(("127.", "localhost", "::1")):  # noqa: S104
-        text = f"{settings.http.listen} is not a loopback address: it serves plain HTTP without access control"
-        yield Problem(severity="warning", where="http.listen", text=text)
+        yield fault("state_dir", f"{folder} is not writable; give it to the user repod runs as")
 
 
 def _key(settings: Settings, now: float, environ: Mapping[str, str]) -> Iterator[Problem]:
     try:
         signer = open_signer(settings.signing, now, environ)
     except Misconfigured as error:
-        yield from (_fault("signing", text) for text in error.faults)
+        yield from (fault("signing", text) for text in error.faults)
         return
     except RepodError as error:
-        yield _fault("signing", str(error))
+        yield fault("signing", str(error))
         return
     signer.close()
-    yield from (_fault("signing", text) for key in signer.keys if (text := ending(key, now)))
+    yield from (fault("signing", text) for key in signer.keys if (text := ending(key, now)))
     for repository in settings.repository:
         try:
             refuse_key(repository, signer)
         except Misconfigured as error:
-            yield from (_fault("signing", text) for text in error.faults)
+            yield from (fault("signing", text) for text in error.faults)
         for text in key_doubts(repository, signer):
-            yield Problem(severity="warning", where=f"{repository.name}: signing", text=text)
+            yield warning(f"{repository.name}: signing", text)
     for key in signer.keys:
         for text in key.warnings:
-            yield Problem(severity="warning", where="signing", text=text)
+            yield warning("signing", text)
     for repository in settings.repository:
         yield from _rotation(settings, signer, repository.name, now)
 
@@ -87,25 +69,41 @@ def _rotation(settings: Settings, signer: OpenSigner, name: str, now: float) -> 
     # A store that cannot be read is told of with the repository.
     with contextlib.suppress(RepodError):
         for standing in stand(settings, signer.keys, [name], now):
-            yield from (_fault(f"{name}: signing", text) for text in standing.verdict.faults)
+            yield from (fault(f"{name}: signing", text) for text in standing.verdict.faults)
             for text in standing.verdict.notes:
-                yield Problem(severity="warning", where=f"{name}: signing", text=text)
+                yield warning(f"{name}: signing", text)
 
 
 def _repository(settings: Settings, repository: Repository, now: float) -> Iterator[Problem]:
     name = repository.name
-    yield from (_fault(f"{name}: {where}", text) for where, text in faults(settings, repository))
+    yield from check_inbox(settings, repository) if "://" in repository.inbox else _folders(repository)
     if repository.retention.hosts:
         try:
             ReportFolder(Path(repository.retention.hosts)).read()
         except RepodError as error:
-            yield _fault(f"{name}: retention", f"hosts: {error}")
+            yield fault(f"{name}: retention", f"hosts: {error}")
+    found = list(check_store(settings, repository))
+    yield from found
+    if any(problem.severity == "fault" for problem in found):
+        return
     try:
         trusted_keys(repository)
         generation = History(open_store(settings, repository)).current()
     except RepodError as error:
-        yield _fault(f"{name}: store", str(error))
+        yield fault(f"{name}: store", str(error))
         return
     if generation and generation.time > now + _SKEW:
         text = f"this clock is {int(generation.time - now)} s behind generation {generation.number}; set it right"
-        yield _fault(f"{name}: clock", text)
+        yield fault(f"{name}: clock", text)
+
+
+def _folders(repository: Repository) -> Iterator[Problem]:
+    name = repository.name
+    inbox, rejected = Path(repository.inbox), Path(rejected_place(repository.inbox))
+    if not inbox.is_dir():
+        yield fault(f"{name}: inbox", f"{inbox} is not a directory; create it")
+    elif not os.access(inbox, os.R_OK | os.W_OK | os.X_OK):
+        yield fault(f"{name}: inbox", f"{inbox} cannot be read and written; give it to the user repod runs as")
+    place = rejected if rejected.exists() else rejected.parent
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        yield fault(f"{name}: rejected", f"{place} cannot be written, where rejected packages go ({rejected})")

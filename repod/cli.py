@@ -27,6 +27,7 @@ _COMMANDS: Mapping[str, str] = {
     "check": "check",
     "prune": "work",
     "keys": "keys",
+    "token": "token",
     "resign": "resign",
     "adopt": "adopt",
     "promote": "promote",

@@ -12,8 +12,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -22,6 +20,7 @@ from pydantic import (
 )
 
 from repod.errors import Misconfigured
+from repod.listening import Http
 from repod.profiles import PROFILES
 from repod.values import (
     Bytes,
@@ -31,7 +30,7 @@ from repod.values import (
     QueueUrl,
     S3Place,
     Seconds,
-    address,
+    Section,
     build_line,
     key_name,
 )
@@ -48,6 +47,7 @@ _SIGNING_PLACES = (
     "cosign_passphrase_file",
     "cosign_public_key",
 )
+_HTTP_PLACES = ("tls_certificate", "tls_key", "tls_client_ca", "tokens", "passwords")
 # Where pydantic speaks of Python and not of TOML.
 _EXPECTED = {
     "sequence_str": 'expected a list such as ["one", "two"]',
@@ -56,38 +56,14 @@ _EXPECTED = {
 }
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Http(_Section):
-    """``[http]``: the one listener for repositories, metrics and health."""
-
-    listen: Annotated[str, AfterValidator(address)] = "127.0.0.1:8470"
-
-    @property
-    def host(self) -> str:
-        """The address part; brackets of an IPv6 address are taken off."""
-        return self.listen.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        """The port part; 0 lets the kernel choose."""
-        return int(self.listen.rpartition(":")[2])
-
-    def at(self, port: int) -> "Http":
-        """The same with the port that the kernel chose."""
-        return Http(listen=f"{self.listen.rpartition(':')[0]}:{port}")
-
-
-class Log(_Section):
+class Log(Section):
     """``[log]``: ``auto`` is text on a terminal and JSON elsewhere."""
 
     format: Literal["auto", "text", "json"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Signing(_Section):
+class Signing(Section):
     """``[signing]``: the key that signs packages and indexes, and the other keys that hosts are to know."""
 
     key: Annotated[str, AfterValidator(key_name)]
@@ -108,7 +84,7 @@ class Signing(_Section):
         return self.model_copy(update=own | {"public_key": self.cosign_public_key})
 
 
-class Workers(_Section):
+class Workers(Section):
     """``[workers]``: the processes that read packages. ``count`` 0 means one per core."""
 
     count: Annotated[int, Field(ge=0, le=256)] = 0
@@ -116,7 +92,7 @@ class Workers(_Section):
     memory: Bytes = 2 << 30
 
 
-class Watch(_Section):
+class Watch(Section):
     """``[inbox]``: how inboxes are looked at; the last two where they are prefixes of buckets."""
 
     watch: Literal["auto", "poll"] = "auto"
@@ -127,7 +103,7 @@ class Watch(_Section):
     visibility: Annotated[Seconds, Field(ge=2, le=43200)] = 120.0
 
 
-class Bucket(_Section):
+class Bucket(Section):
     """How a bucket, and the queue that tells of it, is reached; empty texts leave it to boto3."""
 
     endpoint: str = ""
@@ -156,7 +132,7 @@ class S3(Bucket):
         return Bucket.model_validate(common | own)
 
 
-class Acceptance(_Section):
+class Acceptance(Section):
     """``[repository.acceptance]``: which packages and documents are let in."""
 
     names: Sequence[str] = ("*",)
@@ -167,7 +143,7 @@ class Acceptance(_Section):
     documents: bool = True
 
 
-class Retention(_Section):
+class Retention(Section):
     """``[repository.retention]``: what is kept, and what is looked at before a build goes."""
 
     keep: Annotated[int, Field(ge=1)] = 5
@@ -181,7 +157,7 @@ class Retention(_Section):
     needed_by: Sequence[str] = ()
 
 
-class Promotion(_Section):
+class Promotion(Section):
     """``[repository.promotion]``: what builds of other repositories must show before they are let in.
 
     ``sources`` are names of repositories, none for any; ``bases`` names, directories or URLs of those that
@@ -195,7 +171,7 @@ class Promotion(_Section):
     bases: Sequence[str] = ()
 
 
-class Repository(_Section):
+class Repository(Section):
     """``[[repository]]``: one repository, its inbox and its policy."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
@@ -203,6 +179,8 @@ class Repository(_Section):
     store: Place
     queue: QueueUrl = ""
     url: str = ""
+    public: bool = False
+    readers: Sequence[str] = ("*",)
     profile: Literal["el7", "el8", "el9", "el10", "fedora", "amzn2", "sles15"] = "el9"
     compression: Literal["gz", "zstd"] = "gz"
     single_stream: bool = False
@@ -224,7 +202,7 @@ class Repository(_Section):
         return value
 
 
-class Settings(_Section):
+class Settings(Section):
     """``repod.toml`` as a whole. Relative places are relative to the file."""
 
     state_dir: LocalPlace = "/var/lib/repod"
@@ -359,6 +337,8 @@ def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
         tree["state_dir"] = place(tree["state_dir"])
     if "signing" in tree:
         tree["signing"] = joined(tree["signing"], _SIGNING_PLACES)
+    if "http" in tree:
+        tree["http"] = joined(tree["http"], _HTTP_PLACES)
     if isinstance(tree.get("repository"), list):
         tree["repository"] = [_joined_repository(table, joined) for table in tree["repository"]]
     return tree

@@ -4,10 +4,10 @@ import contextlib
 import select
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
@@ -16,10 +16,14 @@ from fastapi import FastAPI
 
 from repod.config import Settings
 from repod.errors import Misconfigured, RepodError, Unavailable
+from repod.listening import Http
 from repod.loop import Log, Loop
 from repod.metrics import Metrics
 from repod.notify import notify, watchdog_seconds
+from repod.web.gate import Access, Gate
 from repod.web.serve import make_app
+from repod.web.shelves import Shelf
+from repod.web.tls import NamedConnection, open_tls, renew
 
 _STOP_SECONDS = 1.5  # what a turn gets to end by itself; then it is abandoned, which is safe
 _RELOAD_SECONDS = 60.0
@@ -34,8 +38,12 @@ class Service(Protocol):
         """One per repository, not started."""
 
     @property
-    def roots(self) -> Mapping[str, Path]:
-        """The directory of each repository."""
+    def shelves(self) -> Mapping[str, Shelf]:
+        """The files of each repository, for hosts."""
+
+    @property
+    def access(self) -> Access:
+        """Who may do what over HTTP."""
 
     def remind(self) -> None:
         """Say again, once a day, what ends soon; called every few seconds."""
@@ -71,15 +79,19 @@ class Daemon:
         self._ready = ready
         self._service: Service | None = None
         self._listen = settings.http
+        self._tls: ssl.SSLContext | None = None
+        self._access: Access | None = None
 
     def run(self) -> bool:
         """Run to the end. False where a turn had to be abandoned. Raises ``Misconfigured`` at start only."""
         handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._on_hangup}
         with self._bell, _signals(handlers), _listening(self._settings) as channel:
             self._listen = self._settings.http.at(channel.getsockname()[1])
+            self._tls = open_tls(self._listen)
             self._service = self._build(self._on(self._settings))
-            app = make_app(roots=self._roots, page=self._metrics.page, health=self._health)
-            with _serving(app, channel):
+            gate = Gate(self._rules, self._log)
+            app = make_app(shelves=self._shelves, gate=gate, page=self._metrics.page, health=self._health)
+            with _serving(app, channel, self._listen, self._tls):
                 self._start()
                 while not self._stopping:
                     self._tick()
@@ -98,8 +110,17 @@ class Daemon:
     def _loops(self) -> Sequence[Loop]:
         return self._service.loops if self._service else ()
 
-    def _roots(self) -> Mapping[str, Path]:
-        return self._service.roots if self._service else {}
+    def _shelves(self) -> Mapping[str, Shelf]:
+        return self._service.shelves if self._service else {}
+
+    def _rules(self) -> Access:
+        """As the settings say it; while they are read anew, as they said it before."""
+        if self._service is not None:
+            self._access = self._service.access
+        if self._access is None:
+            msg = "repod is starting; try again"
+            raise Unavailable(msg)
+        return self._access
 
     def _health(self) -> Mapping[str, str]:
         if self._service is None:
@@ -109,14 +130,15 @@ class Daemon:
     def _start(self) -> None:
         for loop in self._loops:
             loop.start()
-        url = f"http://{self._listen.listen}/"
-        self._log.info("listening", url=url, repositories=sorted(self._roots()))
+        url = f"{self._listen.scheme}://{self._listen.listen}/"
+        self._log.info("listening", url=url, repositories=sorted(self._shelves()))
         notify(self._environ, "READY=1", f"STATUS={len(self._loops)} repositories")
         self._ready(url)
 
     def _on(self, settings: Settings) -> Settings:
         """The settings with the address that this process listens on."""
-        return settings.model_copy(update={"http": self._listen})
+        http = settings.http.model_copy(update=self._listen.bound)
+        return settings.model_copy(update={"http": http})
 
     def _tick(self) -> None:
         """Wait for a signal; tell systemd's watchdog while every loop comes round."""
@@ -140,8 +162,7 @@ class Daemon:
             self._log.error("reload failed, the settings stay as they were", problem=str(error))
             notify(self._environ, "READY=1")
             return
-        if fresh.http != self._settings.http:
-            self._log.warning("a new [http] listen takes a restart", listen=fresh.http.listen)
+        self._listen_anew(fresh.http)
         before = {loop.name for loop in self._loops}
         if not self._halt(_RELOAD_SECONDS):
             msg = f"a turn did not end within {_RELOAD_SECONDS:g} s of a reload; repod ends, to be started again"
@@ -157,8 +178,18 @@ class Daemon:
             self._metrics.forget(name)
         for loop in self._loops:
             loop.start()
-        self._log.info("reloaded", repositories=sorted(self._roots()))
+        self._log.info("reloaded", repositories=sorted(self._shelves()))
         notify(self._environ, "READY=1")
+
+    def _listen_anew(self, http: Http) -> None:
+        """Take over what can be changed while it listens: certificates, and who may read."""
+        if http.bound != self._settings.http.bound:
+            self._log.warning("a new [http] listen, tls_client_ca or proxies takes a restart", listen=http.listen)
+        if self._tls is not None and http.tls_certificate:
+            try:
+                renew(self._tls, http)
+            except Misconfigured as error:
+                self._log.error("the certificate stays as it was", problem=str(error))
 
     def _again(self) -> Service:
         """What ran before, built anew; where that fails, a fresh process is the better try."""
@@ -250,9 +281,18 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def _serving(app: FastAPI, channel: socket.socket) -> Iterator[None]:
+def _serving(app: FastAPI, channel: socket.socket, http: Http, tls: ssl.SSLContext | None) -> Iterator[None]:
     """Serve ``app`` on ``channel`` from a thread of its own."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1, lifespan="off")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+        lifespan="off",
+        http=NamedConnection,
+        forwarded_allow_ips=list(http.proxies),
+        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]}, name="http", daemon=True)
     thread.start()

@@ -3,9 +3,8 @@
 The inboxes of one system that name the same queue share one receiver of it.
 """
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from repod.config import Repository, Settings, rejected_place
 from repod.doors import Inbox
-from repod.errors import RepodError
 from repod.inbox.directory import DirectoryInbox
 from repod.inbox.names import Wanted, left_alone
 from repod.inbox.watcher import Log
@@ -110,33 +108,3 @@ def held(settings: Settings, repository: Repository, wanted: Wanted) -> tuple[in
 def _below(folder: Path, wanted: Wanted) -> int:
     alone = partial(left_alone, folder=False, wanted=wanted)
     return sum(not alone(path.name) and path.is_file() for path in folder.rglob("*"))
-
-
-def faults(settings: Settings, repository: Repository) -> Iterator[tuple[str, str]]:
-    """What is wrong with the inbox of a repository and with where refused arrivals go: which, and the fault."""
-    place = S3Place.parse(repository.inbox)
-    if place is None:
-        yield from _directory_faults(Path(repository.inbox), Path(rejected_place(repository.inbox)))
-        return
-    from repod.inbox import bucket, queue  # noqa: PLC0415 - they bring boto3
-
-    reach = settings.s3.of(place.bucket)
-    for where, prove in (
-        ("inbox", partial(bucket.prove, place, reach)),
-        ("queue", partial(queue.prove, repository.queue, reach) if repository.queue else None),
-    ):
-        try:
-            if prove:
-                prove()
-        except RepodError as error:
-            yield where, str(error)
-
-
-def _directory_faults(inbox: Path, rejected: Path) -> Iterator[tuple[str, str]]:
-    if not inbox.is_dir():
-        yield "inbox", f"{inbox} is not a directory; create it"
-    elif not os.access(inbox, os.R_OK | os.W_OK | os.X_OK):
-        yield "inbox", f"{inbox} cannot be read and written; give it to the user repod runs as"
-    place = rejected if rejected.exists() else rejected.parent
-    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
-        yield "rejected", f"{place} cannot be written, where rejected packages go ({rejected})"

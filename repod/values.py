@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -14,6 +14,12 @@ _ADDRESS = re.compile(r".+:[0-9]{1,5}")
 # As S3 names buckets now; their old form had capitals and underscores too.
 _S3_PLACE = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])/((?:[^/]+/)*(?:[^/]+/?)?)")
 _LINE = re.compile(r"\s*[^\s=]+\s*=\s*[^\s=]+\s*")
+
+
+class Section(BaseModel):
+    """A table of the settings: frozen, and without a key that repod does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def seconds(value: object) -> object:

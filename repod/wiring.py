@@ -37,6 +37,7 @@ from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
 from repod.retaining import open_planner, open_pruner
 from repod.rpmfile.pool import RpmWorkers
+from repod.serving import open_access, open_desk, open_shelves
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.tools import Tools, open_rebuild
@@ -54,7 +55,7 @@ def public_url(settings: Settings, repository: Repository) -> str:
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - a question, not a bind
         host = socket.getfqdn()
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{settings.http.port}/repos/{repository.name}/"
+    return f"{settings.http.scheme}://{shown}:{settings.http.port}/repos/{repository.name}/"
 
 
 def repo_text(repository: Repository, url: str) -> str:
@@ -340,9 +341,9 @@ class Looped:
     def __init__(self, system: System, metrics: "Metrics", log: Log) -> None:
         """``system`` is closed with it."""
         self._system = system
-        self.roots: Mapping[str, Path] = {
-            name: Path(wired.settings.store) for name, wired in system.repositories.items()
-        }
+        self._desk = open_desk()
+        self.shelves = open_shelves(system.settings, self._desk)
+        self.access = open_access(system.settings)
         self.loops: Sequence[Loop] = [
             Loop(
                 name=name,
@@ -367,4 +368,5 @@ class Looped:
 
     def close(self) -> None:
         """Close the system."""
+        self._desk.close()
         self._system.close()

@@ -277,11 +277,3 @@ def count(place: S3Place, bucket: Bucket, wanted: Wanted) -> tuple[int, int]:
         return sum(not path_left_alone(name, wanted) for name in some)
 
     return counted(waiting), counted(refused)
-
-
-def prove(place: S3Place, bucket: Bucket) -> None:
-    """Show that the prefix can be listed and refused arrivals be put below it; raises what stands against it."""
-    prefix = Prefix(place, bucket)
-    for _ in prefix.list():
-        break
-    Castoffs(prefix).prove()

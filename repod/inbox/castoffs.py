@@ -2,12 +2,11 @@
 
 import contextlib
 import json
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from repod.errors import Conflict, NotFound, RepodError
-from repod.inbox.names import OURS, REASON, shown
+from repod.inbox.names import REASON, shown
 from repod.inbox.prefix import REJECTED, Object, Prefix
 from repod.inbox.rejected import as_json, candidates
 
@@ -53,11 +52,6 @@ class Castoffs:
             if reason:
                 return candidate
         raise AssertionError  # there is no last candidate
-
-    def prove(self) -> None:
-        """Show that an object can be put here and taken away; raises what stands against it."""
-        probe = f"{OURS}{secrets.token_hex(8)}"
-        self._prefix.delete(REJECTED + probe + REASON, self._put(probe, b"{}"))
 
     def sweep(self, objects: Iterable[Object]) -> None:
         """Take away old reasons of nothing. ``objects``: all there are below the prefix."""

@@ -349,10 +349,3 @@ class Receiver:
                 )
             for one, seconds in some:
                 one.deadline = time.monotonic() + seconds
-
-
-def prove(url: str, bucket: Bucket) -> None:
-    """Show that the queue is there and may be asked; raises what stands against it."""
-    clients = aws.Clients(bucket)
-    with aws.told(clients, f"queue {url} cannot be asked for its attributes"):
-        clients.sqs().get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])

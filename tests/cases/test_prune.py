@@ -17,9 +17,10 @@ from repod.package import Nevra
 from repod.prune import Pruned
 from repod.repodata import carried
 from repod.retention import Policy
-from repod.web.serve import make_app
+from repod.web.shelves import LocalShelf
 from tests.cases.place import MakePlace, Place
 from tests.lab import entries, rpms
+from tests.lab.apps import open_app
 from tests.lab.daemon import Ended, Repod
 from tests.lab.faulty import FaultyStore
 from tests.lab.inboxes import files_below
@@ -108,7 +109,7 @@ def test_c107_a_file_is_served_for_the_grace_after_its_build_left(make_place: Ma
 
 def _get(place: Place, path: str) -> int:
     """The status of a GET from the repository as the daemon serves it."""
-    app = make_app(roots=lambda: {"test": place.store}, page=lambda: b"", health=dict)
+    app = open_app({"test": LocalShelf(place.store)})
 
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://repod") as client:

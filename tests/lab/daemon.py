@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -121,6 +122,7 @@ class Repod:
         self._prefix = tuple(prefix)
         self.unsound: set[str] = set()
         self.process: subprocess.Popen[bytes] | None = None
+        self.tls: ssl.SSLContext | None = None  # what ``get`` trusts, where the settings say TLS
         self._began = 0
         self._temporary = contextlib.ExitStack()
         if not isinstance(repositories, Mapping):
@@ -239,7 +241,7 @@ class Repod:
     def get(self, path: str, seconds: float = 10.0) -> tuple[int, bytes]:
         """GET a path of the daemon: status and body; status 0 where it does not answer."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=seconds) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=seconds, context=self.tls) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:

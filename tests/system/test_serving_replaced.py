@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from repod.web.serve import make_app
+from repod.web.shelves import LocalShelf
+from tests.lab.apps import open_app
 
 STATES = (b"<old/>" * 100, b"<new-and-longer/>" * 300)
 
@@ -37,7 +38,7 @@ def replaced_all_the_time(path: Path) -> Iterator[None]:
 
 def test_an_index_that_is_replaced_while_it_is_read_arrives_whole(tmp_path: Path) -> None:
     (tmp_path / "repodata").mkdir()
-    app = make_app(roots=lambda: {"r": tmp_path}, page=lambda: b"", health=dict)
+    app = open_app({"r": LocalShelf(tmp_path)})
 
     async def read() -> list[httpx.Response]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://repod") as client:

@@ -37,10 +37,11 @@ _LAYERS = (
         name="vocabulary",
         rows=(
             ("repod",),
-            ("repod.errors",),
+            ("repod.errors", "repod.access"),
             ("repod.processes", "repod.memo"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
-            ("repod.generation", "repod.rpmhead", "repod.config", "repod.served"),
+            ("repod.generation", "repod.rpmhead", "repod.listening", "repod.served"),
+            ("repod.config",),
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
             ("repod.carrying", "repod.idle", "repod.relating"),
@@ -68,6 +69,7 @@ _LAYERS = (
         name="adapters",
         rows=(
             (
+                "repod.callers.*",
                 "repod.hostreports",
                 "repod.inbox.*",
                 "repod.idlefile",
@@ -129,11 +131,13 @@ _LAYERS = (
     Layer(
         name="wiring",
         rows=(
+            ("repod.problems",),
             ("repod.inboxes", "repod.places"),
             ("repod.tools", "repod.related"),
-            ("repod.retaining",),
+            ("repod.retaining", "repod.serving"),
             ("repod.wiring",),
             ("repod.care", "repod.workplace", "repod.keyring"),
+            ("repod.checkhttp", "repod.checks3"),
             ("repod.check",),
             ("repod.commands.*",),
             ("repod.cli",),

@@ -1,0 +1,1 @@
+"""Who is known: tokens, names with passwords, client certificates."""

@@ -1,0 +1,112 @@
+"""``repod token``: who may read over HTTP, and for how long."""
+
+import json
+import os
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from repod.access import ANY, READ, VERBS
+from repod.callers.tokens import Token, TokenFile
+from repod.commands.common import json_option, settings_option, stamp
+from repod.config import Settings, load
+from repod.errors import Misconfigured
+from repod.show import show
+from repod.values import seconds
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_NEVER = "never"
+
+
+@click.group()
+def token() -> None:
+    """Tokens of readers: make one, list them, take one back."""
+
+
+def _lifetime(_context: click.Context, _option: click.Parameter, value: str) -> float | None:
+    if value == _NEVER:
+        return None
+    try:
+        found = seconds(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return float(str(found))
+
+
+def _name(_context: click.Context, _argument: click.Parameter, value: str) -> str:
+    if not _NAME.fullmatch(value):
+        msg = f"expected letters, digits and _ . - , at most 100, found {value!r}"
+        raise click.BadParameter(msg)
+    return value
+
+
+@token.command()
+@settings_option
+@json_option
+@click.argument("name", callback=_name)
+@click.option("--repository", "repositories", multiple=True, metavar="REPO", help="Only there; may be given again.")
+@click.option("--may", "verbs", multiple=True, type=click.Choice(list(VERBS)), default=(READ,), show_default=True)
+@click.option("--expires", callback=_lifetime, default="90d", show_default=True, help="After that time, or 'never'.")
+def add(
+    config: Path,
+    name: str,
+    repositories: Sequence[str],
+    verbs: Sequence[str],
+    expires: float | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Make a token called NAME and print it, this once: only its hash is kept.
+
+    A running daemon knows it at once. Hosts send it as a password, with any user name; others as
+    "Authorization: Bearer TOKEN". Answers 4 where there is one of that name which has not expired.
+    """
+    settings = load(config)
+    for repository in repositories:
+        settings.named(repository)
+    tokens = _tokens(settings)
+    secret = tokens.add(name, os.urandom, verbs=verbs, repositories=repositories or [ANY], seconds=expires)
+    if not as_json:
+        click.echo(secret)
+        return
+    (made,) = (one for one in tokens.list() if one.name == name)
+    click.echo(json.dumps({"token": secret, **_row(made, time.time())}, indent=1))
+
+
+@token.command("list")
+@settings_option
+@json_option
+def list_(config: Path, *, as_json: bool) -> None:
+    """Show all tokens: what each may do, where, and until when."""
+    now = time.time()
+    show([_row(one, now) for one in _tokens(load(config)).list()], as_json=as_json, empty="no tokens")
+
+
+@token.command()
+@settings_option
+@click.argument("name")
+def revoke(config: Path, name: str) -> None:
+    """Take the token NAME back; a running daemon refuses it at once."""
+    _tokens(load(config)).revoke(name)
+    click.echo(f"token {name} is good no more")
+
+
+def _row(one: Token, now: float) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "may": list(one.verbs),
+        "repositories": list(one.repositories),
+        "created": stamp(one.created),
+        "expires": _NEVER if one.expires is None else stamp(one.expires),
+        "state": "expired" if one.has_expired(now) else "good",
+    }
+
+
+def _tokens(settings: Settings) -> TokenFile:
+    if not settings.http.tokens:
+        msg = 'there is no file for tokens; name one in the settings: [http] tokens = "/etc/repod/access/tokens.json"'
+        raise Misconfigured(msg)
+    return TokenFile(Path(settings.http.tokens), time.time)

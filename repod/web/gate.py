@@ -1,0 +1,156 @@
+"""The gate of the listener: from a request to a caller who may do it, or to an answer that says what is missing."""
+
+import base64
+import binascii
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fastapi import HTTPException, Request
+
+from repod.access import Caller, Callers, Offer, Reason, Rules, Stranger, Verb
+from repod.errors import RepodError
+from repod.web.desk import Desk
+
+_UNAVAILABLE_SECONDS = 5
+_CHALLENGES = ('Basic realm="repod", charset="UTF-8"', 'Bearer realm="repod"')
+_SAID = {
+    Reason.NOTHING: "credentials are needed here: a token, or name and password",
+    Reason.UNKNOWN: "these credentials are not known",
+    Reason.EXPIRED: "this token has expired; have a new one made with: repod token add",
+    Reason.THROTTLED: "too many failures from your address; try again later",
+}
+_QUIET = 60.0  # seconds in which the same refusal of the same address is told once
+_REMEMBERED = 1024
+
+
+class Told(Protocol):
+    """What hears of refusals."""
+
+    def warning(self, event: str, **fields: Any) -> object:
+        """One line."""
+
+    def error(self, event: str, **fields: Any) -> object:
+        """One line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may do what, as the settings say it now."""
+
+    rules: Rules
+    callers: Callers
+
+
+class Gate:
+    """Lets requests through. Only the event loop of the listener uses it."""
+
+    def __init__(self, access: Callable[[], Access], log: Told, clock: Callable[[], float] = time.monotonic) -> None:
+        """``access`` is asked for each request."""
+        self._access = access
+        self._log = log
+        self._heard = _Heard(clock)
+        self._desk = Desk(threads=4, waiting=64)
+
+    async def admit(self, request: Request, verb: Verb, repository: str = "") -> Caller | None:
+        """The caller, None where nobody is asked. ``HTTPException`` 401, 403, 429 or 503 else."""
+        access = self._access()
+        if access.rules.asks_nobody(verb, repository):
+            return None
+        offer = offered(request)
+        try:
+            caller = await self._desk.run(lambda: access.callers.recognize(offer))
+        except Stranger as stranger:
+            raise self._refused(stranger, offer, repository) from stranger
+        except RepodError as error:
+            if self._heard.is_new("", str(error)):
+                self._log.error("callers cannot be told apart, so none is let in", problem=str(error))
+            text = "who may read cannot be told now; see the log of repod"
+            raise HTTPException(503, text, headers={"Retry-After": str(_UNAVAILABLE_SECONDS)}) from error
+        if not access.rules.allows(caller, verb, repository):
+            text = f"{caller} may not {verb} {repository or 'this'}"
+            self._tell(offer.address, text, repository)
+            raise HTTPException(403, text)
+        return caller
+
+    async def knows(self, request: Request, verb: Verb) -> bool:
+        """Whether the caller may do what belongs to no repository; nothing is logged where not."""
+        access = self._access()
+        if access.rules.asks_nobody(verb, ""):
+            return True
+        offer = offered(request)
+        if not (offer.token or offer.password or offer.names):
+            return False
+        try:
+            caller = await self._desk.run(lambda: access.callers.recognize(offer))
+        except (Stranger, RepodError):
+            return False
+        return access.rules.allows(caller, verb, "")
+
+    def _refused(self, stranger: Stranger, offer: Offer, repository: str) -> HTTPException:
+        text = _SAID[stranger.reason]
+        if stranger.reason == Reason.THROTTLED:
+            self._tell(offer.address, text, repository)
+            return HTTPException(429, text, headers={"Retry-After": str(int(stranger.wait) + 1)})
+        # Without any credentials: the first question of a client that waits to be asked for them.
+        if stranger.reason != Reason.NOTHING:
+            self._tell(offer.address, f"{stranger.who}: {text}" if stranger.who else text, repository)
+        return Challenge(text)
+
+    def _tell(self, address: str, text: str, repository: str) -> None:
+        if self._heard.is_new(address, text):
+            self._log.warning("refused", address=address, problem=text, repository=repository)
+
+
+class Challenge(HTTPException):
+    """401 with every way in which a caller may say who it is."""
+
+    def __init__(self, text: str) -> None:
+        """``text``: what is missing."""
+        super().__init__(401, text)
+        self.challenges: Sequence[str] = _CHALLENGES
+
+
+class _Heard:
+    """What the log was told within the last minute, so that it is not flooded."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._at: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def is_new(self, address: str, text: str) -> bool:
+        now, key = self._clock(), (address, text)
+        if now - self._at.get(key, -_QUIET) < _QUIET:
+            return False
+        self._at.pop(key, None)
+        self._at[key] = now
+        while len(self._at) > _REMEMBERED:
+            self._at.popitem(last=False)
+        return True
+
+
+def offered(request: Request) -> Offer:
+    """What a request shows of who sends it."""
+    address = request.client.host if request.client else "unknown"
+    names: Sequence[str] = getattr(request.state, "certificate", ())
+    kind, _, value = request.headers.get("authorization", "").strip().partition(" ")
+    value = value.strip()
+    match kind.lower():
+        case "bearer":
+            return Offer(address=address, token=value, names=names)
+        case "basic":
+            user, password = _basic(value)
+            return Offer(address=address, user=user, password=password, names=names)
+    return Offer(address=address, names=names)
+
+
+def _basic(value: str) -> tuple[str, str]:
+    """Name and password; what is no such pair counts as a wrong one, not as none."""
+    try:
+        data = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return "", value or "-"
+    user, _, password = data.decode(errors="replace").partition(":")
+    return user, password

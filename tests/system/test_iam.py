@@ -1,0 +1,66 @@
+"""What the daemon really asks of S3, held against its policy, object by object."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore import xform_name
+from botocore.client import BaseClient
+
+from repod.cli import main
+from tests.lab.iam import allows, needs, policy
+from tests.lab.rpms import quick
+from tests.lab.seaweed import Seaweed
+
+Calls = list[tuple[str, Mapping[str, Any]]]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """Every request of this process to AWS: the method's name and its parameters."""
+    seen: Calls = []
+    lock, real = threading.Lock(), BaseClient._make_api_call
+
+    def record(client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> Any:
+        with lock:
+            seen.append((xform_name(operation), parameters))
+        return real(client, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", record)
+    return seen
+
+
+def test_the_policy_allows_each_request_of_a_repository_s_life(
+    calls: Calls, s3: Seaweed, tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.environ.items():
+        monkeypatch.setenv(name, value)
+    bucket, inbox = s3.bucket(), tmp_path / "inbox"
+    inbox.mkdir()
+    calls.clear()
+    config = tmp_path / "repod.toml"
+    config.write_text(
+        f'state_dir = "{tmp_path}/state"\n[signing]\nkey = "{key_file}"\n[workers]\ncount = 1\n'
+        f'[[repository]]\nname = "el9"\ninbox = "{inbox}"\nstore = "s3://{bucket}/el9-prod/"\n'
+    )
+    (tmp_path / "state").mkdir()
+
+    def repod(*words: str) -> None:
+        main.main([*words[:1], "-c", str(config), *words[1:]], standalone_mode=False)
+
+    quick(inbox, "hello", "1")
+    repod("once")
+    quick(inbox, "hello", "2")
+    (inbox / "broken.rpm").write_bytes(b"no package")
+    repod("once")
+    repod("check")
+    repod("rollback", "el9")
+    repod("remove", "el9", "hello-1-1.noarch")
+    repod("verify", "el9")
+    repod("prune", "el9", "--dry-run")
+    allowed = policy("daemon", STORE_BUCKET=bucket)
+    wanted = {need for operation, parameters in calls for need in needs(operation, parameters)}
+    assert len(calls) > 50
+    assert [need for need in sorted(wanted, key=str) if not allows(allowed, need)] == []
