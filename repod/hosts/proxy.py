@@ -109,10 +109,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     server: Proxy
     raw_requestline: bytes
     protocol_version = "HTTP/1.1"
-    server_version = "repod-s3"
-    sys_version = ""
     timeout = _STALLED
     disable_nagle_algorithm = True
+
+    def version_string(self) -> str:
+        """See http.server."""
+        return "repod-s3"
 
     def handle(self) -> None:
         """See http.server; a stranger is shown the door whatever it asks for."""
