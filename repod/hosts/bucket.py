@@ -35,7 +35,7 @@ PASSED_BACK = (
 _PIECE = 1 << 18
 _ATTEMPTS = 4
 _RESUMES = 5
-_RENEWAL = 10.0  # seconds between two searches for credentials where there are none, or wrong ones
+_RENEWAL = 5.0  # seconds between two searches for credentials where there are none, or wrong ones
 _NOT_MODIFIED, _NOT_SO, _NO_RANGE = 304, 412, 416
 _FAILURES = (BotoCoreError, ClientError, OSError)
 
