@@ -50,6 +50,7 @@ class Host:
     def __init__(self, root: Path, repos: str) -> None:
         """``repos``: directory of ``.repo`` files below ``root``."""
         self.root = root
+        self.environ: dict[str, str] = {}  # beside the constant one
         self.repos = root / repos
         self.repos.mkdir(parents=True, exist_ok=True)
 
@@ -95,6 +96,7 @@ class Dnf(Host):
         for folder in ("etc/dnf/vars", "var/cache/dnf", "var/log", "var/lib/dnf"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         # Debian's dnf.conf says skip_if_unavailable=1, which turns a broken repository into success.
+        self.plugin: Path | None = None  # a folder of plugins, of which repod_s3 is used
         (root / "etc/dnf/dnf.conf").write_text("[main]\ngpgcheck=1\nskip_if_unavailable=0\nbest=1\n")
         if repo:
             self.subscribe(repo)
@@ -113,12 +115,15 @@ class Dnf(Host):
         }
         if plugins is not None:
             options |= {"pluginpath": plugins / "dnf-plugins", "pluginconfpath": root / "etc/dnf/plugins"}
+        if self.plugin is not None:
+            options |= {"pluginpath": self.plugin, "pluginconfpath": root / "etc/dnf/plugins"}
+        wanted = "reposync" if plugins else "repod_s3" if self.plugin else ""
         sets = [f"--setopt={name}={value}" for name, value in options.items()]
-        sets += ["--noplugins"] if plugins is None else ["--disableplugin=*", "--enableplugin=reposync"]
+        sets += ["--disableplugin=*", f"--enableplugin={wanted}"] if wanted else ["--noplugins"]
         more = {} if plugins is None else {"PYTHONPATH": str(plugins)}
         base: list[str | Path] = [tool("dnf"), "--installroot", root, "-c", root / "etc/dnf/dnf.conf"]
         try:
-            return run([*base, "--releasever=9", *sets, "-y", *words], root, **more)
+            return run([*base, "--releasever=9", *sets, "-y", *words], root, **more, **self.environ)
         finally:
             end_agents(root)
 
@@ -150,6 +155,7 @@ class Zypper(Host):
 
     def __init__(self, root: Path, repo: str = "") -> None:
         super().__init__(root, "etc/zypp/repos.d")
+        self.prefix: list[str | Path] = []  # words before the command that replace themselves by it
         if repo:
             self.subscribe(repo)
 
@@ -157,7 +163,8 @@ class Zypper(Host):
         """``zypper WORDS`` on the host, trusting the keys that the ``.repo`` file names."""
         options = ["--non-interactive", "--gpg-auto-import-keys"]
         try:
-            return run([tool("zypper"), "--root", self.root, *options, *words], self.root)
+            base = [*self.prefix, tool("zypper"), "--root", self.root]
+            return run([*base, *options, *words], self.root, **self.environ)
         finally:
             end_agents(self.root)
 

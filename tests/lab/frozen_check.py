@@ -13,7 +13,7 @@ from tests.lab.place import UP, Place, compare, parse
 
 METALINK = "{http://www.metalinker.org/}"
 _MM0 = "{http://fedorahosted.org/mirrormanager}"
-_MIRROR = re.compile(r"(?:https?|file)://\S+/generations/([1-9][0-9]*)/")
+_MIRROR = re.compile(r"(?:https?|s3|file)://\S+/generations/([1-9][0-9]*)/")
 _HASHES = {"md5", "sha1", "sha256", "sha384", "sha512"}
 
 

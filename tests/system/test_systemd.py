@@ -22,6 +22,7 @@ from tests.lab.wait import until
 _ROOT = Path(__file__).parents[2]
 _SYSTEMD = _ROOT / "systemd"
 _EXPOSURE = 20  # tenths; the gate of the project
+_EXPOSURE_OF_HOSTS = 25  # it is root, without root's privileges: root's profiles are its to read
 _CI_USER = 54321
 
 
@@ -29,11 +30,11 @@ def _run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C.UTF-8"})
 
 
-def _installed(folder: Path, change: Callable[[str], str] = str) -> Path:
+def _installed(folder: Path, change: Callable[[str], str] = str, name: str = "repod.service") -> Path:
     """The unit in ``folder``, with a program in ExecStart= that this machine has."""
-    text = (_SYSTEMD / "repod.service").read_text()
+    text = (_SYSTEMD / name).read_text()
     text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", text)
-    path = folder / "repod.service"
+    path = folder / name
     path.write_text(change(text))
     return path
 
@@ -61,6 +62,33 @@ def test_the_unit_exposes_less_of_the_machine_than_the_gate_allows(tmp_path: Pat
     assert done.returncode == 0, done.stdout
     open_unit = _installed(tmp_path, lambda text: re.sub(r"(?m)^(Protect|Private|Restrict|SystemCall).*$", "", text))
     assert _run(*words, open_unit).returncode != 0
+
+
+def test_the_units_of_hosts_are_understood_to_the_last_key(tmp_path: Path) -> None:
+    units = [_installed(tmp_path, name=name) for name in ("repod-s3.service", "repod-s3.socket")]
+    assert [_verify(unit) for unit in units] == [(0, []), (0, [])]
+
+
+def test_the_service_of_hosts_exposes_less_of_the_machine_than_the_gate_allows(tmp_path: Path) -> None:
+    words = ("systemd-analyze", "security", "--offline=true", f"--threshold={_EXPOSURE_OF_HOSTS}")
+    done = _run(*words, _installed(tmp_path, name="repod-s3.service"))
+    assert done.returncode == 0, done.stdout
+
+
+def test_socket_and_settings_of_hosts_agree_on_the_address() -> None:
+    (address,) = re.findall(r"(?m)^ListenStream=(.+)$", (_SYSTEMD / "repod-s3.socket").read_text())
+    assert f"#listen = {address}\n" in (_ROOT / "config" / "repod-s3.conf").read_text()
+    assert confined.read_unit(_SYSTEMD / "repod-s3.service")["ExecStart"] == ["/usr/local/bin/repod-s3 serve"]
+
+
+def test_who_asks_a_proxy_is_known_where_its_unit_shows_processes_only(tmp_path: Path) -> None:
+    probe = (
+        "import socket; from repod.hosts import peers; a = socket.create_server(('127.0.0.1', 0)); "
+        "b = socket.create_connection(a.getsockname()); print(peers.uid(a.accept()[0]))"
+    )
+    script = 'mount -t proc -o subset=pid,hidepid=invisible proc /proc; test ! -e /proc/uptime; exec "$@"'
+    done = _run("unshare", "--mount", "--pid", "--fork", "sh", "-euc", script, "sh", sys.executable, "-c", probe)
+    assert done.stdout == "0\n", done.stderr
 
 
 def test_unit_settings_and_folders_agree_on_where_things_are() -> None:

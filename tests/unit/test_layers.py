@@ -33,6 +33,8 @@ class Layer:
 
 
 _LAYERS = (
+    # What hosts run. It stands alone, and nothing imports it; of repod it has the version number.
+    Layer(name="hosts", rows=(("repod.hosts.*",),), also=("repod",)),
     Layer(
         name="vocabulary",
         rows=(
@@ -152,7 +154,7 @@ _KEPT_APART = {
     "solv": ("repod.relations.*",),
     "pysequoia": ("repod.signing.*", "repod.rpmfile.worker", "repod.rpmfile.issuers"),
     "boto3": ("repod.aws",),
-    "botocore": ("repod.aws", "repod.inbox.*", "repod.source.bucket", "repod.store.*"),
+    "botocore": ("repod.aws", "repod.hosts.*", "repod.inbox.*", "repod.source.bucket", "repod.store.*"),
 }
 
 

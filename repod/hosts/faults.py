@@ -1,0 +1,45 @@
+"""What goes wrong on a host. Each message is one line: which thing, what was found, what to do."""
+
+from __future__ import annotations
+
+
+class Fault(Exception):
+    """The root; ``status`` is the HTTP status by which the proxy tells it."""
+
+    status = 500
+
+
+class WrongUse(Fault):
+    """A setting or an option must be changed by a person."""
+
+    status = 500
+
+
+class Refused(Fault):
+    """Not allowed: by the settings here, or by S3."""
+
+    status = 403
+
+
+class Malformed(Fault):
+    """A request that names no object."""
+
+    status = 400
+
+
+class Absent(Fault):
+    """There is no such object."""
+
+    status = 404
+
+
+class NoCredentials(Fault):
+    """This host has nothing to sign with, now."""
+
+    status = 503
+
+
+class Unreachable(Fault):
+    """S3 did not answer, or not as it should."""
+
+    status = 502
