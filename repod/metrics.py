@@ -48,12 +48,6 @@ class Metrics:
         self.found_by_scan = counter(
             "repod_found_by_scan", "Arrivals that the periodic scan found and no event told of.", "repository"
         )
-        self.messages = counter(
-            "repod_queue_messages",
-            "Messages of queues that tell of uploads: done (live, then deleted), unrelated (deleted), "
-            "unknown (left for the dead letter queue), returned (to be told again).",
-            "result",
-        )
         self.stage_seconds = histogram("repod_stage_seconds", "Time that one stage of the work took.", "stage")
         self.publish_seconds = histogram("repod_publish_seconds", "Time from change to live generation.", "repository")
         self.generation = gauge("repod_generation", "Number of the current generation.", "repository")
@@ -73,8 +67,17 @@ class Metrics:
         gauge("repod_build_info", "Version of the running repod; always 1.", "version").labels(version).set(1)
         for stage in STAGES:
             self.stage_seconds.labels(stage)
+        self.messages = self._message_counter()
+
+    def _message_counter(self) -> Counter:
+        text = (
+            "Messages of queues that tell of uploads: done (live, then deleted), unrelated (deleted), "
+            "unknown (left for the dead letter queue), returned (to be told again)."
+        )
+        messages = Counter("repod_queue_messages", text, ["result"], registry=self.registry)
         for result in MESSAGES:
-            self.messages.labels(result)
+            messages.labels(result)
+        return messages
 
     def repository(self, name: str) -> None:
         """Make all series of a repository."""
