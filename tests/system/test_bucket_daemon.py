@@ -134,7 +134,6 @@ def test_the_daemon_publishes_what_it_is_told_of_refuses_junk_and_stops_at_once(
     assert json.loads(reason)["faults"][0]["code"] == "not-rpm"
     status = daemon.cli("status", "--json")
     assert [(row["inbox"], row["rejected"]) for row in json.loads(status.out)] == [(0, 1)]
-    assert daemon.cli("check").rc == 0
 
 
 def test_once_takes_in_what_the_bucket_holds_and_leaves_the_queue_to_a_daemon(
@@ -146,13 +145,3 @@ def test_once_takes_in_what_the_bucket_holds_and_leaves_the_queue_to_a_daemon(
     assert (bench.left(), bench.counts()) == ([], (1, 0))
     with daemon:
         until(lambda: bench.counts() == (0, 0), 30, "the message of what is gone to be deleted")
-
-
-def test_check_names_an_inbox_and_a_queue_that_are_not_there(bench: Bench, tmp_path: Path, key_file: Path) -> None:
-    repository = {"inbox": "s3://not-there/el9/", "queue": bench.url + "-not"}
-    daemon = Repod(tmp_path, key_file, {"test": repository}, bench.settings, env=bench.environ)
-    ended = daemon.cli("check", "--json")
-    texts = {row["where"]: row["what"] for row in json.loads(ended.out)}
-    assert ended.rc != 0
-    assert "NoSuchBucket" in texts["test: inbox"]
-    assert "queue" in texts["test: queue"]
