@@ -42,6 +42,7 @@ from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.tools import Tools, open_rebuild
 from repod.turn import Turns
+from repod.values import S3Place
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -331,7 +332,8 @@ class System:
             replace=repository.duplicates == "replace",
             trusted=trusted_keys(repository),
             changelogs=repository.changelogs,
-            settle=self.settings.inbox.settle,
+            # An object in a bucket is whole: if it looks damaged, it is.
+            settle=0.0 if S3Place.parse(repository.inbox) else self.settings.inbox.settle,
         )
 
 
