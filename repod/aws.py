@@ -44,10 +44,11 @@ _BAD = {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch",
 _LOST = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 _DENIED = {"403", "AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden"}
 
+_ELSEWHERE = {"301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 _GONE = "NoSuchUpload"
 # What servers answer that do not know a header or a request; it was not done.
 UNKNOWN_TO_IT = {"InvalidArgument", "InvalidRequest", "NotImplemented", "MalformedTrailerError", "InvalidTrailer"}
-UNKNOWN_TO_IT |= {"AuthorizationHeaderMalformed", "UnsupportedArgument", "MissingContentMD5"}
+UNKNOWN_TO_IT |= {"UnsupportedArgument", "MissingContentMD5", "InvalidPart", "InvalidPartOrder"}
 
 # Making a session or a client reads shared state of botocore: two threads at once raise KeyError (boto/boto3#1592).
 _making = threading.Lock()
@@ -244,10 +245,12 @@ def _answered(clients: Clients, what: str, error: ClientError, *, writing: bool)
         (_EXPIRED, Unavailable, f"the credentials have expired ({name}); they are read anew at the next try"),
         (_SKEWED, Unavailable, _skew(error)),
         (_DENIED, Unavailable, f"refused ({name}: {message}); see the policies in config/iam"),
+        ({"NoSuchBucket"}, Unavailable, "there is no such bucket; make it, or correct the place in the settings"),
+        (_ELSEWHERE, Unavailable, f"the bucket lies in another region ({message}); set [s3] region"),
         (UNKNOWN_TO_IT, Unsupported, f"the server does not know it ({name}: {message}){_hint(clients)}"),
     )
     for names, kind, text in kinds:
-        if name in names:
+        if (name or str(status)) in names:
             return kind(f"{what}: {text}")
     return Unavailable(f"{what} ({name or status}: {message})")
 

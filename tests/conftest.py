@@ -1,9 +1,12 @@
 """What all tests share: a signing key, and the rule that a test leaves no process behind."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from tests.lab import processes
 from tests.lab.buckets import Buckets, in_environment
@@ -63,7 +66,23 @@ def s3(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterat
         yield server
 
 
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Callable[[], str]]:
+    """The URL of a moto server in this process, which begins when it is first asked for."""
+    with ExitStack() as stack:
+
+        @cache
+        def url() -> str:
+            server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+            stack.callback(server.stop)
+            server.start()
+            host, port = server.get_host_and_port()
+            return f"http://{host}:{port}"
+
+        yield url
+
+
 @pytest.fixture
-def buckets(s3: Seaweed, monkeypatch: pytest.MonkeyPatch) -> Buckets:
+def buckets(s3: Seaweed, moto: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Buckets:
     """Stores in new buckets of it, with its keys in the environment."""
-    return in_environment(s3, monkeypatch)
+    return in_environment(s3, moto, monkeypatch)
