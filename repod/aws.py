@@ -84,6 +84,47 @@ def _in_time(**_: object) -> None:
         raise TooLate(msg)
 
 
+class _Made:
+    """What was made of one bucket's settings: the session, and the clients that no living thread uses now."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.epoch = 0
+        self._bucket = bucket
+        self._session: boto3.session.Session | None = None
+        self._free: dict[str, list[tuple[int, Any]]] = {"s3": [], "sqs": []}
+
+    def renew(self) -> None:
+        with _making:
+            self.epoch += 1
+            self._session = None
+
+    def taken(self, service: str) -> "_Held":
+        free = self._free[service]
+        with _making, contextlib.suppress(IndexError):
+            while True:
+                epoch, client = free.pop()
+                if epoch == self.epoch:
+                    return _Held(client, epoch, free)
+        with _making:
+            try:
+                return _Held(self._made(service), self.epoch, free)
+            except (BotoCoreError, ValueError) as error:
+                msg = f"[s3]: no client for {service} can be made of the settings ({error}); see config/repod.toml"
+                raise Misconfigured(msg) from error
+
+    def _made(self, service: str) -> Any:
+        bucket = self._bucket
+        self._session = self._session or boto3.session.Session(
+            profile_name=bucket.profile or None, region_name=bucket.region or None
+        )
+        endpoint = bucket.endpoint if service == "s3" else bucket.queue_endpoint
+        client = self._session.client(  # type: ignore[call-overload]
+            service, endpoint_url=endpoint or None, config=_config(bucket, service)
+        )
+        client.meta.events.register("before-send.s3", _in_time)
+        return client
+
+
 class _Held:
     """A client in use by one thread; when the thread ends, the next new one takes it over."""
 
@@ -96,19 +137,22 @@ class _Held:
         self._free.append((self.epoch, self.client))
 
 
+# The first client of a session takes 130 ms to make, each further one 5 to 16 ms; a daemon has many places.
+_all_made: dict[Bucket, _Made] = {}
+
+
 class Clients:
     """The clients for one bucket, or one queue, one of each kind per living thread.
 
-    The first takes 130 ms to make, each further one 5 to 16 ms; threads that come take over those of threads that went.
+    Threads that come take over those of threads that went, also of other ``Clients`` of the same settings.
     """
 
     def __init__(self, bucket: Bucket) -> None:
         """``bucket``: how it is reached."""
         self.bucket = bucket
         self._local = threading.local()
-        self._epoch = 0
-        self._session: boto3.session.Session | None = None
-        self._free: dict[str, list[tuple[int, Any]]] = {"s3": [], "sqs": []}
+        with _making:
+            self._made = _all_made.setdefault(bucket, _Made(bucket))
 
     def s3(self) -> "S3Client":
         """This thread's S3 client."""
@@ -122,43 +166,14 @@ class Clients:
 
     def renew(self) -> None:
         """Read the credentials anew: those that were found are not valid any more."""
-        with _making:
-            self._epoch += 1
-            self._session = None
+        self._made.renew()
 
     def _client(self, service: str) -> Any:
         known: dict[str, _Held] = self._local.__dict__.setdefault("clients", {})
         held = known.get(service)
-        if held is None or held.epoch != self._epoch:
-            epoch, client = self._taken(service)
-            held = known[service] = _Held(client, epoch, self._free[service])
+        if held is None or held.epoch != self._made.epoch:
+            held = known[service] = self._made.taken(service)
         return held.client
-
-    def _taken(self, service: str) -> tuple[int, Any]:
-        free = self._free[service]
-        with _making, contextlib.suppress(IndexError):
-            while True:
-                epoch, client = free.pop()
-                if epoch == self._epoch:
-                    return epoch, client
-        with _making:
-            try:
-                return self._epoch, self._made(service)
-            except (BotoCoreError, ValueError) as error:
-                msg = f"[s3]: no client for {service} can be made of the settings ({error}); see config/repod.toml"
-                raise Misconfigured(msg) from error
-
-    def _made(self, service: str) -> Any:
-        bucket = self.bucket
-        self._session = self._session or boto3.session.Session(
-            profile_name=bucket.profile or None, region_name=bucket.region or None
-        )
-        endpoint = bucket.endpoint if service == "s3" else bucket.queue_endpoint
-        client = self._session.client(  # type: ignore[call-overload]
-            service, endpoint_url=endpoint or None, config=_config(bucket, service)
-        )
-        client.meta.events.register("before-send.s3", _in_time)
-        return client
 
 
 def _config(bucket: Bucket, service: str) -> Config:
