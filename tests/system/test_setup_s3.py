@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.queues import Moto, moto
+from tests.lab.rpms import quick
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,6 +57,12 @@ sed -i -e "s|^inbox = .*|inbox = \\"s3://$INBOX/el9-prod/\\"\\nqueue = \\"$URL\\
 .venv/bin/repod check -c build/s3/repod.toml
 """
 
+FIRST = """\
+aws s3 cp build/hello-*.rpm "s3://$INBOX/el9-prod/"
+.venv/bin/repod once -c build/s3/repod.toml
+.venv/bin/repod packages -c build/s3/repod.toml el9-prod
+"""
+
 READERS = """\
 mkdir -m 700 build/s3/access
 sed -i 's|^listen = .*|&\\naccess = "readers"\\ntokens = "access/tokens.json"|' build/s3/repod.toml
@@ -75,11 +82,12 @@ def account(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> I
     (folder / ".venv").mkdir()
     (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
     (folder / "build").mkdir()
+    quick(folder / "build", "hello")
     with moto(folder) as server:
         long_lived.add(server.pid)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         env = {**os.environ, **server.environ, "PATH": path, "PYTHONPATH": str(ROOT), "AWS_PAGER": ""}
-        lines = _LOCAL + NAMES + PLACES + POLICIES + SETTINGS + READERS + 'echo "token=$TOKEN"\n'
+        lines = _LOCAL + NAMES + PLACES + POLICIES + SETTINGS + FIRST + READERS + 'echo "token=$TOKEN"\n'
         words = ["bash", "-euo", "pipefail", "-c", lines]
         done = subprocess.run(words, check=False, cwd=folder, env=env, capture_output=True, text=True, timeout=250)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
@@ -90,18 +98,11 @@ def test_after_the_set_up_there_is_no_fault_left(account: tuple[Moto, str, Path]
     assert "\nno faults\n" in account[1]
 
 
-def test_the_bucket_tells_the_queue_of_what_is_copied_there(account: tuple[Moto, str, Path]) -> None:
-    server, _, folder = account
-    (folder / "hello.rpm").write_bytes(b"rpm")
-    env = {**os.environ, **server.environ}
-    words = [str(Path(sys.executable).with_name("aws")), "s3", "cp", "hello.rpm", "s3://ci-inbox/el9-prod/"]
-    subprocess.run(words, check=True, cwd=folder, env=env, capture_output=True, timeout=60)
+def test_what_is_copied_to_the_inbox_is_told_of_and_published(account: tuple[Moto, str, Path]) -> None:
+    server, said, _ = account
+    assert re.search(r"(?m)^hello-1\.0-1\.noarch +[0-9]+ +[0-9a-f]{64} +Packages/h/hello-1\.0-1\.noarch\.rpm", said)
     client = server.client("sqs")
     url = client.get_queue_url(QueueName="repod-arrivals")["QueueUrl"]
-    bodies = []
-    for _ in range(5):
-        bodies += client.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=10).get("Messages", [])
-    assert any("hello.rpm" in one["Body"] for one in bodies)
     attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] in {10, "10"}
 
