@@ -116,4 +116,4 @@ def _until(done: Any, what: str) -> None:
     while not done():
         if time.monotonic() > deadline:
             raise SystemExit(f"waited {_LATE:.0f} s for {what}")
-        time.sleep(0.05)
+        time.sleep(0.2)
