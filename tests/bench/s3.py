@@ -6,6 +6,7 @@ bytes are counted go through the tests' proxy, which would cost all of them time
 
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -151,6 +152,9 @@ def _row(
             other.add(next(more))
             counts = _counted(proxy, lambda: [other.add(path) for path in counted])
     ours = Cost(seconds=statistics.median(seconds), counts=counts, rounds=_COUNTED)
+    _note(
+        f"{size:,} packages: repod {ours.seconds * 1000:.0f} ms, {ours.sent:.2f} MB sent, {ours.requests:.0f} requests"
+    )
     peers = Peers(work / "peers", server, server.bucket(), server.bucket())
     peers.base(base)
     whole, sync = [], []
@@ -167,6 +171,11 @@ def _row(
         cold=cold,
         caught=caught,
     )
+
+
+def _note(text: str) -> None:
+    """Say how far it is: large sizes take long."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _counted(proxy: FaultProxy, act: Callable[[], Any]) -> Counts:

@@ -9,11 +9,13 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.bench.measure import table
 from tests.lab.daemon import toml
+from tests.lab.queues import Moto, moto
 from tests.lab.seaweed import REGION, Seaweed
 
 _LATE = 600.0
@@ -21,56 +23,81 @@ _SIDE_BY_SIDE = 8
 
 
 def throughput(folder: Path, paths: Sequence[Path], server: Seaweed, key: Path, daemons: Sequence[int]) -> None:
-    """Measure each number of daemons and print the table."""
+    """Measure each number of daemons, with a queue and by listing alone, and print the table."""
     folder.mkdir()
     rows = []
-    for count in daemons:
-        seconds, generations = _measured(folder / str(count), paths, server, key, count)
-        rows.append([str(count), f"{seconds:.1f}", f"{len(paths) / seconds:.0f}", str(generations)])
-    table(["daemons", "seconds", "packages/s", "generations"], rows)
+    with moto(folder) as sqs:
+        for count in daemons:
+            for how, queue in (("queue", sqs.queue()), ("listing", "")):
+                bench = _Bench(folder=folder / f"{count}-{how}", server=server, key=key, sqs=sqs, queue=queue)
+                seconds, generations = bench.measured(paths, count)
+                rows.append([str(count), how, f"{seconds:.1f}", f"{len(paths) / seconds:.0f}", str(generations)])
+    table(["daemons", "told by", "seconds", "packages/s", "generations"], rows)
     print(
-        f"\n{len(paths):,} packages lie in the inbox, a bucket that is listed, when the daemons start; one worker each,"
+        f"\n{len(paths):,} packages, uploaded by {_SIDE_BY_SIDE} threads. A queue (moto) is told of each, or the inbox"
     )
-    print("RSA-4096, all on this machine, with the S3 server.")
+    print(
+        "is listed every half second. Until the pointer's generation lists all. One worker for each daemon, RSA-4096;"
+    )
+    print("daemons, S3 server, queue and uploads share this machine.")
 
 
-def _measured(folder: Path, paths: Sequence[Path], server: Seaweed, key: Path, count: int) -> tuple[float, int]:
-    inbox, store = server.bucket(), server.bucket()
-    client = server.client()
-    with ExitStack() as stack:
-        for number in range(count):
-            stack.enter_context(_daemon(folder / str(number), server, key, inbox, store))
-        _until(lambda: _packages(client, store)[0] == 0, "the daemons to open the repository")
-        start = time.perf_counter()
-        with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
-            list(threads.map(lambda path: client.upload_file(str(path), inbox, f"in/{path.name}"), paths))
-        _until(lambda: _packages(client, store)[0] == len(paths), "all packages to be listed")
-        return time.perf_counter() - start, _packages(client, store)[1]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bench:
+    """An inbox and a repository in buckets, and what daemons on them need; ``queue`` is empty where there is none."""
 
+    folder: Path
+    server: Seaweed
+    key: Path
+    sqs: Moto
+    queue: str
 
-@contextmanager
-def _daemon(folder: Path, server: Seaweed, key: Path, inbox: str, store: str) -> Iterator[None]:
-    folder.mkdir(parents=True)
-    settings: dict[str, Any] = {
-        "state_dir": str(folder / "state"),
-        "signing": {"key": str(key)},
-        "http": {"listen": "127.0.0.1:0"},
-        "workers": {"count": 1},
-        "inbox": {"list_interval": 0.5},
-        "s3": {"endpoint": server.endpoint, "region": REGION},
-        "repository": [{"name": "bench", "inbox": f"s3://{inbox}/in/", "store": f"s3://{store}/repo/"}],
-    }
-    (folder / "repod.toml").write_text(toml(settings))
-    words = [sys.executable, "-m", "repod", "run", "-c", str(folder / "repod.toml")]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(words, env=os.environ | dict(server.environ), stdout=log, stderr=log)
-    try:
-        yield
-        if process.poll() is not None:
-            raise SystemExit(f"a daemon ended:\n{(folder / 'log').read_text()}")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+    def measured(self, paths: Sequence[Path], count: int) -> tuple[float, int]:
+        """The seconds in which ``count`` daemons publish ``paths``, and in how many generations."""
+        inbox, store = self.server.bucket(), self.server.bucket()
+        client = self.server.client()
+        with ExitStack() as stack:
+            for number in range(count):
+                stack.enter_context(self._daemon(number, inbox, store))
+            _until(lambda: _packages(client, store)[0] == 0, "the daemons to open the repository")
+            start = time.perf_counter()
+            with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
+                for uploaded in [threads.submit(self._upload, client, inbox, path) for path in paths]:
+                    uploaded.result()
+            _until(lambda: _packages(client, store)[0] == len(paths), "all packages to be listed")
+            return time.perf_counter() - start, _packages(client, store)[1] - 1
+
+    def _upload(self, client: Any, inbox: str, path: Path) -> None:
+        key = f"in/{path.name}"
+        client.put_object(Bucket=inbox, Key=key, Body=path.read_bytes())
+        if self.queue:
+            self.sqs.tell(self.queue, inbox, key)
+
+    @contextmanager
+    def _daemon(self, number: int, inbox: str, store: str) -> Iterator[None]:
+        folder = self.folder / str(number)
+        folder.mkdir(parents=True)
+        places = {"inbox": f"s3://{inbox}/in/", "store": f"s3://{store}/repo/", "queue": self.queue}
+        settings: dict[str, Any] = {
+            "state_dir": str(folder / "state"),
+            "signing": {"key": str(self.key)},
+            "http": {"listen": "127.0.0.1:0"},
+            "workers": {"count": 1},
+            "inbox": {} if self.queue else {"scan_interval": 0.5},
+            "s3": {"endpoint": self.server.endpoint, "queue_endpoint": self.sqs.endpoint, "region": REGION},
+            "repository": [{"name": "bench"} | {name: value for name, value in places.items() if value}],
+        }
+        (folder / "repod.toml").write_text(toml(settings))
+        words = [sys.executable, "-m", "repod", "run", "-c", str(folder / "repod.toml")]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(words, env=os.environ | dict(self.server.environ), stdout=log, stderr=log)
+        try:
+            yield
+            if process.poll() is not None:
+                raise SystemExit(f"a daemon ended:\n{(folder / 'log').read_text()}")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
 
 
 def _packages(client: Any, store: str) -> tuple[int, int]:
@@ -89,4 +116,4 @@ def _until(done: Any, what: str) -> None:
     while not done():
         if time.monotonic() > deadline:
             raise SystemExit(f"waited {_LATE:.0f} s for {what}")
-        time.sleep(0.05)
+        time.sleep(0.2)
