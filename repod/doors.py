@@ -21,6 +21,13 @@ Version = NewType("Version", str)
 """Opaque token of one state of an object; comes from ``Store.read`` or ``Store.write``."""
 
 
+class Pause(Protocol):
+    """Spreads writers that met: a door to time and chance."""
+
+    def __call__(self, attempt: int, unit: float = 0.01) -> None:
+        """Sleep a random part of ``unit`` seconds, of half as much again for each number of the attempt."""
+
+
 class Expect(Enum):
     """What ``Store.write`` demands of the present state, where it is not a ``Version``."""
 

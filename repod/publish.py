@@ -18,19 +18,31 @@ slept and wakes finds its compare-and-swap refused and can move nothing back.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 
-from repod.claims import Claimed, Claims, beside
-from repod.doors import Change, Clock, Draft, Expect, Piece, Repodata, Signer, Store, Version
+            if not left and generation:
+                self.sync_live()
+                return generation
+            with contextlib.suppress(Claimed):
+                generation = self._attempt(state, left, actor, why)
+                if generation:
+                    self._crowd -= self._crowd > 0
+                    self._views.advance(generation, state.generation, self._pointed)
+                    return generation
+            self._crowd += self._crowd < _CROWDED
+            self._pause(self._crowd, time.perf_counter() - began)
+            change, why = again() if again else (change, why)
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Generation, Head, record_path
 from repod.package import Origin, Package, StorePath
 from repod.views import REPOMD, Views
 
 _ATTEMPTS = 100
+_CROWDED = 5  # where losing makes no more patient
 # Most of these wait: for the disk, for the signer.
 _SIDE_BY_SIDE = 8
 
@@ -73,7 +85,7 @@ class Publisher:
         signer: Signer,
         armor: Armor,
         clock: Clock,
-        pause: Callable[[int], None],
+        pause: Pause,
         warn: Callable[[str], object] = lambda _text: None,
         restore: Restore | None = None,
     ) -> None:
@@ -82,7 +94,6 @@ class Publisher:
         ``restore`` makes documents that are lost or damaged anew from the packages, and returns the
         generation that is current then.
 
-        ``pause`` sleeps a little, longer for a higher number of the attempt, with jitter.
         ``warn`` is told of what was found damaged and made anew.
         """
         self._store = store
@@ -96,6 +107,7 @@ class Publisher:
         self._armor = armor
         self._clock = clock
         self._pause = pause
+        self._crowd = 0
         self._warn = warn
         self._restore = restore
 
@@ -145,7 +157,14 @@ class Publisher:
         )
 
     def publish(
-        self, change: Change, *, actor: str, why: str, replace: bool = False, on: int | None = None
+        self,
+        change: Change,
+        *,
+        actor: str,
+        why: str,
+        replace: bool = False,
+        on: int | None = None,
+        again: Callable[[], tuple[Change, str]] | None = None,
     ) -> Generation:
         """The generation that holds the change, live; the current one where nothing would change.
 
@@ -153,14 +172,19 @@ class Publisher:
         it may be wrong now, and that is a ``Conflict``: plan again. ``Conflict`` also where other writers
         were faster a hundred times, or where one of them published another build under a NEVRA of the
         entries and ``replace`` does not allow that. ``Unfit`` where an edit cannot be made on what is there.
+
+        Who loses stands back about as long as a try takes, longer each time, so that of many writers few work
+        in vain. ``again`` is asked then what is to be tried next, and why: what came meanwhile joins it.
         """
-        for attempt in range(_ATTEMPTS):
+        for _attempt in range(_ATTEMPTS):
+            began = time.perf_counter()
             state = self.current()
             _refuse_other(state.generation, on)
             if not self._load(state.generation):
                 continue
             left = self._effective(change, replace=replace)
             generation = state.generation
+<<<<<<< HEAD
             if not left and generation:
                 self.sync_live()
                 return generation
@@ -170,6 +194,17 @@ class Publisher:
                     self._views.advance(generation, state.generation, self._pointed)
                     return generation
             self._pause(attempt)
+=======
+            if left or generation is None:
+                generation = self._attempt(state, left, actor, why)
+            if generation is not None:
+                self._crowd -= self._crowd > 0
+                self.sync_live()
+                return generation
+            self._crowd += self._crowd < _CROWDED
+            self._pause(self._crowd, time.perf_counter() - began)
+            change, why = again() if again else (change, why)
+>>>>>>> ac71998 (Who loses a race to publish stands back as long as a publish takes, and takes along what came meanwhile)
         msg = f"other writers changed the repository {_ATTEMPTS} times meanwhile; try again later"
         raise Conflict(msg)
 
