@@ -12,7 +12,7 @@ from typing import NewType, Protocol
 
 from repod.errors import RepodError
 from repod.generation import Document, Generation, Patch
-from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath
+from repod.package import Entry, Facts, Fault, Nevra, Origin, Package, Sha256, StorePath
 
 Clock = Callable[[], float]
 """Seconds since 1970 (UTC)."""
@@ -332,6 +332,11 @@ class Change:
     def __bool__(self) -> bool:
         """Whether anything is to be done."""
         return bool(self.entries or self.removed or self.edits)
+
+    def origins(self, added: Iterable[Package]) -> tuple[Origin, ...]:
+        """Where its packages that are ``added`` came from."""
+        known = {entry.package.nevra: entry.origin for entry in self.entries}
+        return tuple(known[package.nevra] for package in added)
 
 
 class Repodata(Protocol):

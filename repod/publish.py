@@ -18,31 +18,19 @@ slept and wakes finds its compare-and-swap refused and can move nothing back.
 """
 
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 
-            if not left and generation:
-                self.sync_live()
-                return generation
-            with contextlib.suppress(Claimed):
-                generation = self._attempt(state, left, actor, why)
-                if generation:
-                    self._crowd -= self._crowd > 0
-                    self._views.advance(generation, state.generation, self._pointed)
-                    return generation
-            self._crowd += self._crowd < _CROWDED
-            self._pause(self._crowd, time.perf_counter() - began)
-            change, why = again() if again else (change, why)
+from repod.claims import Claimed, Claims, Patience, beside
+from repod.doors import Change, Clock, Draft, Expect, Pause, Piece, Repodata, Signer, Store, Version
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Generation, Head, record_path
-from repod.package import Origin, Package, StorePath
+from repod.package import Package, StorePath
 from repod.views import REPOMD, Views
 
 _ATTEMPTS = 100
-_CROWDED = 5  # where losing makes no more patient
 # Most of these wait: for the disk, for the signer.
 _SIDE_BY_SIDE = 8
 
@@ -107,7 +95,7 @@ class Publisher:
         self._armor = armor
         self._clock = clock
         self._pause = pause
-        self._crowd = 0
+        self._patience = Patience(pause)
         self._warn = warn
         self._restore = restore
 
@@ -172,39 +160,27 @@ class Publisher:
         it may be wrong now, and that is a ``Conflict``: plan again. ``Conflict`` also where other writers
         were faster a hundred times, or where one of them published another build under a NEVRA of the
         entries and ``replace`` does not allow that. ``Unfit`` where an edit cannot be made on what is there.
-
-        Who loses stands back about as long as a try takes, longer each time, so that of many writers few work
-        in vain. ``again`` is asked then what is to be tried next, and why: what came meanwhile joins it.
+        ``again`` is asked after each lost race what is to be tried next, and why: what came meanwhile joins it.
         """
         for _attempt in range(_ATTEMPTS):
-            began = time.perf_counter()
+            self._patience.begin()
             state = self.current()
             _refuse_other(state.generation, on)
             if not self._load(state.generation):
                 continue
             left = self._effective(change, replace=replace)
             generation = state.generation
-<<<<<<< HEAD
             if not left and generation:
                 self.sync_live()
                 return generation
             with contextlib.suppress(Claimed):
                 generation = self._attempt(state, left, actor, why)
                 if generation:
+                    self._patience.won()
                     self._views.advance(generation, state.generation, self._pointed)
                     return generation
-            self._pause(attempt)
-=======
-            if left or generation is None:
-                generation = self._attempt(state, left, actor, why)
-            if generation is not None:
-                self._crowd -= self._crowd > 0
-                self.sync_live()
-                return generation
-            self._crowd += self._crowd < _CROWDED
-            self._pause(self._crowd, time.perf_counter() - began)
+            self._patience.lost()
             change, why = again() if again else (change, why)
->>>>>>> ac71998 (Who loses a race to publish stands back as long as a publish takes, and takes along what came meanwhile)
         msg = f"other writers changed the repository {_ATTEMPTS} times meanwhile; try again later"
         raise Conflict(msg)
 
@@ -334,7 +310,7 @@ class Publisher:
             signature=self._armor(signature).decode(),
             frozen_repomd=draft.frozen_repomd.decode(),
             frozen_signature=self._armor(frozen_signature).decode(),
-            origins=_origins(draft, change),
+            origins=change.origins(draft.added),
             # What is made anew is not always of what the parent's documents were made of.
             patch=None if anew else draft.patch,
         )
@@ -420,9 +396,3 @@ def _refuse_other(generation: Generation | None, on: int | None) -> None:
     if on not in {None, number}:
         msg = f"generation {number} is current, and this was planned on {on}: look again and try again"
         raise Conflict(msg)
-
-
-def _origins(draft: Draft, change: Change) -> tuple[Origin, ...]:
-    """Where the packages that ``draft`` adds came from."""
-    known = {entry.package.nevra: entry.origin for entry in change.entries}
-    return tuple(known[package.nevra] for package in draft.added)
