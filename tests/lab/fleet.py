@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,8 +12,10 @@ from repod.generation import Generation
 from tests.lab.daemon import Repod
 from tests.lab.faultproxy import FaultProxy
 from tests.lab.frozen_check import check_every
+from tests.lab.onlooker import Onlooker
 from tests.lab.queues import Moto
 from tests.lab.seaweed import Seaweed
+from tests.lab.wait import until
 
 
 class Fleet:
@@ -67,7 +70,9 @@ class Fleet:
                 daemon.kill9()
 
     def stop(self) -> None:
-        """SIGTERM to all; each must end with status 0."""
+        """Wait until all are ready, and SIGTERM to all; each must end with status 0."""
+        until(lambda: all(daemon.find_events("opened") for daemon in self.daemons), 60, "all to be at work")
+        until(lambda: all(daemon.get("/readyz")[0] == 200 for daemon in self.daemons), 60, "all to be ready")
         assert [daemon.stop() for daemon in self.daemons if daemon.process] == [0] * len(self.daemons)
 
     def put(self, *packages: Path) -> None:
@@ -120,14 +125,14 @@ class Fleet:
 
 
 class Murderer:
-    """Kills one daemon of a fleet after the other, at random, and starts it again: while it is used as a context."""
+    """Kills one daemon of a fleet after the other, at random, and starts it again: while it is used as a context.
 
-    def __init__(self, fleet: Fleet, *, seed: int, pause: tuple[float, float]) -> None:
-        """``pause``: at least and at most so many seconds lie between two kills.
+    It waits for the next generation before it waits at random, so that on a slow machine something gets done too.
+    """
 
-        A daemon that has not begun to work yet since its last death is spared, however slow the machine is.
-        """
-        self._fleet, self._pause = fleet, pause
+    def __init__(self, fleet: Fleet, onlooker: Onlooker, *, seed: int, longest: float = 20.0) -> None:
+        """``longest``: seconds after which it kills though no generation came."""
+        self._fleet, self._onlooker, self._longest = fleet, onlooker, longest
         self._random = random.Random(seed)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="murderer")
@@ -148,10 +153,11 @@ class Murderer:
 
     def _run(self) -> None:
         try:
-            while not self._stop.wait(self._random.uniform(*self._pause)):
+            while not self._stop.is_set():
+                self._await_generation()
+                if self._stop.wait(self._random.uniform(0, 2)):
+                    break
                 victim = self._random.choice(self._fleet.daemons)
-                if not victim.find_events("opened"):
-                    continue
                 victim.kill9()
                 self.killed += 1
                 self._stop.wait(self._random.uniform(0, 1))
@@ -159,12 +165,17 @@ class Murderer:
         except BaseException as error:  # noqa: BLE001 - told where the context ends
             self._error = error
 
+    def _await_generation(self) -> None:
+        before, end = self._onlooker.generation, time.monotonic() + self._longest
+        while self._onlooker.generation == before and time.monotonic() < end and not self._stop.wait(0.05):
+            pass
 
-def unreliable(packages: Sequence[Path], seed: int) -> Iterator[tuple[Path, int]]:
-    """Packages in the order in which a queue may tell of them, and how often: some never, some twice, not in order."""
+
+def unreliable(packages: Sequence[Path], seed: int) -> Iterator[tuple[Sequence[Path], Sequence[Path]]]:
+    """Ten packages at a time, and what a queue may tell of them: of some nothing, of some twice, not in order."""
     chance = random.Random(seed)
     for start in range(0, len(packages), 10):
-        some = list(packages[start : start + 10])
-        chance.shuffle(some)
-        for package in some:
-            yield package, chance.choices([0, 1, 2], [5, 85, 10])[0]
+        some = packages[start : start + 10]
+        told = [package for package in some for _ in range(chance.choices([0, 1, 2], [5, 85, 10])[0])]
+        chance.shuffle(told)
+        yield some, told

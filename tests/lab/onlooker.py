@@ -8,10 +8,11 @@ from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from repod.generation import HEAD
 from tests.lab.seaweed import Seaweed
 
 _NUMBERS = {
-    ".repod/head.json": lambda data: json.loads(data)["generation"],
+    HEAD: lambda data: json.loads(data)["generation"],
     "repodata/repomd.xml": lambda data: re.search(rb"<revision>(\d+)</revision>", data)[1],
     "mirrorlist": lambda data: re.search(rb"generations/(\d+)/", data)[1],
     "metalink.xml": lambda data: re.search(rb"generations/(\d+)/", data)[1],
@@ -49,6 +50,11 @@ class Onlooker:
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):
             self.look()
+
+    @property
+    def generation(self) -> int:
+        """The highest number that the pointer was seen at."""
+        return self.highest.get(HEAD, 0)
 
     def look(self) -> Mapping[str, int]:
         """Look once; the numbers as they are now."""

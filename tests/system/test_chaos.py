@@ -24,9 +24,10 @@ from tests.lab.s3faults import chaos
 from tests.lab.seaweed import Seaweed
 from tests.lab.wait import until
 
-_DAEMONS, _PACKAGES = (int(number) for number in os.environ.get("REPOD_CHAOS", "2x120").split("x"))
+_DAEMONS, _PACKAGES = (int(number) for number in os.environ.get("REPOD_CHAOS", "2x80").split("x"))
 _SEED = int(os.environ.get("REPOD_CHAOS_SEED", "1"))
 _FAULTS = 0.05
+_PAUSE = 0.5  # seconds between two uploads of ten packages: so that there are many generations
 _SECONDS = 120 + _PACKAGES  # until it must be through, on a slow machine
 
 
@@ -47,15 +48,15 @@ def test_every_package_is_published_once_whatever_happens_to_daemons_and_to_call
     with fleet:
         until(fleet.records, 60, "the first generation")
         proxy.rules = chaos(_FAULTS)
-        with Onlooker(s3, fleet.store) as onlooker, Murderer(fleet, seed=_SEED, pause=(0.5, 5)) as murderer:
-            for package, times in unreliable(packages, _SEED):
-                fleet.put(package)
-                for _ in range(times):
+        with Onlooker(s3, fleet.store) as onlooker, Murderer(fleet, onlooker, seed=_SEED) as murderer:
+            for put, told in unreliable(packages, _SEED):
+                fleet.put(*put)
+                for package in told:
                     fleet.tell(package)
+                time.sleep(_PAUSE)
             until(lambda: not fleet.waiting(), _SECONDS, "inbox and queue to be empty")
         seconds = time.monotonic() - start
         proxy.rules = []
-        until(lambda: all(daemon.get("/readyz")[0] == 200 for daemon in fleet.daemons), 60, "all to be ready")
         fleet.stop()
     records = fleet.check((f"p{number}-1.0-1.noarch" for number in range(_PACKAGES)), key.public)
     assert fleet.surprises() == []
