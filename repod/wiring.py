@@ -130,9 +130,10 @@ def key_doubts(repository: Repository, signer: OpenSigner) -> list[str]:
     ]
 
 
-def pause(attempt: int) -> None:
-    """Sleep up to 10 ms at first, up to 2 s after many attempts, at random."""
-    time.sleep(random.uniform(0, min(2.0, 0.01 * 1.5**attempt)))  # noqa: S311 - spreads writers, guards nothing
+def pause(attempt: int, unit: float = 0.01) -> None:
+    """See ``Pause``: up to 10 ms at first, up to 2 s or four units after many attempts."""
+    longest = min(max(2.0, 4 * unit), unit * 1.5**attempt)
+    time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads writers, guards nothing
 
 
 @contextmanager
