@@ -93,11 +93,15 @@ class _Made:
         self._bucket = bucket
         self._session: boto3.session.Session | None = None
         self._free: dict[str, list[tuple[int, Any]]] = {"s3": [], "sqs": []}
+        # Held here too: one that the garbage collector found unreachable loses its inner weak
+        # references even where it is taken back.
+        self._kept: list[Any] = []
 
     def renew(self) -> None:
         with _making:
             self.epoch += 1
             self._session = None
+            self._kept = []
 
     def taken(self, service: str) -> "_Held":
         free = self._free[service]
@@ -120,6 +124,7 @@ class _Made:
             service, endpoint_url=endpoint or None, config=_config(bucket, service)
         )
         client.meta.events.register("before-send.s3", _in_time)
+        self._kept.append(client)
         return client
 
     def credentials(self) -> str:
