@@ -118,7 +118,8 @@ class TokenFile:
         try:
             folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            msg = f"[http] tokens: {self.path.parent} cannot be used ({error.strerror}); create that folder for repod's user"
+            place = f"{self.path.parent} cannot be used ({error.strerror})"
+            msg = f"[http] tokens: {place}; create it for the user repod runs as"
             raise Misconfigured(msg) from error
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
