@@ -50,12 +50,12 @@ class TokenFile:
         """``clock``: seconds since 1970."""
         self.path = path
         self._clock = clock
-        self._by_hash = Watched(path, lambda data: {token.sha256: token for token in _parse(data)})
+        self._by_hash = Watched(path, lambda data: {token.sha256: token for token in _parse(data)}, optional=True)
 
     def recognize(self, secret: str) -> Caller:
         """Whose token it is; ``Stranger``, or ``Unavailable`` where the file cannot be read."""
         digest = _digest(secret)
-        token = self._by_hash.value().get(digest) if self.path.exists() else None
+        token = self._by_hash.value().get(digest)
         if token is None or not hmac.compare_digest(token.sha256, digest):
             raise Stranger(Reason.UNKNOWN)
         if token.has_expired(self._clock()):
@@ -69,8 +69,6 @@ class TokenFile:
 
     def list(self) -> Sequence[Token]:
         """All tokens, in the order in which they were made; ``Unavailable`` where the file cannot be read."""
-        if not self.path.exists():
-            return ()
         return tuple(self._by_hash.value().values())
 
     def add(
@@ -120,9 +118,8 @@ class TokenFile:
         try:
             folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            msg = (
-                f"[http] tokens: {self.path.parent} cannot be used ({error.strerror}); create it, as the daemon's user"
-            )
+            place = f"{self.path.parent} cannot be used ({error.strerror})"
+            msg = f"[http] tokens: {place}; create it for the user repod runs as"
             raise Misconfigured(msg) from error
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
@@ -156,6 +153,8 @@ def _digest(secret: str) -> str:
 
 
 def _parse(data: bytes) -> Iterator[Token]:
+    if not data:
+        return
     try:
         tree: Any = json.loads(data)
         version = tree["version"]

@@ -13,8 +13,12 @@ _Value = TypeVar("_Value")
 class Watched(Generic[_Value]):
     """What a file says now. Threads may share it."""
 
-    def __init__(self, path: Path, read: Callable[[bytes], _Value]) -> None:
-        """``read`` makes the value of the bytes; its ``ValueError`` says what is wrong with them."""
+    def __init__(self, path: Path, read: Callable[[bytes], _Value], *, optional: bool = False) -> None:
+        """``read`` makes the value of the bytes; its ``ValueError`` says what is wrong with them.
+
+        ``optional``: where there is no file yet, ``read`` gets no bytes.
+        """
+        self._optional = optional
         self.path = path
         self._read = read
         self._lock = threading.Lock()
@@ -30,6 +34,11 @@ class Watched(Generic[_Value]):
                     self._known = None
                     self._known = (state, self._read(self.path.read_bytes()))
                 return self._known[1]
+        except FileNotFoundError as error:
+            if self._optional:
+                return self._read(b"")
+            msg = f"{self.path} is not there; write it, or take it out of the settings"
+            raise Unavailable(msg) from error
         except OSError as error:
             msg = f"{self.path} cannot be read ({error.strerror}); let the user repod runs as read it"
             raise Unavailable(msg) from error

@@ -105,7 +105,7 @@ def test_a_token_is_random_bits_and_its_hash_all_that_is_kept(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"version": 2, "tokens": []}', '{"version": 1, "tokens": [{"a": 1}]}']
+    "text", ["{", "{}", "[]", '{"version": 2, "tokens": []}', '{"version": 1, "tokens": [{"a": 1}]}']
 )
 def test_a_file_of_tokens_that_is_not_understood_lets_nobody_in(text: str, tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "t.json", time.time)
@@ -117,6 +117,13 @@ def test_a_file_of_tokens_that_is_not_understood_lets_nobody_in(text: str, tmp_p
     with pytest.raises(Unavailable):
         file.add("b", bytes, verbs=["read"], repositories=[ANY], seconds=None)
     assert (tmp_path / "t.json").read_text() == text
+
+
+def test_without_a_file_there_is_no_token_and_without_a_way_to_it_nobody_can_tell(tmp_path: Path) -> None:
+    assert reason(Known(Http(tokens=str(tmp_path / "none.json"))), token="repod_x") == Reason.UNKNOWN
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable):
+        TokenFile(tmp_path / "file" / "t.json", time.time).recognize("repod_x")
 
 
 def test_a_verb_of_a_newer_version_is_kept_and_allows_nothing_here(tmp_path: Path) -> None:
