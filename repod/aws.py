@@ -45,10 +45,11 @@ _BAD = {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch",
 _LOST = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 _DENIED = {"403", "AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden"}
 
+_ELSEWHERE = {"301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 _GONE = "NoSuchUpload"
 # What servers answer that do not know a header or a request; it was not done.
 UNKNOWN_TO_IT = {"InvalidArgument", "InvalidRequest", "NotImplemented", "MalformedTrailerError", "InvalidTrailer"}
-UNKNOWN_TO_IT |= {"AuthorizationHeaderMalformed", "UnsupportedArgument", "MissingContentMD5"}
+UNKNOWN_TO_IT |= {"UnsupportedArgument", "MissingContentMD5", "InvalidPart", "InvalidPartOrder"}
 
 # Making a session or a client reads shared state of botocore: two threads at once raise KeyError (boto/boto3#1592).
 _making = threading.Lock()
@@ -84,6 +85,59 @@ def _in_time(**_: object) -> None:
         raise TooLate(msg)
 
 
+class _Made:
+    """What was made of one bucket's settings: the session, and the clients that no living thread uses now."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.epoch = 0
+        self._bucket = bucket
+        self._session: boto3.session.Session | None = None
+        self._free: dict[str, list[tuple[int, Any]]] = {"s3": [], "sqs": []}
+
+    def renew(self) -> None:
+        with _making:
+            self.epoch += 1
+            self._session = None
+
+    def taken(self, service: str) -> "_Held":
+        free = self._free[service]
+        with _making, contextlib.suppress(IndexError):
+            while True:
+                epoch, client = free.pop()
+                if epoch == self.epoch:
+                    return _Held(client, epoch, free)
+        with _making:
+            try:
+                return _Held(self._made(service), self.epoch, free)
+            except (BotoCoreError, ValueError) as error:
+                msg = f"[s3]: no client for {service} can be made of the settings ({error}); see config/repod.toml"
+                raise Misconfigured(msg) from error
+
+    def _made(self, service: str) -> Any:
+        bucket = self._bucket
+        endpoint = bucket.endpoint if service == "s3" else bucket.queue_endpoint
+        client = self._opened().client(  # type: ignore[call-overload]
+            service, endpoint_url=endpoint or None, config=_config(bucket, service)
+        )
+        client.meta.events.register("before-send.s3", _in_time)
+        return client
+
+    def credentials(self) -> str:
+        try:
+            with _making:
+                found = self._opened().get_credentials()
+        except BotoCoreError as error:
+            msg = f"[s3]: credentials cannot be looked for ({error}); see config/repod.toml"
+            raise Misconfigured(msg) from error
+        return found.method if found else ""
+
+    def _opened(self) -> boto3.session.Session:
+        if self._session is None:
+            profile, region = self._bucket.profile, self._bucket.region
+            self._session = boto3.session.Session(profile_name=profile or None, region_name=region or None)
+        return self._session
+
+
 class _Held:
     """A client in use by one thread; when the thread ends, the next new one takes it over."""
 
@@ -96,19 +150,22 @@ class _Held:
         self._free.append((self.epoch, self.client))
 
 
+# The first client of a session takes 130 ms to make, each further one 5 to 16 ms; a daemon has many places.
+_all_made: dict[Bucket, _Made] = {}
+
+
 class Clients:
     """The clients for one bucket, or one queue, one of each kind per living thread.
 
-    The first takes 130 ms to make, each further one 5 to 16 ms; threads that come take over those of threads that went.
+    Threads that come take over those of threads that went, also of other ``Clients`` of the same settings.
     """
 
     def __init__(self, bucket: Bucket) -> None:
         """``bucket``: how it is reached."""
         self.bucket = bucket
         self._local = threading.local()
-        self._epoch = 0
-        self._session: boto3.session.Session | None = None
-        self._free: dict[str, list[tuple[int, Any]]] = {"s3": [], "sqs": []}
+        with _making:
+            self._made = _all_made.setdefault(bucket, _Made(bucket))
 
     def s3(self) -> "S3Client":
         """This thread's S3 client."""
@@ -122,60 +179,21 @@ class Clients:
 
     def renew(self) -> None:
         """Read the credentials anew: those that were found are not valid any more."""
-        with _making:
-            self._epoch += 1
-            self._session = None
+        self._made.renew()
 
     def credentials(self) -> str:
         """What boto3 finds to sign with: ``env``, ``shared-credentials-file``, ``iam-role`` ...; empty for nothing.
 
         ``Misconfigured`` where it cannot look.
         """
-        try:
-            with _making:
-                found = self._opened().get_credentials()
-        except BotoCoreError as error:
-            msg = f"[s3]: credentials cannot be looked for ({error}); see config/repod.toml"
-            raise Misconfigured(msg) from error
-        return found.method if found else ""
+        return self._made.credentials()
 
     def _client(self, service: str) -> Any:
         known: dict[str, _Held] = self._local.__dict__.setdefault("clients", {})
         held = known.get(service)
-        if held is None or held.epoch != self._epoch:
-            epoch, client = self._taken(service)
-            held = known[service] = _Held(client, epoch, self._free[service])
+        if held is None or held.epoch != self._made.epoch:
+            held = known[service] = self._made.taken(service)
         return held.client
-
-    def _taken(self, service: str) -> tuple[int, Any]:
-        free = self._free[service]
-        with _making, contextlib.suppress(IndexError):
-            while True:
-                epoch, client = free.pop()
-                if epoch == self._epoch:
-                    return epoch, client
-        with _making:
-            try:
-                return self._epoch, self._made(service)
-            except (BotoCoreError, ValueError) as error:
-                msg = f"[s3]: no client for {service} can be made of the settings ({error}); see config/repod.toml"
-                raise Misconfigured(msg) from error
-
-    def _made(self, service: str) -> Any:
-        bucket = self.bucket
-        endpoint = bucket.endpoint if service == "s3" else bucket.queue_endpoint
-        client = self._opened().client(  # type: ignore[call-overload]
-            service, endpoint_url=endpoint or None, config=_config(bucket, service)
-        )
-        client.meta.events.register("before-send.s3", _in_time)
-        return client
-
-    def _opened(self) -> boto3.session.Session:
-        # Another client of a session takes 16 ms, another session 130 ms.
-        if self._session is None:
-            profile, region = self.bucket.profile, self.bucket.region
-            self._session = boto3.session.Session(profile_name=profile or None, region_name=region or None)
-        return self._session
 
 
 def _config(bucket: Bucket, service: str) -> Config:
@@ -262,10 +280,12 @@ def _answered(clients: Clients, what: str, error: ClientError, *, writing: bool)
         (_EXPIRED, Unavailable, f"the credentials have expired ({name}); they are read anew at the next try"),
         (_SKEWED, Unavailable, _skew(error)),
         (_DENIED, Unavailable, f"refused ({name}: {message}); see the policies in config/iam"),
+        ({"NoSuchBucket"}, Unavailable, "there is no such bucket; make it, or correct the place in the settings"),
+        (_ELSEWHERE, Unavailable, f"the bucket lies in another region ({message}); set [s3] region"),
         (UNKNOWN_TO_IT, Unsupported, f"the server does not know it ({name}: {message}){_hint(clients)}"),
     )
     for names, kind, text in kinds:
-        if name in names:
+        if (name or str(status)) in names:
             return kind(f"{what}: {text}")
     return Unavailable(f"{what} ({name or status}: {message})")
 

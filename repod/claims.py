@@ -4,16 +4,18 @@ So what was read or written once need not be asked of the store again: only the 
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Lock
 from typing import Any
 
-from repod.doors import Expect, Store
+from repod.doors import Expect, Pause, Store
 from repod.errors import Conflict, NotFound, OutcomeUnknown
 from repod.generation import Generation, record_path
 
 _KEPT = 4
+_CROWDED = 5  # losses in a row after which more make no more patient
 
 
 class Claimed(Conflict):
@@ -86,6 +88,32 @@ class Claims:
         newest = sorted({**self._known, generation.number: generation}.items())[-_KEPT:]
         self._known = dict(newest)
         return generation
+
+
+class Patience:
+    """How a writer stands back who lost a race: about as long as a try takes, and longer the more it loses.
+
+    So of many writers few work in vain, and what arrives for the others becomes one generation.
+    """
+
+    def __init__(self, pause: Pause) -> None:
+        """``pause`` sleeps."""
+        self._pause = pause
+        self._crowd = 0
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """A try begins."""
+        self._began = time.perf_counter()
+
+    def won(self) -> None:
+        """It was not in vain."""
+        self._crowd -= self._crowd > 0
+
+    def lost(self) -> None:
+        """It was; sleep."""
+        self._crowd += self._crowd < _CROWDED
+        self._pause(self._crowd, time.perf_counter() - self._began)
 
 
 def beside(threads: ThreadPoolExecutor, *calls: Callable[[], Any]) -> Sequence[Any]:

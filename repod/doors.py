@@ -12,13 +12,20 @@ from typing import NewType, Protocol
 
 from repod.errors import RepodError
 from repod.generation import Document, Generation, Patch
-from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath
+from repod.package import Entry, Facts, Fault, Nevra, Origin, Package, Sha256, StorePath
 
 Clock = Callable[[], float]
 """Seconds since 1970 (UTC)."""
 
 Version = NewType("Version", str)
 """Opaque token of one state of an object; comes from ``Store.read`` or ``Store.write``."""
+
+
+class Pause(Protocol):
+    """Spreads writers that met: a door to time and chance."""
+
+    def __call__(self, attempt: int, unit: float = 0.01) -> None:
+        """Sleep a random part of ``unit`` seconds, of half as much again for each number of the attempt."""
 
 
 class Expect(Enum):
@@ -325,6 +332,11 @@ class Change:
     def __bool__(self) -> bool:
         """Whether anything is to be done."""
         return bool(self.entries or self.removed or self.edits)
+
+    def origins(self, added: Iterable[Package]) -> tuple[Origin, ...]:
+        """Where its packages that are ``added`` came from."""
+        known = {entry.package.nevra: entry.origin for entry in self.entries}
+        return tuple(known[package.nevra] for package in added)
 
 
 class Repodata(Protocol):

@@ -9,7 +9,7 @@ import contextlib
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -137,10 +137,11 @@ class Intake:
         """Wait for what is under way."""
         self._threads.shutdown(cancel_futures=True)
 
-    def take_in(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+    def take_in(self, arrivals: Sequence[Arrival], pending: Collection[Nevra] = ()) -> list[Outcome]:
         """Take copies, read, judge, sign and store; the inbox is left as it is.
 
-        Documents are taken and read; the outcomes that have an ``edit`` stand in the order of arrival.
+        ``pending``: what was accepted before and is not published yet. Documents are taken and read; the
+        outcomes that have an ``edit`` stand in the order of arrival.
         """
         # A killed worker may leave a file of its own beside the copy: the whole folder goes at the end.
         with tempfile.TemporaryDirectory(dir=self._workspace, ignore_cleanup_errors=True) as work:
@@ -149,7 +150,7 @@ class Intake:
             examined = self._map(partial(self._examine, Path(work)), packages)
             outcomes = [item for item in examined if isinstance(item, Outcome)]
             outcomes += self._read_documents(Path(work), documents)
-            judged = list(self._judge([item for item in examined if isinstance(item, _Taken)]))
+            judged = list(self._judge([item for item in examined if isinstance(item, _Taken)], pending))
             outcomes += [item for item in judged if isinstance(item, Outcome)]
             outcomes += self._map(self._seal, [item for item in judged if not isinstance(item, Outcome)])
         return outcomes
@@ -225,7 +226,9 @@ class Intake:
             return Outcome(arrival=arrival, result="waiting", problem=faults[0].text)
         return Outcome(arrival=arrival, result="rejected", checksum=checksum, nevra=nevra, faults=faults)
 
-    def _judge(self, taken: Sequence[_Taken]) -> Iterator[Outcome | tuple[_Taken, StorePath]]:
+    def _judge(
+        self, taken: Sequence[_Taken], pending: Collection[Nevra]
+    ) -> Iterator[Outcome | tuple[_Taken, StorePath]]:
         """Decide on each; what is accepted comes with the path it is to be stored under."""
         sound: list[_Taken] = []
         for item in taken:
@@ -235,20 +238,19 @@ class Intake:
             else:
                 sound.append(item)
         listed = self._repodata.find(item.facts.nevra for item in sound)
-        accepted: dict[Nevra, _Taken] = {}
+        accepted = set[Nevra]()
         for item in sound:
             nevra = item.facts.nevra
-            twin = accepted.get(nevra)
-            if twin is not None:
+            if nevra in accepted or nevra in pending:
                 # The one that came first is not published yet; then this one can be judged.
                 yield Outcome(arrival=item.arrival, result="waiting", nevra=nevra, problem=ANOTHER_FIRST)
             elif nevra in listed:
                 verdict = self._against(item, listed[nevra])
                 if not isinstance(verdict, Outcome):
-                    accepted[nevra] = item
+                    accepted.add(nevra)
                 yield verdict
             else:
-                accepted[nevra] = item
+                accepted.add(nevra)
                 yield item, nevra.location
 
     def _against(self, item: _Taken, published: Package) -> Outcome | tuple[_Taken, StorePath]:

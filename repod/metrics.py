@@ -33,15 +33,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(name, text, labels, registry=self.registry)
-
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(name, text, labels, registry=self.registry)
-
-        def histogram(name: str, text: str, *labels: str) -> Histogram:
-            return Histogram(name, text, labels, registry=self.registry, buckets=_BUCKETS)
-
+        counter, gauge, histogram = self._counter, self._gauge, self._histogram
         self.arrivals = counter("repod_arrivals", "Arrivals done with, by what became of them.", "repository", "result")
         self.rejected = counter("repod_rejected", "Rejected arrivals by first reason.", "repository", "reason")
         self.errors = counter("repod_errors", "What failed and is tried again.", "repository", "kind")
@@ -63,6 +55,16 @@ class Metrics:
         self.last_publish = gauge(
             "repod_last_publish_timestamp_seconds", "When the current generation was made.", "repository"
         )
+        self._of_keeping()
+        gauge("repod_build_info", "Version of the running repod; always 1.", "version").labels(version).set(1)
+        for stage in STAGES:
+            self.stage_seconds.labels(stage)
+        for result in MESSAGES:
+            self.messages.labels(result)
+
+    def _of_keeping(self) -> None:
+        """What retention and keys tell."""
+        counter, gauge = self._counter, self._gauge
         self.pruned_packages = counter("repod_pruned_packages", "Builds that retention took out.", "repository")
         self.pruned_bytes = counter("repod_pruned_bytes", "Bytes that pruning removed from the store.", "repository")
         self.store_bytes = gauge("repod_store_bytes", "Bytes in the store, when pruning last looked.", "repository")
@@ -70,11 +72,15 @@ class Metrics:
         self.key_expiry = gauge(
             "repod_signing_key_expiry_timestamp_seconds", "When a key of hosts expires; +Inf: never.", "fingerprint"
         )
-        gauge("repod_build_info", "Version of the running repod; always 1.", "version").labels(version).set(1)
-        for stage in STAGES:
-            self.stage_seconds.labels(stage)
-        for result in MESSAGES:
-            self.messages.labels(result)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(name, text, labels, registry=self.registry, buckets=_BUCKETS)
 
     def repository(self, name: str) -> None:
         """Make all series of a repository."""

@@ -23,11 +23,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 
-from repod.claims import Claimed, Claims, beside
-from repod.doors import Change, Clock, Draft, Expect, Piece, Repodata, Signer, Store, Version
+from repod.claims import Claimed, Claims, Patience, beside
+from repod.doors import Change, Clock, Draft, Expect, Pause, Piece, Repodata, Signer, Store, Version
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Generation, Head, record_path
-from repod.package import Origin, Package, StorePath
+from repod.package import Package, StorePath
 from repod.views import REPOMD, Views
 
 _ATTEMPTS = 100
@@ -73,7 +73,7 @@ class Publisher:
         signer: Signer,
         armor: Armor,
         clock: Clock,
-        pause: Callable[[int], None],
+        pause: Pause,
         warn: Callable[[str], object] = lambda _text: None,
         restore: Restore | None = None,
     ) -> None:
@@ -82,7 +82,6 @@ class Publisher:
         ``restore`` makes documents that are lost or damaged anew from the packages, and returns the
         generation that is current then.
 
-        ``pause`` sleeps a little, longer for a higher number of the attempt, with jitter.
         ``warn`` is told of what was found damaged and made anew.
         """
         self._store = store
@@ -96,6 +95,7 @@ class Publisher:
         self._armor = armor
         self._clock = clock
         self._pause = pause
+        self._patience = Patience(pause)
         self._warn = warn
         self._restore = restore
 
@@ -145,7 +145,14 @@ class Publisher:
         )
 
     def publish(
-        self, change: Change, *, actor: str, why: str, replace: bool = False, on: int | None = None
+        self,
+        change: Change,
+        *,
+        actor: str,
+        why: str,
+        replace: bool = False,
+        on: int | None = None,
+        again: Callable[[], tuple[Change, str]] | None = None,
     ) -> Generation:
         """The generation that holds the change, live; the current one where nothing would change.
 
@@ -153,8 +160,10 @@ class Publisher:
         it may be wrong now, and that is a ``Conflict``: plan again. ``Conflict`` also where other writers
         were faster a hundred times, or where one of them published another build under a NEVRA of the
         entries and ``replace`` does not allow that. ``Unfit`` where an edit cannot be made on what is there.
+        ``again`` is asked after each lost race what is to be tried next, and why: what came meanwhile joins it.
         """
-        for attempt in range(_ATTEMPTS):
+        for _attempt in range(_ATTEMPTS):
+            self._patience.begin()
             state = self.current()
             _refuse_other(state.generation, on)
             if not self._load(state.generation):
@@ -167,9 +176,11 @@ class Publisher:
             with contextlib.suppress(Claimed):
                 generation = self._attempt(state, left, actor, why)
                 if generation:
+                    self._patience.won()
                     self._views.advance(generation, state.generation, self._pointed)
                     return generation
-            self._pause(attempt)
+            self._patience.lost()
+            change, why = again() if again else (change, why)
         msg = f"other writers changed the repository {_ATTEMPTS} times meanwhile; try again later"
         raise Conflict(msg)
 
@@ -299,7 +310,7 @@ class Publisher:
             signature=self._armor(signature).decode(),
             frozen_repomd=draft.frozen_repomd.decode(),
             frozen_signature=self._armor(frozen_signature).decode(),
-            origins=_origins(draft, change),
+            origins=change.origins(draft.added),
             # What is made anew is not always of what the parent's documents were made of.
             patch=None if anew else draft.patch,
         )
@@ -385,9 +396,3 @@ def _refuse_other(generation: Generation | None, on: int | None) -> None:
     if on not in {None, number}:
         msg = f"generation {number} is current, and this was planned on {on}: look again and try again"
         raise Conflict(msg)
-
-
-def _origins(draft: Draft, change: Change) -> tuple[Origin, ...]:
-    """Where the packages that ``draft`` adds came from."""
-    known = {entry.package.nevra: entry.origin for entry in change.entries}
-    return tuple(known[package.nevra] for package in draft.added)

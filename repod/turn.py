@@ -1,15 +1,16 @@
 """One turn of a repository: take in what its inbox holds, publish it, clear it away."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from repod.documents import Scales, Verdict, in_words
 from repod.doors import Arrival, Change, Clock, Inbox
-from repod.errors import RepodError
+from repod.errors import RepodError, Unavailable
 from repod.generation import Generation
 from repod.intake import ANOTHER_FIRST, Intake, Outcome
-from repod.package import Fault
+from repod.package import Fault, is_rpm
 from repod.publish import Publisher
 
 BATCH = 500
@@ -63,17 +64,17 @@ class Turns:
     def turn(self, actor: str) -> Report:
         """Do one turn. Raises where nothing could be done; the arrivals are still there then."""
         start = time.perf_counter()
-        seen = self._inbox.scan()
+        seen = list(self._inbox.scan())
         # Those that could not be taken in last time stand back, so that they never keep out the others.
         ready = sorted((a for a in seen if not a.waiting), key=lambda arrival: arrival.name in self._held)
-        outcomes: Sequence[Outcome] = ()
+        outcomes: list[Outcome] = []
         generation, published = None, 0.0
         if ready:
             self._usable()
             parent = self._publisher.refresh()
             outcomes = self._weighed(parent, self._intake.take_in(ready[:BATCH]))
             before = time.perf_counter()
-            generation = self._publish(outcomes, actor)
+            generation = self._publish(seen, outcomes, actor)
             published = time.perf_counter() - before
         self._held = {o.arrival.name for o in outcomes if not o.settled and o.problem != ANOTHER_FIRST}
         places, problems = self._clear(outcomes)
@@ -96,18 +97,34 @@ class Turns:
         verdicts = iter(self._scales.weigh(parent, edits, entries))
         return [_judged(outcome, next(verdicts)) if outcome.edit else outcome for outcome in outcomes]
 
-    def _publish(self, outcomes: Sequence[Outcome], actor: str) -> Generation | None:
-        accepted = [outcome for outcome in outcomes if outcome.result == "accepted"]
-        entries = [outcome.entry for outcome in accepted if outcome.entry]
-        edits = [outcome.edit for outcome in accepted if outcome.edit]
-        if not accepted:
+    def _publish(self, seen: list[Arrival], outcomes: list[Outcome], actor: str) -> Generation | None:
+        """Publish what is accepted. What joins it after a lost race is added to ``seen`` and ``outcomes``."""
+        if not any(outcome.result == "accepted" for outcome in outcomes):
             if any(outcome.result == "duplicate" for outcome in outcomes):
                 # Its generation may be committed by a turn that failed before clients could see it.
                 self._publisher.sync_live()
             return None
-        change = Change(entries=entries, edits=edits)
-        why = f"{in_words(edits, entries)} arrived"
-        return self._publisher.publish(change, actor=actor, why=why, replace=self._intake.replaces)
+
+        def again() -> tuple[Change, str]:
+            self._join(seen, outcomes)
+            return _change(outcomes)
+
+        change, why = _change(outcomes)
+        replace = self._intake.replaces
+        return self._publisher.publish(change, actor=actor, why=why, replace=replace, again=again)
+
+    def _join(self, seen: list[Arrival], outcomes: list[Outcome]) -> None:
+        """Take in what arrived while others published; packages only, since documents are weighed on a generation."""
+        room = BATCH - len(outcomes)
+        known = {arrival.name for arrival in seen}
+        with contextlib.suppress(Unavailable):  # then what is there goes alone, and the next turn says why
+            came = [arrival for arrival in self._inbox.scan() if arrival.name not in known]
+            fresh = [arrival for arrival in came if is_rpm(arrival.name) and not arrival.waiting][:room]
+            if fresh:
+                self._publisher.refresh()
+                pending = {outcome.entry.package.nevra for outcome in outcomes if outcome.entry}
+                seen += fresh
+                outcomes += self._intake.take_in(fresh, pending)
 
     def _clear(self, outcomes: Sequence[Outcome]) -> tuple[dict[str, str], list[str]]:
         """Remove what is live and move what is refused; a problem with one does not stop the others."""
@@ -124,6 +141,14 @@ class Turns:
             except RepodError as error:
                 problems.append(f"{outcome.arrival.name}: {error}")
         return places, problems
+
+
+def _change(outcomes: Sequence[Outcome]) -> tuple[Change, str]:
+    """What publishing is to do with what is accepted, and why."""
+    accepted = [outcome for outcome in outcomes if outcome.result == "accepted"]
+    entries = [outcome.entry for outcome in accepted if outcome.entry]
+    edits = [outcome.edit for outcome in accepted if outcome.edit]
+    return Change(entries=entries, edits=edits), f"{in_words(edits, entries)} arrived"
 
 
 def _judged(outcome: Outcome, verdict: Verdict) -> Outcome:

@@ -42,6 +42,7 @@ from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.tools import Tools, open_rebuild
 from repod.turn import Turns
+from repod.values import S3Place
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -129,9 +130,10 @@ def key_doubts(repository: Repository, signer: OpenSigner) -> list[str]:
     ]
 
 
-def pause(attempt: int) -> None:
-    """Sleep up to 10 ms at first, up to 2 s after many attempts, at random."""
-    time.sleep(random.uniform(0, min(2.0, 0.01 * 1.5**attempt)))  # noqa: S311 - spreads writers, guards nothing
+def pause(attempt: int, unit: float = 0.01) -> None:
+    """See ``Pause``: up to 10 ms at first, up to 2 s or four units after many attempts."""
+    longest = min(max(2.0, 4 * unit), unit * 1.5**attempt)
+    time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads writers, guards nothing
 
 
 @contextmanager
@@ -331,7 +333,8 @@ class System:
             replace=repository.duplicates == "replace",
             trusted=trusted_keys(repository),
             changelogs=repository.changelogs,
-            settle=self.settings.inbox.settle,
+            # An object in a bucket is whole: if it looks damaged, it is.
+            settle=0.0 if S3Place.parse(repository.inbox) else self.settings.inbox.settle,
         )
 
 

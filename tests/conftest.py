@@ -65,9 +65,9 @@ def s3(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterat
 
 
 @pytest.fixture
-def buckets(s3: Seaweed, monkeypatch: pytest.MonkeyPatch) -> Buckets:
-    """Stores in new buckets of it, with its keys in the environment."""
-    return in_environment(s3, monkeypatch)
+def buckets(s3: Seaweed, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Buckets:
+    """Stores in new buckets of it, or of moto, with its keys in the environment."""
+    return in_environment(s3, lambda: request.getfixturevalue("queues").endpoint, monkeypatch)
 
 
 @pytest.fixture(scope="session")

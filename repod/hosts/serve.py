@@ -59,8 +59,7 @@ def serve(settings: Settings, environ: Mapping[str, str], *, verbose: bool) -> N
     proxy = Proxy(listener, _policy(settings, verbose=verbose), Buckets(settings))
     limit = settings.idle if passed else 0.0
     say(f"listening on http://{proxy.own}/ for {' '.join(map(str, settings.allow))}")
-    _notify(environ, "READY=1")
-    _run(proxy, lambda: 0 < limit < proxy.idle())
+    _run(proxy, lambda: 0 < limit < proxy.idle(), lambda: _notify(environ, "READY=1"))
     _notify(environ, "STOPPING=1")
 
 
@@ -99,7 +98,7 @@ def _policy(settings: Settings, *, verbose: bool) -> Policy:
     return Policy(settings.allow, users, verbose=verbose)
 
 
-def _run(proxy: Proxy, done: Callable[[], bool]) -> None:
+def _run(proxy: Proxy, done: Callable[[], bool], ready: Callable[[], object] = bool) -> None:
     """Answer until ``done`` or SIGTERM; what is under way then is finished."""
     stop = threading.Event()
 
@@ -114,6 +113,7 @@ def _run(proxy: Proxy, done: Callable[[], bool]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, asked_to_stop)
     threading.Thread(target=watch, daemon=True).start()
+    ready()
     with proxy:
         proxy.serve_forever(poll_interval=_LOOK)
     # No new connections from here on: with a socket of systemd's they wait for the next process.

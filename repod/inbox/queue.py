@@ -37,7 +37,7 @@ _FIRST_POLL = 1  # shorter, yet it asks all servers of the queue, so that nothin
 _RETRY = (1.0, 5.0, 15.0, 60.0)
 # A poll that a stopped process had open may still be answered, to nobody: what it took comes back after so long.
 _LOST = 15.0
-_LONGEST_BACK = 900  # seconds
+_FIRST_BACK, _LONGEST_BACK = 5, 900  # seconds
 _CLOSING = 0.8  # seconds that putting back may take when the daemon stops
 _MOST_TOLD = 10_000
 
@@ -188,7 +188,7 @@ class Receiver:
             self._back.append((ticket, seconds))
 
     def _delay(self, ticket: Ticket) -> int:
-        return min(_LONGEST_BACK, self._first << min(ticket.receives, 10))
+        return min(_LONGEST_BACK, _FIRST_BACK << min(ticket.receives - 1, 10))
 
     def _room(self) -> bool:
         """Wait until more is useful; False where it is closed."""

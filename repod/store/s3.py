@@ -41,6 +41,7 @@ SMALL = 16 << 20
 """Bytes up to which an object is sent in one request, and held in memory."""
 
 _TRIES = 5
+_UNKNOWN = 2  # tries, of some tries of a request each, after which an outcome stays unknown
 _LOOK = 10.0
 _WINDOW = 1200.0
 _ABANDONED = timedelta(hours=1)
@@ -71,7 +72,7 @@ class S3Store:
     def write(self, path: StorePath, data: bytes, expect: Version | Expect) -> Version:
         """See ``Store.write``."""
         stamp = new_stamp()
-        for _ in range(_TRIES):
+        for _ in range(_UNKNOWN):
             try:
                 return self._objects.put(path, data, expect, stamp=stamp)
             except OutcomeUnknown as error:
@@ -153,6 +154,7 @@ class S3Store:
         there: Head | None = None,
     ) -> None:
         """Create an immutable object, or prove that it is there already, and let it count as modified now."""
+        unknown = 0
         for _ in range(_TRIES):
             failed: RepodError | None = None
             try:
@@ -163,6 +165,9 @@ class S3Store:
                 failed = error
             with _unsettled(failed):
                 there = there or self._head(path)
+            unknown += isinstance(failed, OutcomeUnknown)
+            if failed and unknown >= _UNKNOWN and there is None:
+                raise failed
             if there is None:
                 continue
             self._same(path, there, size, checksum)
@@ -172,6 +177,8 @@ class S3Store:
                 failed, there = error, None
             else:
                 return
+        if isinstance(failed, OutcomeUnknown):
+            raise failed
         msg = f"{self._place}{path}: others change it all the time; {_TRIES} tries were not enough, try again later"
         raise Unavailable(msg) from failed
 

@@ -117,11 +117,17 @@ class Objects:
         )
 
     def get(self, path: StorePath) -> tuple[bytes, Version]:
-        """All bytes of a small object and its version; ``NotFound``."""
+        """All bytes of a small object and its version; ``NotFound``. Asked again where the connection breaks."""
+        left = self.bucket.attempts
         with self.told("reading", path):
-            answer = self.client.get_object(**self.at(path))
-            data = answer["Body"].read()
-        return data, Version(answer["ETag"])
+            while True:
+                left -= 1
+                try:
+                    answer = self.client.get_object(**self.at(path))
+                    return answer["Body"].read(), Version(answer["ETag"])
+                except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
+                    if not left:
+                        raise
 
     def stream(self, path: StorePath, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Pieces of an object, of 1 MiB each but the last; ``NotFound``. Carried on where the connection breaks."""

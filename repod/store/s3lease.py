@@ -27,6 +27,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from repod import aws
+from repod.doors import Clock
 from repod.errors import NotFound, RepodError, Unavailable
 from repod.values import S3Place
 
@@ -40,8 +41,12 @@ _leases: dict[tuple[S3Place, str], "Lease"] = {}
 class Lease:
     """This process's lease on one repository. Threads share it, and take turns in what it guards."""
 
-    def __init__(self, clients: aws.Clients, place: S3Place) -> None:
-        """``Lease.of`` is who makes one: there is one per process and repository."""
+    def __init__(self, clients: aws.Clients, place: S3Place, now: Clock | None = None) -> None:
+        """``Lease.of`` is who makes one: there is one per process and repository.
+
+        ``now``: seconds of a clock that runs while the machine sleeps.
+        """
+        self._now = now or _now
         bucket = clients.bucket
         self._clients = clients
         self._place = place
@@ -79,7 +84,7 @@ class Lease:
                     self._clients.s3().delete_object(**self._at())
 
     def _left(self) -> float:
-        return self._until - _now()
+        return self._until - self._now()
 
     def _take(self) -> None:
         owner, until, now = self._read()
@@ -91,13 +96,13 @@ class Lease:
                 "stop that one, or wait until then ([s3] single_writer)"
             )
             raise Unavailable(msg)
-        began = _now()
+        began = self._now()
         if not fresh:
             self._write()
         else:
             with aws.within(_SETTLE / 2):
                 self._write()
-            if _now() - began > _SETTLE / 2:
+            if self._now() - began > _SETTLE / 2:
                 msg = f"{self._place}: S3 was too slow for the lease to be sure; try again in {self._seconds:.0f} s"
                 raise Unavailable(msg)
             time.sleep(_SETTLE)

@@ -91,7 +91,9 @@ class Place:
     def wire(self) -> Self:
         """Open everything and publish nothing yet."""
         settings = Settings.model_validate(self._settings)
-        system = System(settings, log=self.log, observe=self.metrics.stage, environ=os.environ)
+        system = System(
+            settings, log=self.log, observe=self.metrics.stage, environ=os.environ, count=self.metrics.message
+        )
         self.system = system
         self._looped = Looped(system, self.metrics, self.log)
         return self

@@ -1,6 +1,7 @@
 """Hosts that read a private bucket: `repod-s3` as a process, and as installed for dnf and zypper."""
 
 import contextlib
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -64,13 +65,32 @@ class Proxy:
         return ask(self.url + path, method, **headers)
 
 
+def raw(running: Proxy, text: str) -> bytes:
+    """All that the proxy answers to exactly this text."""
+    host, _, port = running.url.removeprefix("http://").rstrip("/").partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as channel:
+        channel.sendall(text.encode())
+        channel.shutdown(socket.SHUT_WR)
+        said = b""
+        while piece := channel.recv(65536):
+            said += piece
+    return said
+
+
 @contextlib.contextmanager
 def proxy(
-    home: Path, *allow: str, environ: Mapping[str, str], options: Sequence[str] = (), prefix: Sequence[str] = ()
+    home: Path,
+    *allow: str,
+    environ: Mapping[str, str],
+    options: Sequence[str] = (),
+    listener: socket.socket | None = None,
 ) -> Iterator[Proxy]:
-    """Run it with ``allow`` on a port of its own; ``prefix``: words that replace themselves by it."""
+    """Run it with ``allow`` on a port of its own, or on ``listener`` as systemd hands it on."""
     home.mkdir(parents=True, exist_ok=True)
-    if "--listen" not in options and not prefix:
+    prefix: list[str] = []
+    if listener is not None:
+        prefix = ["bash", "-euc", f'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@" 3<&{listener.fileno()}', "sh"]
+    elif "--listen" not in options:
         options = ["--listen", "127.0.0.1:0", *options]
     wanted = [word for place in allow for word in ("--allow", place)]
     with (home / "proxy.log").open("wb") as log:
@@ -81,6 +101,7 @@ def proxy(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            pass_fds=[listener.fileno()] if listener else [],
         )
     try:
         yield Proxy(process, home / "proxy.log")

@@ -19,6 +19,7 @@ Does = Literal[
     "conflict",  # 409 ConditionalRequestConflict to a conditional write, nothing done
     "expired",  # 400 ExpiredToken, nothing done
     "denied",  # 403 AccessDenied, nothing done
+    "unknown",  # 501 NotImplemented, nothing done
     "half",  # the answer breaks off in the middle of its body
     "hold",  # held until `release`, then done, though the client may be gone
 ]
@@ -34,6 +35,7 @@ ANSWERS = {
     "conflict": (409, "ConditionalRequestConflict", "A conflicting conditional operation is under way."),
     "expired": (400, "ExpiredToken", "The provided token has expired."),
     "denied": (403, "AccessDenied", "Access Denied"),
+    "unknown": (501, "NotImplemented", "A header you provided implies functionality that is not implemented"),
 }
 
 

@@ -10,9 +10,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from tests.lab.wait import until
 REGION = "us-east-1"
 _PORTS = 10
 _numbers = itertools.count(1)
+_making = threading.Lock()  # a session makes one client at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +53,15 @@ class Seaweed:
 
     def client(self, endpoint: str = "") -> Any:
         """A plain boto3 client of it, or of what stands before it at ``endpoint``."""
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=endpoint or self.endpoint,
-            region_name=REGION,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
-        )
+        with _making:
+            return _session().client(
+                "s3",
+                endpoint_url=endpoint or self.endpoint,
+                region_name=REGION,
+                aws_access_key_id=self.access_key,
+                aws_secret_access_key=self.secret_key,
+                config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+            )
 
     def download(self, place: str, folder: Path) -> Path:
         """All objects of ``s3://BUCKET/PREFIX/`` as files of ``folder``, and no others; the folder."""
@@ -87,6 +91,12 @@ class Seaweed:
         name = f"b{os.getpid()}-{next(_numbers)}"
         self.client().create_bucket(Bucket=name)
         return name
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """One for all: another takes a tenth of a second."""
+    return boto3.session.Session()
 
 
 @contextmanager
@@ -134,10 +144,13 @@ def _start(folder: Path, base: int, access: str, secret: str) -> subprocess.Pope
         "-master.telemetry=false",
         "-admin.ui=false",
         "-webdav=false",
+        "-volume.max=20000",  # each bucket takes some of its own; the default is by the room on the disk
         f"-filer.localSocket={folder}/f.sock",
         f"-s3.localSocket={folder}/s.sock",
         *options,
     ]
+    # A bucket begins with one volume, not seven: half a second less for each.
+    (folder / "master.toml").write_text("[master.volume_growth]\ncopy_1 = 1\n")
     env = environment(folder, AWS_ACCESS_KEY_ID=access, AWS_SECRET_ACCESS_KEY=secret)
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(words, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -60,7 +60,7 @@ class Site:
             signer=self.signer,
             armor=armor,
             clock=self.clock,
-            pause=self.pauses.append,
+            pause=lambda attempt, _unit=0.0: self.pauses.append(attempt),
             warn=self.warnings.append,
         )
 

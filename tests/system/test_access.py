@@ -299,3 +299,37 @@ def test_no_secret_is_ever_in_the_log_and_refusals_are_a_line_each(guarded: Guar
     # 25 refusals; one line for each kind, and one more where a minute ends just now.
     assert len(guarded.repod.find_events("refused", problem="these credentials are not known")) - before <= 2
     assert guarded.repod.noise() == []
+
+
+def test_who_may_read_and_the_certificate_follow_the_files_on_sighup(tmp_path: Path, key_file: Path) -> None:
+    first, second = Authority(tmp_path / "first"), Authority(tmp_path / "second")
+    pair, other = first.issue("localhost"), second.issue("localhost")
+    http = {"listen": "127.0.0.1:0", "tls_certificate": str(pair.certificate), "tls_key": str(pair.key)}
+    repod = Repod(tmp_path, key_file, settings={"http": http})
+    repod.tls = ssl.create_default_context(cafile=str(first.file))
+    with repod:
+        assert repod.get("/repos/test/test.repo")[0] == 200
+        assert repod.url.startswith("https://")
+        assert f"=https://127.0.0.1:{repod.url.rpartition(':')[2]}/repos/test/" in repod.repo_file()
+        for old, new in zip(pair, other, strict=True):
+            old.write_bytes(new.read_bytes())
+        repod.configure("http", **http, access="readers", tokens="tokens.json")
+        repod.reload()
+        assert repod.get("/repos/test/test.repo")[0] == 0
+        repod.tls = ssl.create_default_context(cafile=str(second.file))
+        assert repod.get("/repos/test/test.repo")[0] == 401
+
+
+def test_a_file_that_cannot_be_read_lets_nobody_in_and_says_so_once(tmp_path: Path, key_file: Path) -> None:
+    http = {"access": "readers", "tokens": "tokens.json"}
+    with Repod(tmp_path, key_file, settings={"http": http}) as repod:
+        assert repod.get("/repos/test/test.repo")[0] == 401
+        secret = repod.cli("token add", "one").out.strip()
+        (tmp_path / "tokens.json").write_text("{")
+        header = {"Authorization": f"Bearer {secret}"}
+        for _ in range(3):
+            answer = httpx.get(f"{repod.url}/repos/test/test.repo", headers=header)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        (event,) = repod.find_events("callers cannot be told apart, so none is let in")
+        assert "not a file of tokens" in event["problem"]
+        assert repod.get("/healthz")[0] == 200

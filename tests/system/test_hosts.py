@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.lab.hosts import ROOT, WORDS, Proxy, Said, ask, hosts, installed, proxy
+from tests.lab.hosts import ROOT, WORDS, Proxy, Said, ask, hosts, installed, proxy, raw
 from tests.lab.processes import environment
 from tests.lab.seaweed import Seaweed
 from tests.lab.wait import until
@@ -96,36 +96,14 @@ def test_curl_resumes_a_download_that_was_cut_off(running: Proxy, bucket: str, t
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT"])
 def test_only_get_and_head_are_answered(running: Proxy, bucket: str, method: str) -> None:
-    said = _raw(running, f"{method} /{bucket}/p/big HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    said = raw(running, f"{method} /{bucket}/p/big HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert b" 405 " in said.splitlines()[0]
     assert b"Allow: GET, HEAD" in said
 
 
-def _raw(running: Proxy, text: str) -> bytes:
-    host, _, port = running.url.removeprefix("http://").rstrip("/").partition(":")
-    with socket.create_connection((host, int(port)), timeout=20) as channel:
-        channel.sendall(text.encode())
-        channel.shutdown(socket.SHUT_WR)
-        said = b""
-        while piece := channel.recv(65536):
-            said += piece
-    return said
-
-
-def test_c063_a_plus_sign_is_itself_raw_or_encoded(running: Proxy, bucket: str) -> None:
-    """A plus sign in a file name gives 404 on S3: dnf sends ``%2b``, zypper sends ``+``, and both get the object."""
-    for path in (
-        "libx++-1.0~rc1^git%20%C3%A9%20100%25.rpm",
-        "libx%2b%2b-1.0%7erc1%5egit%20%c3%a9%20100%25.rpm",
-        "libx%2B+-1.0~rc1^git é 100%.rpm",
-    ):
-        said = _raw(running, f"GET /{bucket}/p/Packages/l/{path} HTTP/1.0\r\n\r\n")
-        assert said.endswith("\r\n\r\np/Packages/l/libx++-1.0~rc1^git é 100%.rpm".encode()), said
-
-
 def test_what_is_beside_the_prefix_stays_out_of_reach(running: Proxy, bucket: str) -> None:
     for path in ("q/secret", "p/../q/secret", "p/%2e%2e/q/secret", "p%2f..%2fq/secret", "p/.repod/head.json"):
-        said = _raw(running, f"GET /{bucket}/{path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        said = raw(running, f"GET /{bucket}/{path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b" 403 " in said.splitlines()[0]
     assert running.ask(f"{bucket}/p/generations/4/../../repodata/repomd.xml").status == 200
     assert running.ask(f"{bucket}/p/repodata/repomd.xml?acl").body == b"p/repodata/repomd.xml"
@@ -133,9 +111,9 @@ def test_what_is_beside_the_prefix_stays_out_of_reach(running: Proxy, bucket: st
 
 
 def test_it_is_no_proxy_for_other_hosts(running: Proxy, bucket: str) -> None:
-    said = _raw(running, "GET http://example.com/x HTTP/1.1\r\nHost: example.com\r\n\r\n")
+    said = raw(running, "GET http://example.com/x HTTP/1.1\r\nHost: example.com\r\n\r\n")
     assert b" 403 " in said.splitlines()[0]
-    said = _raw(running, f"GET http://s3.repod.invalid/{bucket}/p/repodata/repomd.xml HTTP/1.1\r\nHost: x\r\n\r\n")
+    said = raw(running, f"GET http://s3.repod.invalid/{bucket}/p/repodata/repomd.xml HTTP/1.1\r\nHost: x\r\n\r\n")
     assert b" 200 " in said.splitlines()[0]
 
 

@@ -1,8 +1,11 @@
 """Real dnf and zypper read a private bucket through `repod-s3`, with both signature checks."""
 
+import concurrent.futures
 import os
 import re
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +21,7 @@ from tests.lab.rpms import quick
 from tests.lab.seaweed import Seaweed
 from tests.lab.wait import until
 
+_LARGE = 10_000_000
 ODD = "libx++-1.0~rc1^git-1.noarch"
 
 
@@ -42,7 +46,9 @@ def private(s3: Seaweed, key_file: Path, tmp_path_factory: pytest.TempPathFactor
     bucket, prefix = s3.bucket(), "teams/el9+prod/"
     url = f"s3://{bucket}/{prefix}"
     repod = Repod(base, key_file, {"test": {"url": url}})
-    for built in (quick(base, "hello", "1.0"), quick(base, "libx++", "1.0~rc1^git"), quick(base, "hello", "2.0")):
+    large = quick(base, "large", files={"/usr/share/large": secrets.token_bytes(_LARGE)}, compression="none")
+    odd = quick(base, "libx++", "1.0~rc1^git")
+    for built in (quick(base, "hello", "1.0"), odd, quick(base, "hello", "2.0"), large):
         built.rename(repod.inbox() / built.name)
         os.utime(repod.inbox() / built.name, (1, 1))
     assert repod.once().rc == 0
@@ -158,23 +164,33 @@ def test_what_dnf_says_where_the_proxy_is_down(private: Private, tmp_path: Path)
     assert re.search(r"Failed to connect to 127\.0\.0\.1 port 9", done.out), done.out
 
 
-def test_dnf_goes_on_where_it_was_after_the_proxy_is_killed_in_the_middle(
+def test_dnf_notices_nothing_where_the_service_dies_in_the_middle_of_a_download(
     private: Private, tmp_path: Path, s3: Seaweed
 ) -> None:
-    key = f"{private.prefix}Packages/h/hello-1.0-1.noarch.rpm"
-    with proxy(tmp_path / "proxy", private.place, environ=s3.environ) as started:
-        port = started.url.rstrip("/").rpartition(":")[2]
-        repo = choosing(private.repo.replace("s3://", started.url), "baseurl")
-        with Dnf(tmp_path / "host", repo) as host:
-            assert host.run("makecache").rc == 0
-            started.process.send_signal(signal.SIGKILL)
-            started.process.wait()
-            assert host.run("install", "hello").rc == 1
-            again = ["--listen", f"127.0.0.1:{port}"]
-            with proxy(tmp_path / "again", private.place, environ=s3.environ, options=again) as second:
-                assert second.ask(f"{private.bucket}/{key.replace('+', '%2b')}", "HEAD").status == 200
-                done = host.run("install", "hello")
-                assert (done.rc, host.installed()) == (0, ["hello-2.0-1.noarch"]), done.out
+    """systemd keeps the socket: dnf's next attempt waits there for the next process."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        first = proxy(tmp_path / "first", private.place, environ=s3.environ, listener=listener)
+        with first as started, concurrent.futures.ThreadPoolExecutor(1) as pool:
+            repo = choosing(private.repo.replace("s3://", started.url), "baseurl")
+            with Dnf(tmp_path / "host", repo) as host:
+                assert host.run("makecache").rc == 0
+                # Slow enough that it is still at it when the first bytes are there.
+                done = pool.submit(host.run, "--setopt=throttle=2M", "install", "large")
+                until(lambda: _sizes(host), 30, "the first bytes of the package")
+                started.process.send_signal(signal.SIGKILL)
+                started.process.wait()
+                options = ["--verbose"]
+                with proxy(
+                    tmp_path / "next", private.place, environ=s3.environ, options=options, listener=listener
+                ) as second:
+                    assert done.result().rc == 0, done.result().out
+                    assert host.installed() == ["large-1.0-1.noarch"]
+                    assert f"GET {private.place}Packages/l/large-1.0-1.noarch.rpm: 20" in second.log()
+
+
+def _sizes(host: Dnf) -> list[int]:
+    """Of the packages that dnf has begun to download, those with bytes."""
+    return [size for path in (host.root / "var/cache/dnf").rglob("*.rpm") if (size := path.stat().st_size)]
 
 
 def _of_zypper(private: Private, url: str) -> str:

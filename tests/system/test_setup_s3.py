@@ -1,0 +1,122 @@
+"""The set-up of bucket, queue and policies, line by line as the README has it, with the real AWS command line."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.queues import Moto, moto
+from tests.lab.rpms import quick
+
+ROOT = Path(__file__).parents[2]
+
+NAMES = """\
+STORE=yum-bucket INBOX=ci-inbox QUEUE=repod-arrivals REGION=us-east-1
+ACCOUNT=$(aws sts get-caller-identity --query Account --output text)
+fill() {
+    sed -e "s/STORE-BUCKET/$STORE/; s/INBOX-BUCKET/$INBOX/; s/STORE-PREFIX\\|INBOX-PREFIX/el9-prod/" \\
+        -e "s/REGION/$REGION/; s/ACCOUNT/$ACCOUNT/; s/QUEUE/$QUEUE/" "config/iam/$1.json"
+}
+"""
+
+PLACES = """\
+aws s3 mb "s3://$STORE" --region "$REGION"
+aws s3 mb "s3://$INBOX" --region "$REGION"
+aws sqs create-queue --region "$REGION" --queue-name "$QUEUE-dead"
+fill queue-policy | python3 -c '
+import json, sys
+again = {"deadLetterTargetArn": sys.argv[1], "maxReceiveCount": 10}
+print(json.dumps({"Policy": sys.stdin.read(), "RedrivePolicy": json.dumps(again)}))
+' "arn:aws:sqs:$REGION:$ACCOUNT:$QUEUE-dead" > queue.json
+aws sqs create-queue --region "$REGION" --queue-name "$QUEUE" --attributes file://queue.json
+aws s3api put-bucket-notification-configuration --bucket "$INBOX" --notification-configuration '{
+  "QueueConfigurations": [{
+    "QueueArn": "arn:aws:sqs:'"$REGION:$ACCOUNT:$QUEUE"'",
+    "Events": ["s3:ObjectCreated:*"],
+    "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "el9-prod/"}]}}
+  }]
+}'
+"""
+
+POLICIES = """\
+for name in daemon inbox-writer reader; do
+    aws iam create-policy --policy-name "repod-$name" --policy-document "$(fill $name)" --query Policy.Arn --output text
+done
+"""
+
+SETTINGS = """\
+URL=$(aws sqs get-queue-url --region "$REGION" --queue-name "$QUEUE" --query QueueUrl --output text)
+.venv/bin/repod init build/s3 --name el9-prod
+sed -i -e "s|^inbox = .*|inbox = \\"s3://$INBOX/el9-prod/\\"\\nqueue = \\"$URL\\"|" \\
+    -e "s|^store = .*|store = \\"s3://$STORE/el9-prod/\\"|" build/s3/repod.toml
+.venv/bin/repod check -c build/s3/repod.toml
+"""
+
+FIRST = """\
+aws s3 cp build/hello-*.rpm "s3://$INBOX/el9-prod/"
+.venv/bin/repod once -c build/s3/repod.toml
+.venv/bin/repod packages -c build/s3/repod.toml el9-prod
+"""
+
+READERS = """\
+mkdir -m 700 build/s3/access
+sed -i 's|^listen = .*|&\\naccess = "readers"\\ntokens = "access/tokens.json"|' build/s3/repod.toml
+TOKEN=$(.venv/bin/repod token add web-tier -c build/s3/repod.toml --repository el9-prod --expires 90d)
+.venv/bin/repod token list -c build/s3/repod.toml
+"""
+
+# The AWS command line of version 1 knows the endpoint of SQS by this option alone.
+_LOCAL = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n'
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterator[tuple[Moto, str, Path]]:
+    """An account of its own, the output of the whole set-up in it, and the folder in which it ran."""
+    folder = tmp_path_factory.mktemp("setup")
+    (folder / "config").symlink_to(ROOT / "config")
+    (folder / ".venv").mkdir()
+    (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    (folder / "build").mkdir()
+    quick(folder / "build", "hello")
+    with moto(folder) as server:
+        long_lived.add(server.pid)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        env = {**os.environ, **server.environ, "PATH": path, "PYTHONPATH": str(ROOT), "AWS_PAGER": ""}
+        lines = _LOCAL + NAMES + PLACES + POLICIES + SETTINGS + FIRST + READERS + 'echo "token=$TOKEN"\n'
+        words = ["bash", "-euo", "pipefail", "-c", lines]
+        done = subprocess.run(words, check=False, cwd=folder, env=env, capture_output=True, text=True, timeout=250)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        yield server, done.stdout, folder
+
+
+def test_after_the_set_up_there_is_no_fault_left(account: tuple[Moto, str, Path]) -> None:
+    assert "\nno faults\n" in account[1]
+
+
+def test_what_is_copied_to_the_inbox_is_told_of_and_published(account: tuple[Moto, str, Path]) -> None:
+    server, said, _ = account
+    assert re.search(r"(?m)^hello-1\.0-1\.noarch +[0-9]+ +[0-9a-f]{64} +Packages/h/hello-1\.0-1\.noarch\.rpm", said)
+    client = server.client("sqs")
+    url = client.get_queue_url(QueueName="repod-arrivals")["QueueUrl"]
+    attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] in {10, "10"}
+
+
+def test_the_policies_are_policies_of_the_account(account: tuple[Moto, str, Path]) -> None:
+    server, said, _ = account
+    made = re.findall(r"arn:aws:iam::[0-9]+:policy/(\S+)", said)
+    assert made == ["repod-daemon", "repod-inbox-writer", "repod-reader"]
+    names = {one["PolicyName"] for one in server.client("iam").list_policies(Scope="Local")["Policies"]}
+    assert names == set(made)
+
+
+def test_a_token_for_hosts_is_made(account: tuple[Moto, str, Path]) -> None:
+    said, folder = account[1], account[2]
+    assert re.search(r"token=repod_[A-Za-z0-9_-]{43}\n", said)
+    assert re.search(r"(?m)^web-tier +read +el9-prod +20\S+ +20\S+ +good$", said)
+    assert (folder / "build/s3/access/tokens.json").stat().st_mode & 0o777 == 0o600
