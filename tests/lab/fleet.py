@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +11,7 @@ from typing import Any, Self
 from repod.generation import Generation
 from tests.lab.daemon import Repod
 from tests.lab.faultproxy import FaultProxy
-from tests.lab.frozen_check import check_every
+from tests.lab.frozen_check import assert_whole, check_every
 from tests.lab.onlooker import Onlooker
 from tests.lab.queues import Moto
 from tests.lab.seaweed import Seaweed
@@ -30,16 +30,20 @@ class Fleet:
         self.inbox, self.store = f"s3://{self.bucket}/inbox/", f"s3://{self.bucket}/el9/"
         self.queue = queues.queue()
         self._client = server.client()
-        self._folder = folder
+        self._folder, self._key = folder, key
         self._stack = ExitStack()
-        self.daemons = [self._daemon(number, key, own) for number in range(count)]
+        self.daemons = [self._repod(str(number), own) for number in range(count)]
 
-    def _daemon(self, number: int, key: Path, own: Any) -> Repod:
-        base = self._folder / f"daemon{number}"
+    def hand(self, **own: Any) -> Repod:
+        """Settings of the same repository for commands by hand, which are the client ``hand`` of the proxy."""
+        return self._repod("hand", own)
+
+    def _repod(self, name: str, own: Mapping[str, Any]) -> Repod:
+        base = self._folder / f"repod-{name}"
         base.mkdir()
         # Each looks alike from outside, but for the door by which the proxy tells them apart.
         reached = {
-            "endpoint": self.proxy.endpoint(str(number)),
+            "endpoint": self.proxy.endpoint(name),
             "queue_endpoint": self.queues.endpoint,
             "region": "us-east-1",
             "addressing": "path",
@@ -48,7 +52,7 @@ class Fleet:
         }
         repository = {"inbox": self.inbox, "store": self.store, "queue": self.queue, "url": "http://repod.test/el9/"}
         settings = {"s3": reached, "inbox": {"list_interval": "2s", "visibility": "5s"}}
-        one = Repod(base, key, {"el9": repository | own}, settings, env=self.server.environ)
+        one = Repod(base, self._key, {"el9": {**repository, **own}}, settings, env=self.server.environ)
         # They are checked when all of them have ended.
         one.unsound.add("el9")
         return one
@@ -117,6 +121,10 @@ class Fleet:
         assert sorted(report.packages) == names
         assert report.revision == str(len(records))
         return records
+
+    def listed(self, key: bytes) -> Sequence[str]:
+        """The NEVRAs that hosts see, of a repository at rest, all of it read and found right."""
+        return sorted(assert_whole(self.server.download(self.store, self._folder / "copy"), key).packages)
 
     def surprises(self) -> Sequence[str]:
         """Lines of all logs, of all lives, that tell of an error that nobody foresaw."""
