@@ -222,8 +222,8 @@ def _serve(pipe: _Pipe, begin: Callable[..., None], *arguments: Any) -> None:
     """What a process does: say that it has begun, then one task after the other until nobody gives any."""
     _confine()
     begin(*arguments)
-    pipe.send(None)
     with contextlib.suppress(EOFError, ConnectionError):
+        pipe.send(None)
         while True:
             task, given = pipe.recv()
             pipe.send(_answer(task, given))

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from repod import aws
 from repod.config import Bucket
-from repod.errors import Conflict, NotFound, Unavailable
+from repod.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from repod.inbox.names import shown
 from repod.values import S3Place
 
@@ -144,6 +144,12 @@ class Prefix:
                 self.clients.s3().delete_object(**self.at(name), **state)
         except (Conflict, NotFound):
             return False
+        except OutcomeUnknown:
+            # It was asked more than once: then the refusal of the last time may come of what the first one did.
+            found = self.look(name)
+            if found is not None and found.etag == etag:
+                raise
+            return found is None
         return True
 
     def _honours_conditions(self) -> bool:

@@ -10,10 +10,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from repod import aws
-from repod.errors import Misconfigured, RepodError
+from repod.errors import Conflict, Misconfigured, OutcomeUnknown, RepodError
 from repod.store.s3bucket import PROOFS, Objects
 
 _NO_SUCH_VERSION = '"00000000000000000000000000000000"'
+_TRIES = 3
 _REFUSED = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 
 
@@ -25,6 +26,14 @@ def prove(objects: Objects) -> bool:
     if objects.lease:
         with objects.lease.held():
             return False
+    for _ in range(_TRIES - 1):
+        # Nobody else knows the object, so a conflict is our own write, whose answer was lost: another one tells.
+        with contextlib.suppress(Conflict, OutcomeUnknown):
+            return _proven(objects)
+    return _proven(objects)
+
+
+def _proven(objects: Objects) -> bool:
     client = objects.client
     at: dict[str, Any] = {
         "Bucket": objects.place.bucket,

@@ -115,7 +115,7 @@ class Care:
                 verify_signature=lambda data, signed: verifies(self.signer.public_key, data, dearmor(signed)),
             ),
             clock=self.site.clock,
-            pause=self.site.pauses.append,
+            pause=self.site.pause,
         )
 
     def findings(self) -> list[Finding]:
@@ -144,7 +144,7 @@ class Care:
         """Mend what the audit of its structure finds; what was done."""
         repair = Repair(
             store=self.store,
-            views=Views(self.store, URL, self.site.pauses.append),
+            views=Views(self.store, URL, self.site.pause),
             cached=functools.partial(self._opened, self.cache),
             rebuild=self.rebuilder(),
             write_host_files=self.write_host_files,
@@ -168,7 +168,7 @@ class Care:
             signer=self.signer,
             armor=armor,
             clock=self.site.clock,
-            pause=self.site.pauses.append,
+            pause=self.site.pause,
         )
 
     @contextmanager

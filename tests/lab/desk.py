@@ -76,7 +76,7 @@ class Desk:
             signer=self.signer,
             armor=armor,
             clock=site.clock,
-            pause=site.pauses.append,
+            pause=site.pause,
         )
         self.scales = Scales(plain=partial(plain, self.store), find=repodata.find)
         self.turns = Turns(

@@ -28,9 +28,9 @@ def rolling(site: Site, folder: Path, store: FaultyStore | None = None, cache: s
         documents=StrictDocuments(store),
         repodata=repodata,
         publisher=site.publisher(store, repodata=repodata),
-        ledger=Ledger(store, site.pauses.append),
+        ledger=Ledger(store, site.pause),
         plain=partial(read_carried, store),
         entries=partial(entries, store),
         describe=headers.entry,
-        pause=site.pauses.append,
+        pause=site.pause,
     )

@@ -59,9 +59,9 @@ def test_every_package_is_published_once_whatever_happens_to_daemons_and_to_call
         proxy.rules = []
         fleet.stop()
     records = fleet.check((f"p{number}-1.0-1.noarch" for number in range(_PACKAGES)), key.public)
-    assert fleet.surprises() == []
-    assert set(onlooker.highest.values()) == {len(records)}
     print(
         f"\n{_DAEMONS} daemons, {_PACKAGES} packages: {seconds:.0f} s, {len(records)} generations, "
         f"{murderer.killed} kills, {onlooker.looks} looks\nfaults: {dict(proxy.did)}\n{proxy.counts()}"
     )
+    assert fleet.surprises() == []
+    assert set(onlooker.highest.values()) == {len(records)}

@@ -205,7 +205,7 @@ def test_what_was_adopted_stays_so_when_it_comes_back_and_when_its_record_is_pru
     adopted = publisher.publish(Change(entries=[entry]), actor="anna", why="test")
     publisher.publish(Change(removed=[odd.nevra]), actor="anna", why="test")
     publisher.publish(Change(entries=[odd.entry]), actor="anna", why="test")
-    Ledger(site.inner, site.pauses.append).fold([adopted])
+    Ledger(site.inner, site.pause).fold([adopted])
     for number in range(1, adopted.number + 1):
         site.inner.remove(record_path(number))
     assert {finding.severity for finding in care.findings() if finding.path == odd.package.href} == {"note"}
@@ -306,8 +306,8 @@ def with_other(site: Site, generation: Generation, document: Document, text: byt
         frozen_signature=signed[1],
     )
     site.inner.write(record_path(other.number), other.to_json(), Expect.ANY)
-    Views(site.inner, URL_OF_SITE, site.pauses.append).freeze(other)
-    Views(site.inner, URL_OF_SITE, site.pauses.append).follow(lambda: other)
+    Views(site.inner, URL_OF_SITE, site.pause).freeze(other)
+    Views(site.inner, URL_OF_SITE, site.pause).follow(lambda: other)
 
 
 def test_a_damaged_packed_document_is_a_fault_whatever_its_record_says(site: Site, care: Care) -> None:

@@ -265,7 +265,7 @@ def _mending(site: Site, care: Care, warnings: list[str]) -> Publisher:
         signer=site.signer,
         armor=armor,
         clock=site.clock,
-        pause=site.pauses.append,
+        pause=site.pause,
         warn=warnings.append,
         restore=care.rebuilder().restore,
     )

@@ -41,8 +41,8 @@ def removing(site: Site, store: FaultyStore | None = None) -> Removing:
         repository="prod",
         repodata=repodata,
         publisher=site.publisher(store, repodata=repodata),
-        ledger=Ledger(store, site.pauses.append),
-        pause=site.pauses.append,
+        ledger=Ledger(store, site.pause),
+        pause=site.pause,
     )
 
 
@@ -75,7 +75,7 @@ def test_the_plan_tells_where_hosts_have_what_went_and_what_is_next(
 
 
 def test_nothing_goes_where_one_word_means_nothing_or_one_build_is_pinned(site: Site) -> None:
-    Ledger(site.inner, site.pauses.append).pin(TWO.package, MARK)
+    Ledger(site.inner, site.pause).pin(TWO.package, MARK)
     for words, error, says in (
         (["hello-1.0-1.noarch", "hello-1.0-3.noarch"], NotFound, "of that name there are: hello-1.0-10.noarch"),
         (["hello-*"], Refused, "hello-1.0-2.noarch is pinned by anna: audit; first: repod unpin prod hello-1.0-2"),
@@ -86,7 +86,7 @@ def test_nothing_goes_where_one_word_means_nothing_or_one_build_is_pinned(site: 
 
 
 def test_a_pin_is_of_these_bytes_only(site: Site) -> None:
-    Ledger(site.inner, site.pauses.append).pin(made(TWO.nevra, "another build").package, MARK)
+    Ledger(site.inner, site.pause).pin(made(TWO.nevra, "another build").package, MARK)
     removing(site).run([str(TWO.nevra)], actor="anna", why="")
     assert site.listed == seen(ONE, TEN, OTHER)
 

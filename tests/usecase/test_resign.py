@@ -61,9 +61,9 @@ class Office:
             signer=self.signer,
             armor=armor,
             clock=where.clock,
-            pause=where.pauses.append,
+            pause=where.pause,
         )
-        self.ledger = Ledger(self.store, where.pauses.append)
+        self.ledger = Ledger(self.store, where.pause)
         self.folder = folder
         self.resigning = Resigning(
             store=self.store,
@@ -164,7 +164,7 @@ def test_it_is_done_in_batches_and_a_second_time_changes_nothing(where: Site, tm
 
 def test_labels_pins_and_age_stay_with_the_build(where: Site, tmp_path: Path) -> None:
     mark = Mark(time=1.0, actor="anna", why="kept")
-    ledger, old = Ledger(where.inner, where.pauses.append), listed(where)["b-1.0-1.noarch"]
+    ledger, old = Ledger(where.inner, where.pause), listed(where)["b-1.0-1.noarch"]
     ledger.pin(old, mark)
     ledger.label(old, "tested", mark)
     Office(where, tmp_path / "office").run()

@@ -143,7 +143,7 @@ def test_how_a_build_came_is_known_from_the_ledger_where_its_record_is_pruned(tm
         publisher.publish(Change(entries=[replace(OLD.entry, origin=ARRIVED)]), actor="inbox", why="")
         publisher.publish(Change(entries=[B.entry]), actor="inbox", why="")
         publisher.publish(Change(removed=[OLD.nevra]), actor="anna", why="")
-        Ledger(site.inner, site.pauses.append).fold([record(site, 2)])
+        Ledger(site.inner, site.pause).fold([record(site, 2)])
         for number in (1, 2):
             site.inner.remove(record_path(number))
         _, generation = rolling(site, tmp_path / "copies").run(3, actor="anna", why="")
@@ -238,7 +238,7 @@ def test_without_a_number_what_retention_did_is_not_the_last_change(place: tuple
 
 def test_what_is_pinned_and_goes_is_told(place: tuple[Site, Path]) -> None:
     site, copies = place
-    book = Ledger(site.inner, site.pauses.append)
+    book = Ledger(site.inner, site.pause)
     for build in (NEW, OLD):
         book.pin(build.package, Mark(time=1.0, actor="anna", why=""))
     plan, _ = rolling(site, copies).run(3, actor="anna", why="")
