@@ -15,60 +15,7 @@ from tests.lab.rpms import quick
 
 ROOT = Path(__file__).parents[2]
 
-NAMES = """\
-STORE=yum-bucket INBOX=ci-inbox QUEUE=repod-arrivals REGION=us-east-1
-ACCOUNT=$(aws sts get-caller-identity --query Account --output text)
-fill() {
-    sed -e "s/STORE-BUCKET/$STORE/; s/INBOX-BUCKET/$INBOX/; s/STORE-PREFIX\\|INBOX-PREFIX/el9-prod/" \\
-        -e "s/REGION/$REGION/; s/ACCOUNT/$ACCOUNT/; s/QUEUE/$QUEUE/" "config/iam/$1.json"
-}
-"""
-
-PLACES = """\
-aws s3 mb "s3://$STORE" --region "$REGION"
-aws s3 mb "s3://$INBOX" --region "$REGION"
-aws sqs create-queue --region "$REGION" --queue-name "$QUEUE-dead"
-fill queue-policy | python3 -c '
-import json, sys
-again = {"deadLetterTargetArn": sys.argv[1], "maxReceiveCount": 10}
-print(json.dumps({"Policy": sys.stdin.read(), "RedrivePolicy": json.dumps(again)}))
-' "arn:aws:sqs:$REGION:$ACCOUNT:$QUEUE-dead" > queue.json
-aws sqs create-queue --region "$REGION" --queue-name "$QUEUE" --attributes file://queue.json
-aws s3api put-bucket-notification-configuration --bucket "$INBOX" --notification-configuration '{
-  "QueueConfigurations": [{
-    "QueueArn": "arn:aws:sqs:'"$REGION:$ACCOUNT:$QUEUE"'",
-    "Events": ["s3:ObjectCreated:*"],
-    "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "el9-prod/"}]}}
-  }]
-}'
-"""
-
-POLICIES = """\
-for name in daemon inbox-writer reader; do
-    aws iam create-policy --policy-name "repod-$name" --policy-document "$(fill $name)" --query Policy.Arn --output text
-done
-"""
-
-SETTINGS = """\
-URL=$(aws sqs get-queue-url --region "$REGION" --queue-name "$QUEUE" --query QueueUrl --output text)
-.venv/bin/repod init build/s3 --name el9-prod
-sed -i -e "s|^inbox = .*|inbox = \\"s3://$INBOX/el9-prod/\\"\\nqueue = \\"$URL\\"|" \\
-    -e "s|^store = .*|store = \\"s3://$STORE/el9-prod/\\"|" build/s3/repod.toml
-.venv/bin/repod check -c build/s3/repod.toml
-"""
-
-FIRST = """\
-aws s3 cp build/hello-*.rpm "s3://$INBOX/el9-prod/"
-.venv/bin/repod once -c build/s3/repod.toml
-.venv/bin/repod packages -c build/s3/repod.toml el9-prod
-"""
-
-READERS = """\
-mkdir -m 700 build/s3/access
-sed -i 's|^listen = .*|&\\naccess = "readers"\\ntokens = "access/tokens.json"|' build/s3/repod.toml
-TOKEN=$(.venv/bin/repod token add web-tier -c build/s3/repod.toml --repository el9-prod --expires 90d)
-.venv/bin/repod token list -c build/s3/repod.toml
-"""
+_CHAPTER = (ROOT / "README.md").read_text().partition("\n## From `aws s3 cp` ")[2].partition("\n## ")[0]
 
 # The AWS command line of version 1 knows the endpoint of SQS by this option alone.
 _LOCAL = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n'
@@ -87,7 +34,8 @@ def account(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> I
         long_lived.add(server.pid)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         env = {**os.environ, **server.environ, "PATH": path, "PYTHONPATH": str(ROOT), "AWS_PAGER": ""}
-        lines = _LOCAL + NAMES + PLACES + POLICIES + SETTINGS + FIRST + READERS + 'echo "token=$TOKEN"\n'
+        chapter = re.findall(r"```sh\n(.*?)```", _CHAPTER, re.DOTALL)
+        lines = "\n".join([_LOCAL, *chapter, 'echo "token=$TOKEN"'])
         words = ["bash", "-euo", "pipefail", "-c", lines]
         done = subprocess.run(words, check=False, cwd=folder, env=env, capture_output=True, text=True, timeout=250)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
