@@ -150,7 +150,7 @@ class Arrival:
 
 
 class Inbox(Protocol):
-    """Where packages and documents come in."""
+    """Where packages and documents come in. Several threads may take, or remove, different arrivals at once."""
 
     def scan(self) -> Sequence[Arrival]:
         """Everything that waits now. Raises ``Unavailable`` rather than show less than there is."""

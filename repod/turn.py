@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from repod.documents import Scales, Verdict, in_words
@@ -15,6 +16,9 @@ from repod.publish import Publisher
 
 BATCH = 500
 """Arrivals per generation at the most: a burst becomes visible in a few steps, not at its end."""
+
+
+_SIDE_BY_SIDE = 8  # arrivals that are removed at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,18 +133,26 @@ class Turns:
     def _clear(self, outcomes: Sequence[Outcome]) -> tuple[dict[str, str], list[str]]:
         """Remove what is live and move what is refused; a problem with one does not stop the others."""
         places: dict[str, str] = {}
-        problems: list[str] = []
+        live = [outcome.arrival for outcome in outcomes if outcome.result in {"accepted", "duplicate"}]
+        # Beside each other: in a bucket each takes some 20 ms, most of them of waiting.
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
+            problems = list(filter(None, threads.map(self._removed, live)))
         for outcome in outcomes:
-            try:
-                if outcome.result in {"accepted", "duplicate"}:
-                    self._inbox.remove(outcome.arrival)
-                elif outcome.result == "rejected":
-                    now = self._clock()
-                    place = self._inbox.reject(outcome.arrival, outcome.faults, outcome.checksum, now)
-                    places[outcome.arrival.name] = place
-            except RepodError as error:
-                problems.append(f"{outcome.arrival.name}: {error}")
+            if outcome.result == "rejected":
+                name, now = outcome.arrival.name, self._clock()
+                try:
+                    places[name] = self._inbox.reject(outcome.arrival, outcome.faults, outcome.checksum, now)
+                except RepodError as error:
+                    problems.append(f"{name}: {error}")
         return places, problems
+
+    def _removed(self, arrival: Arrival) -> str:
+        """What stood against removing an arrival; empty where it is gone."""
+        try:
+            self._inbox.remove(arrival)
+        except RepodError as error:
+            return f"{arrival.name}: {error}"
+        return ""
 
 
 def _change(outcomes: Sequence[Outcome]) -> tuple[Change, str]:
