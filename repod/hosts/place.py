@@ -22,6 +22,7 @@ _LOOPBACK = re.compile(r"(127(?:\.\d{1,3}){3}|localhost|\[::1\])(:\d+)?", re.IGN
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ENDS_OF_PATH = re.compile(r"[?#]")
 _PRIVATE = ".repod"  # the daemon's own records
+_MEDIA = "/media.1/media"
 _MENTION = re.compile(rb"s3://([^\s<>\"']+)")
 
 
@@ -85,6 +86,10 @@ def settle(request: str, host: str, own: str, allowed: Sequence[Prefix]) -> Targ
     if _PRIVATE in key.split("/"):
         msg = f"{target}: repod's own records are not served to hosts"
         raise Refused(msg)
+    if key.endswith(_MEDIA):
+        # Where a host may not list the bucket S3 answers 403 for it, and zypper takes that for a failure.
+        msg = f"{target}: this is no medium; zypper only asks whether it is one"
+        raise Absent(msg)
     return target
 
 

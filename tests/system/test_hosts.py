@@ -110,6 +110,12 @@ def test_what_is_beside_the_prefix_stays_out_of_reach(running: Proxy, bucket: st
     assert running.ask(f"{bucket}/p/absent").status == 404
 
 
+def test_what_zypper_asks_in_vain_is_answered_without_asking_s3(s3: Seaweed, running: Proxy, bucket: str) -> None:
+    """Where a host may not list the bucket S3 answers 403 for what is missing, and zypper gives up."""
+    s3.client().put_object(Bucket=bucket, Key="p/media.1/media", Body=b"there")
+    assert running.ask(f"{bucket}/p/media.1/media").status == 404
+
+
 def test_it_is_no_proxy_for_other_hosts(running: Proxy, bucket: str) -> None:
     said = raw(running, "GET http://example.com/x HTTP/1.1\r\nHost: example.com\r\n\r\n")
     assert b" 403 " in said.splitlines()[0]
