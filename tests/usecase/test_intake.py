@@ -56,7 +56,7 @@ def test_what_arrives_together_becomes_one_generation(site: Site, one: Desk) -> 
 
 def test_an_empty_inbox_is_a_turn_that_touches_no_store(site: Site, one: Desk) -> None:
     one.store.steps.clear()
-    assert one.turn().outcomes == ()
+    assert not one.turn().outcomes
     assert one.store.steps == []
     assert len(site.generations) == 1
 
