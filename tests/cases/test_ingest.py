@@ -52,7 +52,7 @@ def test_c002_a_file_that_is_still_being_written_is_neither_read_nor_refused(pla
             # Longer than settle (0.1 s) and incomplete_after (0.3 s).
             end = time.monotonic() + 0.4
             while time.monotonic() < end:
-                assert place.turn().outcomes == ()
+                assert list(place.turn().outcomes) == []
             assert place.waiting() == ["hello.rpm"]
     assert [end.result for end in place.drain()] == ["accepted"]
     assert list(place.sound()) == ["hello-1.0-1.noarch"]

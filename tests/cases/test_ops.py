@@ -30,6 +30,7 @@ DOCUMENTED = {
     "repod_arrivals",
     "repod_rejected",
     "repod_errors",
+    "repod_queue_messages",
     "repod_stage_seconds",
     "repod_publish_seconds",
     "repod_generation",
