@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakValueDictionary
 
 import boto3
 from botocore.config import Config
@@ -156,7 +157,8 @@ class _Held:
 
 
 # The first client of a session takes 130 ms to make, each further one 5 to 16 ms; a daemon has many places.
-_all_made: dict[Bucket, _Made] = {}
+# Weakly: who opens everything anew, as on SIGHUP, reads the credentials anew too.
+_all_made = WeakValueDictionary[Bucket, _Made]()
 
 
 class Clients:
