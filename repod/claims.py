@@ -15,7 +15,7 @@ from repod.errors import Conflict, NotFound, OutcomeUnknown
 from repod.generation import Generation, record_path
 
 _KEPT = 4
-_CROWDED = 5  # losses in a row after which more make no more patient
+_CROWDED = 2  # losses in a row after which more make no more patient: else who won once would win always
 
 
 class Claimed(Conflict):

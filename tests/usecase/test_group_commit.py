@@ -113,5 +113,5 @@ def test_who_goes_on_losing_waits_longer_and_who_wins_again_waits_less() -> None
         patience.won()
     patience.begin()
     patience.lost()
-    assert [attempt for attempt, _ in waits] == [1, 2, 3, 4, 5, 5, 5, 3]
+    assert [attempt for attempt, _ in waits] == [1, 2, 2, 2, 2, 2, 2, 1]
     assert all(0 < unit < 5 for _, unit in waits)
