@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from repod.doors import Expect, Extent
+from repod.doors import Expect, Extent, Stored
 from repod.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from repod.package import StorePath
 from repod.store.local import LocalStore
@@ -228,7 +228,7 @@ def test_an_object_that_is_found_there_is_there_when_add_returns(
     path, data = StorePath("Packages/x"), b"x"
     store.add(path, [data], checksum(data))
     os.utime(root / path, (1, 1))
-    rival = threading.Thread(target=store.remove, args=[path], kwargs={"modified": 1.0})
+    rival = threading.Thread(target=store.remove, args=[path], kwargs={"seen": Stored(path=path, size=1, modified=1.0)})
     real = getattr(os, call)
 
     def beside(*args: Any, **options: Any) -> Any:
