@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from repod import aws
-from repod.errors import Conflict, Misconfigured, OutcomeUnknown, RepodError
+from repod.errors import Conflict, Misconfigured, NotFound, OutcomeUnknown, RepodError
 from repod.store.s3bucket import PROOFS, Objects
 
 _NO_SUCH_VERSION = '"00000000000000000000000000000000"'
@@ -82,7 +82,7 @@ def _refuses(objects: Objects, what: str) -> Callable[[Callable[[], object]], bo
                     if aws.code(error) not in _REFUSED:
                         raise
                     return True
-        except aws.Unsupported:
+        except (aws.Unsupported, NotFound):  # not there: the removal beside it was not refused
             return False
         return False
 
