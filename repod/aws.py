@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hashlib
 import math
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -157,8 +158,9 @@ class _Held:
 
 
 # The first client of a session takes 130 ms to make, each further one 5 to 16 ms; a daemon has many places.
-# Weakly: who opens everything anew, as on SIGHUP, reads the credentials anew too.
-_all_made = WeakValueDictionary[Bucket, _Made]()
+# Shared by who has the same settings and the same environment, which boto3 reads. Weakly: who opens everything anew,
+# as on SIGHUP, reads the credentials anew too.
+_all_made = WeakValueDictionary[tuple[Bucket, frozenset[tuple[str, str]]], _Made]()
 
 
 class Clients:
@@ -171,8 +173,9 @@ class Clients:
         """``bucket``: how it is reached."""
         self.bucket = bucket
         self._local = threading.local()
+        around = frozenset((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
         with _making:
-            self._made = _all_made.setdefault(bucket, _Made(bucket))
+            self._made = _all_made.setdefault((bucket, around), _Made(bucket))
 
     def s3(self) -> "S3Client":
         """This thread's S3 client."""
