@@ -104,6 +104,9 @@ class _Made:
             self.epoch += 1
             self._session = None
             self._kept = []
+            # Who comes from now on finds its own: the environment may not be what it was.
+            for key in [key for key, made in _all_made.items() if made is self]:
+                del _all_made[key]
 
     def taken(self, service: str) -> "_Held":
         free = self._free[service]

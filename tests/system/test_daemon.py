@@ -27,6 +27,7 @@ _METRICS = {
     "repod_arrivals_total",
     "repod_rejected_total",
     "repod_errors_total",
+    "repod_queue_messages_total",
     "repod_stage_seconds_count",
     "repod_publish_seconds_count",
     "repod_generation",
