@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.awscli import aws
 from tests.lab.queues import Moto, moto
 from tests.lab.rpms import quick
 
@@ -68,3 +69,16 @@ def test_a_token_for_hosts_is_made(account: tuple[Moto, str, Path]) -> None:
     assert re.search(r"token=repod_[A-Za-z0-9_-]{43}\n", said)
     assert re.search(r"(?m)^web-tier +read +el9-prod +20\S+ +20\S+ +good$", said)
     assert (folder / "build/s3/access/tokens.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_dead_letter_is_shown_and_forgotten(account: tuple[Moto, str, Path]) -> None:
+    server, _, folder = account
+    client = server.client("sqs")
+    url = client.get_queue_url(QueueName="repod-arrivals-dead")["QueueUrl"]
+    client.send_message(QueueUrl=url, MessageBody="of no event")
+    chapter = (ROOT / "README.md").read_text().partition("**Dead letters.**")[2]
+    show, forget = (line.replace("URL", url, 1).split()[1:] for line in re.findall(r"`(aws sqs [^`]+)`", chapter)[:2])
+    # The AWS command line of version 1 knows the endpoint of SQS by this option alone.
+    assert "of no event" in aws(folder, server.environ, "--endpoint-url", server.endpoint, *show)
+    aws(folder, server.environ, "--endpoint-url", server.endpoint, *forget)
+    assert server.counts(url) == (0, 0)
