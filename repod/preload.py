@@ -4,6 +4,9 @@ import gc
 
 import repod.rpmfile.worker
 import repod.signing.worker  # noqa: F401 - to have it is all
+from repod.processes import forget_credentials
+
+forget_credentials()
 
 # The collector of a forked process would write into every page that it shares with the others.
 gc.freeze()

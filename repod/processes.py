@@ -13,7 +13,7 @@ import os
 import resource
 import signal
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection as _Pipe
 from multiprocessing.process import BaseProcess
 from queue import LifoQueue
@@ -26,6 +26,7 @@ _Result = TypeVar("_Result")
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
+_CREDENTIALS = "AWS_"
 _START = 30.0  # seconds until a new process takes a task, on a busy machine
 _LAST_WORDS = 3.0  # seconds that a process whose pipe is closed gets to end
 _LONGEST_WAIT = 20 * 86400.0  # seconds; poll counts milliseconds in an int
@@ -59,9 +60,32 @@ class _Closed(Exception):
 
 def start_server() -> None:
     """Have the server process come up while its first user is still busy with something else."""
-    with contextlib.suppress(OSError):  # its first user meets the same, and can say so
+    with contextlib.suppress(OSError), _without_credentials():  # its first user meets the same, and can say so
         _keep_sockets_short()
         multiprocessing.forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _without_credentials() -> Iterator[None]:
+    """Let what is started meanwhile, the server's helpers too, not inherit those of AWS."""
+    held = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_CREDENTIALS)}
+    try:
+        yield
+    finally:
+        os.environ.update(held)
+
+
+def forget_credentials() -> None:
+    """Wipe those of AWS out of this process's environment, also as /proc shows it: none of its tasks needs them."""
+    environ = ctypes.POINTER(ctypes.c_void_p).in_dll(ctypes.CDLL(None), "environ")
+    place = 0
+    while pointer := environ[place]:
+        text = ctypes.string_at(pointer)
+        if text.startswith(_CREDENTIALS.encode()):
+            ctypes.memset(pointer, 0, len(text))
+        place += 1
+    for name in [name for name in os.environ if name.startswith(_CREDENTIALS)]:
+        del os.environ[name]
 
 
 class Processes:

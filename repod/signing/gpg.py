@@ -41,7 +41,9 @@ class GpgSource:
 
     def __init__(self, settings: Signing, environ: Mapping[str, str]) -> None:
         """Find the key; unlock nothing yet. Raises ``Misconfigured`` with all faults."""
-        self._environ = {**environ, "LC_ALL": "C"}
+        # An agent outlives this process, and needs no credentials of AWS.
+        kept = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
+        self._environ = {**kept, "LC_ALL": "C"}
         self._timeout = settings.timeout
         self._home = settings.gnupghome
         self._wanted = settings.key.removeprefix("gpg:")

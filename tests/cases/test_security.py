@@ -23,6 +23,7 @@ from tests.lab.daemon import Repod
 from tests.lab.headers import edit, text
 from tests.lab.inboxes import files_below
 from tests.lab.keys import Key, end_agent, gnupghome
+from tests.lab.seaweed import Seaweed
 from tests.lab.wait import until
 
 
@@ -108,6 +109,28 @@ def test_c169_a_passphrase_is_on_no_command_line_in_no_environment_and_in_no_log
         assert ended.rc == 2
     told = b"\0".join([*seen, repod.log.read_bytes(), ended.out.encode(), ended.err.encode()])
     assert PASSPHRASE.encode() not in told
+
+
+def test_c169_the_secret_of_s3_is_in_no_process_that_reads_packages_and_in_no_log(
+    s3: Seaweed, tmp_path: Path, key_file: Path, built: Path
+) -> None:
+    """The daemon has it in its environment; what it starts, and what it says at log level debug, has not."""
+    store = f"s3://{s3.bucket()}/a/"
+    with Repod(tmp_path, key_file, {"test": {"store": store}}, s3=s3) as repod:
+        rpms.quick(built, "one").rename(repod.inbox() / "one.rpm")
+        until(lambda: repod.find_events("package published"), 30, "the package to be live")
+        started = processes.children(repod.pid)
+        names = {Path(f"/proc/{pid}/comm").read_text() for pid in started}
+        told = [Path(f"/proc/{pid}/{what}").read_bytes() for pid in started for what in ("cmdline", "environ")]
+    assert len(started) >= 3, names
+    wrong = s3.secret_key[::-1]
+    refused = Repod(tmp_path, key_file, {"test": {"store": store}}, s3=s3, env={"AWS_SECRET_ACCESS_KEY": wrong})
+    ended = refused.cli("status")
+    assert ended.rc == 4
+    assert "SignatureDoesNotMatch" in ended.err
+    told += [repod.log.read_bytes(), ended.out.encode(), ended.err.encode()]
+    for secret in (s3.secret_key, wrong):
+        assert secret.encode() not in b"\0".join(told)
 
 
 def _told(pid: int) -> Iterator[bytes]:

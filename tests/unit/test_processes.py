@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -100,3 +102,21 @@ def test_after_close_there_is_no_process_and_whoever_waits_is_told() -> None:
         assert not look.command(pid)
         with pytest.raises(Unavailable, match="shutting down"):
             pool.run(abs, -1)
+
+
+def test_a_process_has_no_credentials_of_aws_in_its_environment_not_even_where_the_kernel_shows_it() -> None:
+    """Also where the server of the processes was begun anew, beside credentials."""
+    script = (
+        "import multiprocessing.forkserver as server, os, repod.processes as processes\n"
+        "from pathlib import Path\n"
+        "for early in (True, False):\n"
+        "    if early: processes.start_server()\n"
+        "    else: server._forkserver._stop()\n"
+        "    pool = processes.Processes(what='t', count=1, timeout=30, begin=os.umask, arguments=[0o27])\n"
+        "    print(b'hidden' in pool.run(Path.read_bytes, Path('/proc/self/environ')), pool.run(os.getenv, 'AWS_X'))\n"
+        "    pool.close()\n"
+        "print(os.environ['AWS_X'])\n"
+    )
+    env = {**os.environ, "AWS_X": "hidden", "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("False None\nFalse None\nhidden\n", 0), done.stderr
