@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -104,9 +104,6 @@ class BucketPlace:
 
     def delete(self, name: str) -> None:
         self.client.delete_object(Bucket=self.bucket, Key=self.prefix + name)
-
-    def writing(self, name: str, data: bytes) -> Callable[[], None]:
-        raise NotImplementedError(name)
 
     def lying(self) -> dict[str, bytes]:
         return {name: data for name, data in self._objects().items() if not name.startswith(REJECTED)}
