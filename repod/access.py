@@ -15,8 +15,27 @@ Verb = NewType("Verb", str)
 
 READ = Verb("read")
 METRICS = Verb("metrics")
-VERBS: Mapping[Verb, str] = {READ: "read repositories", METRICS: "read /metrics"}
-"""Every verb, with what it allows."""
+UPLOAD = Verb("upload")
+PROMOTE = Verb("promote")
+ROLLBACK = Verb("rollback")
+REMOVE = Verb("remove")
+MARK = Verb("mark")
+PRUNE = Verb("prune")
+VERIFY = Verb("verify")
+REPORT = Verb("report")
+VERBS: Mapping[Verb, str] = {
+    READ: "read repositories",
+    METRICS: "read /metrics",
+    UPLOAD: "put packages and documents into inboxes",
+    PROMOTE: "add builds of other repositories that the token may read",
+    ROLLBACK: "publish what an earlier generation listed",
+    REMOVE: "take builds out of the metadata",
+    MARK: "pin, unpin, label and unlabel builds",
+    PRUNE: "carry out what retention plans",
+    VERIFY: "have everything proven, and mended",
+    REPORT: "report rollouts and what hosts run",
+}
+"""Every verb, with what it allows. All but the first two are for tokens alone."""
 
 ANY = "*"
 """In place of a repository's name: each of them."""

@@ -20,6 +20,9 @@ from repod.listening import Http
 from repod.loop import Log, Loop
 from repod.metrics import Metrics
 from repod.notify import notify, watchdog_seconds
+from repod.office import Office
+from repod.web.api.routes import make_api
+from repod.web.desk import Desk
 from repod.web.gate import Access, Gate
 from repod.web.serve import make_app
 from repod.web.shelves import Shelf
@@ -27,6 +30,8 @@ from repod.web.tls import NamedConnection, open_tls, renew
 
 _STOP_SECONDS = 1.5  # what a turn gets to end by itself; then it is abandoned, which is safe
 _RELOAD_SECONDS = 60.0
+_THREADS = 8  # that look and change for API and pages
+_WAITING = 64
 _HUNG_SECONDS = 600.0  # a loop that has not come round for so long is not alive
 
 
@@ -44,6 +49,10 @@ class Service(Protocol):
     @property
     def access(self) -> Access:
         """Who may do what over HTTP."""
+
+    @property
+    def office(self) -> Office:
+        """What API and pages ask."""
 
     def remind(self) -> None:
         """Say again, once a day, what ends soon; called every few seconds."""
@@ -89,13 +98,16 @@ class Daemon:
             self._listen = self._settings.http.at(channel.getsockname()[1])
             self._tls = open_tls(self._listen)
             self._service = self._build(self._on(self._settings))
-            gate = Gate(self._rules, self._log)
-            app = make_app(shelves=self._shelves, gate=gate, page=self._metrics.page, health=self._health)
+            app = self._app(Gate(self._rules, self._log))
             with _serving(app, channel, self._listen, self._tls):
                 self._start()
                 while not self._stopping:
                     self._tick()
                 return self._end()
+
+    def _app(self, gate: Gate) -> FastAPI:
+        api = make_api(self._office, gate, Desk(threads=_THREADS, waiting=_WAITING))
+        return make_app(shelves=self._shelves, gate=gate, page=self._metrics.page, health=self._health, routers=[api])
 
     def stop(self) -> None:
         """End soon; may be called from any thread or signal handler."""
@@ -121,6 +133,12 @@ class Daemon:
             msg = "repod is starting; try again"
             raise Unavailable(msg)
         return self._access
+
+    def _office(self) -> Office:
+        if self._service is None:
+            msg = "repod is reading its settings; try again"
+            raise Unavailable(msg)
+        return self._service.office
 
     def _health(self) -> Mapping[str, str]:
         if self._service is None:

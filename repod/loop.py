@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from repod.doors import Inbox
 from repod.errors import RepodError
+from repod.following import Follower
 from repod.generation import Generation
 from repod.intake import Outcome
 from repod.pruning import Log, Pruning
@@ -34,6 +35,7 @@ class Loop:
         prepare: Callable[[], None],
         watching: Callable[[], bool],
         pruning: Pruning,
+        follower: Follower,
         interval: float,
         metrics: "Metrics",
         log: Log,
@@ -46,6 +48,7 @@ class Loop:
         self._prepare = prepare
         self._watching = watching
         self._pruning = pruning
+        self._follower = follower
         self._interval = interval
         self._metrics = metrics
         self._log = log
@@ -61,17 +64,21 @@ class Loop:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+        self._follower.start()
 
     def stop(self) -> None:
         """Ask the loop to end after the step it is at."""
         self._stop.set()
         self._turns.stop()
         self._inbox.close()
+        self._follower.stop()
 
     def join(self, seconds: float) -> bool:
         """Wait for the end; False where it did not come in time."""
+        deadline = time.monotonic() + seconds
         self._thread.join(seconds)
-        return not self._thread.is_alive()
+        followed = self._follower.join(max(0.0, deadline - time.monotonic()))
+        return followed and not self._thread.is_alive()
 
     @property
     def running(self) -> bool:
@@ -131,6 +138,10 @@ class Loop:
         """Let go of what retention lets go; raises what went wrong. The generation that was published, if any."""
         return self._pruned(self._pruning.at_once())
 
+    def follow(self) -> None:
+        """Bring all that follows the generations up to now; what fails is told."""
+        self._follower.once()
+
     def _prune(self, report: Report) -> None:
         quiet = not report.outcomes
         self._pruned(self._pruning.after_turn(self._noted, quiet=quiet, stopping=self._stop.is_set))
@@ -160,6 +171,7 @@ class Loop:
         self._metrics.generation.labels(self.name).set(generation.number)
         self._metrics.packages.labels(self.name).set(generation.packages)
         self._metrics.last_publish.labels(self.name).set(generation.time)
+        self._follower.wake()
 
     def _tell(self, outcome: Outcome, place: str, generation: Generation | None) -> None:
         fields: dict[str, Any] = {"repository": self.name, "file": outcome.arrival.name}

@@ -6,12 +6,12 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from repod.acceptance import Rules
 from repod.announced import announce
@@ -23,29 +23,23 @@ from repod.holdings import Tell, silent
 from repod.hostfiles import repo_file, write_host_files
 from repod.inboxes import Inboxes, WatchedInbox
 from repod.intake import Intake, Observe, Policy
-from repod.loop import Log, Loop
+from repod.loop import Log
 from repod.package import Package
 from repod.places import open_writable
 from repod.profiles import PROFILES, Answer
 from repod.prune import Pruner
-from repod.pruning import Pruning
 from repod.publish import Publisher, Restore
 from repod.rebuild import Rebuild
-from repod.reminder import Reminder
 from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
 from repod.retaining import open_planner, open_pruner
 from repod.rpmfile.pool import RpmWorkers
-from repod.serving import open_access, open_desk, open_shelves
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.tools import Tools, open_rebuild
 from repod.turn import Turns
 from repod.values import S3Place
-
-if TYPE_CHECKING:
-    from repod.metrics import Metrics
 
 
 def public_url(settings: Settings, repository: Repository) -> str:
@@ -336,40 +330,3 @@ class System:
             # An object in a bucket is whole: if it looks damaged, it is.
             settle=0.0 if S3Place.parse(repository.inbox) else self.settings.inbox.settle,
         )
-
-
-class Looped:
-    """A system with a loop per repository: what the daemon runs."""
-
-    def __init__(self, system: System, metrics: "Metrics", log: Log) -> None:
-        """``system`` is closed with it."""
-        self._system = system
-        self._desk = open_desk()
-        self.shelves = open_shelves(system.settings, self._desk)
-        self.access = open_access(system.settings)
-        self.loops: Sequence[Loop] = [
-            Loop(
-                name=name,
-                inbox=wired.inbox,
-                turns=wired.turns,
-                publisher=wired.publisher,
-                prepare=partial(wired.write_host_files, system.signer),
-                watching=partial(getattr, wired.inbox, "up"),
-                pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log),
-                interval=system.settings.inbox.scan_interval,
-                metrics=metrics,
-                log=log,
-            )
-            for name, wired in system.repositories.items()
-        ]
-        self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
-        self._reminder.introduce(system.signer.signing_key)
-
-    def remind(self) -> None:
-        """Say again, once a day, which keys end soon."""
-        self._reminder.again()
-
-    def close(self) -> None:
-        """Close the system."""
-        self._desk.close()
-        self._system.close()

@@ -3,14 +3,14 @@
 import os
 import pwd
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from repod.config import Settings
-from repod.wiring import Looped, System
+from repod.service import Looped
+from repod.wiring import System
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -45,11 +45,6 @@ def repository_argument(command: _Command) -> _Command:
 def why_option(command: _Command) -> _Command:
     """``--why TEXT``."""
     return click.option("--why", default="", metavar="TEXT", help="The reason, for the record.")(command)
-
-
-def stamp(seconds: float) -> str:
-    """Seconds since 1970 as people and machines both read them: ISO 8601, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def person(environ: Mapping[str, str]) -> str:

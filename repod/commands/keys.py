@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from repod.commands.common import json_option, settings_option, stamp
+from repod.commands.common import json_option, settings_option
 from repod.commands.progress import progress
 from repod.config import Settings, load
 from repod.errors import Misconfigured, Refused
@@ -25,6 +25,7 @@ from repod.signing.create import create_key
 from repod.signing.lint import KeyReport
 from repod.signing.published import judge, split_keys
 from repod.start import write_pair
+from repod.times import stamp
 
 _FINGERPRINT = re.compile(r"[0-9A-Fa-f]{40}")
 

@@ -5,21 +5,20 @@ from pathlib import Path
 
 import click
 
+from repod.actions.looks import states
 from repod.builds import Stream
-from repod.commands.common import json_option, repository_argument, settings_option, stamp
+from repod.commands.common import json_option, repository_argument, settings_option
 from repod.config import load
 from repod.doors import Store
 from repod.errors import Corrupt, NotFound
 from repod.generation import Generation
 from repod.history import History
-from repod.inboxes import held
 from repod.package import Nevra
 from repod.places import open_store
-from repod.repodata import kinds, modules
+from repod.repodata import modules
 from repod.repodata.listing import packages as listed_packages
 from repod.repodata.listing import plain
 from repod.show import show
-from repod.wiring import public_url
 
 
 @click.command()
@@ -27,22 +26,8 @@ from repod.wiring import public_url
 @json_option
 def status(config: Path, *, as_json: bool) -> None:
     """Show each repository: generation, packages, inbox, rejected."""
-    settings = load(config)
-    rows = []
-    for repository in settings.repository:
-        generation = History(open_store(settings, repository)).current()
-        inbox, rejected = held(settings, repository, lambda name: bool(kinds.kind(name)))
-        rows.append(
-            {
-                "repository": repository.name,
-                "generation": generation.number if generation else None,
-                "packages": generation.packages if generation else None,
-                "published": stamp(generation.time) if generation else None,
-                "inbox": inbox,
-                "rejected": rejected,
-                "url": public_url(settings, repository),
-            }
-        )
+    shown = ("repository", "generation", "packages", "published", "inbox", "rejected", "url")
+    rows = [{key: getattr(state, key) for key in shown} for state in states(load(config))]
     show(rows, as_json=as_json, empty="no repositories")
 
 

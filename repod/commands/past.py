@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from repod.commands.common import json_option, repository_argument, settings_option, stamp
+from repod.commands.common import json_option, repository_argument, settings_option
 from repod.config import load
 from repod.generation import Generation
 from repod.history import History
@@ -16,6 +16,7 @@ from repod.ledger import Coming, Ledger
 from repod.package import Origin, Package
 from repod.places import open_store
 from repod.show import show
+from repod.times import stamp
 from repod.wiring import pause
 
 _SHOWN = 20

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from repod.commands.changes import read_carried
-from repod.commands.common import stamp
 from repod.config import Repository, Settings
 from repod.doors import Store, Unreadable
 from repod.errors import Corrupt, NotFound, RepodError
@@ -26,6 +25,7 @@ from repod.repodata.listing import named, packages
 from repod.rpmfile.pool import RpmWorkers
 from repod.rpmfile.signatures import head
 from repod.selection import near
+from repod.times import stamp
 from repod.wiring import pause
 
 

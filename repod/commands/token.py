@@ -11,10 +11,11 @@ import click
 
 from repod.access import ANY, READ, VERBS
 from repod.callers.tokens import Token, TokenFile
-from repod.commands.common import json_option, settings_option, stamp
+from repod.commands.common import json_option, settings_option
 from repod.config import Settings, load
 from repod.errors import Misconfigured
 from repod.show import show
+from repod.times import stamp
 from repod.values import seconds
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

@@ -55,6 +55,7 @@ def once(config: Path, *, as_json: bool) -> None:
         # When all have taken in what they got: what one of them lists may be needed in another.
         for loop, row in zip(service.loops, rows, strict=True):
             _prune(loop, row)
+            loop.follow()
     show(rows, as_json=as_json, empty="no repositories")
     if any(row["failed"] for row in rows):
         sys.exit(Unavailable.exit_code)

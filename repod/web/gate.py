@@ -75,10 +75,10 @@ class Gate:
             raise HTTPException(403, text)
         return caller
 
-    async def knows(self, request: Request, verb: Verb) -> bool:
-        """Whether the caller may do what belongs to no repository; nothing is logged where not."""
+    async def lets(self, request: Request, verb: Verb, repository: str = "") -> bool:
+        """Whether the caller may do it; nothing is logged where not."""
         access = self._access()
-        if access.rules.asks_nobody(verb, ""):
+        if access.rules.asks_nobody(verb, repository):
             return True
         offer = offered(request)
         if not (offer.token or offer.password or offer.names):
@@ -87,7 +87,7 @@ class Gate:
             caller = await self._desk.run(lambda: access.callers.recognize(offer))
         except (Stranger, RepodError):
             return False
-        return access.rules.allows(caller, verb, "")
+        return access.rules.allows(caller, verb, repository)
 
     def _refused(self, stranger: Stranger, offer: Offer, repository: str) -> HTTPException:
         text = _SAID[stranger.reason]

@@ -1,9 +1,9 @@
 """The HTTP listener: repositories for hosts, metrics for Prometheus, health for systemd and load balancers."""
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse
 
@@ -19,27 +19,15 @@ def make_app(
     gate: Gate,
     page: Callable[[], bytes],
     health: Callable[[], Mapping[str, str]],
+    routers: Iterable[APIRouter] = (),
 ) -> FastAPI:
-    """The application: ``shelves`` gives each repository's files, ``page`` the metrics, ``health`` faults."""
+    """The application: ``shelves`` gives each repository's files, ``page`` the metrics, ``health`` faults.
+
+    ``routers`` are all else that is served.
+    """
     app = FastAPI(title="repod", docs_url=None, redoc_url=None, openapi_url=None)
     app.exception_handler(Challenge)(_challenge)
-
-    @app.get("/healthz")
-    def healthz() -> PlainTextResponse:
-        return PlainTextResponse("ok\n")
-
-    @app.get("/readyz")
-    async def readyz(request: Request) -> JSONResponse:
-        faults = health()
-        # A load balancer needs the status alone; the rest tells of what is behind.
-        more = {"faults": dict(faults)} if await gate.knows(request, METRICS) else {}
-        return JSONResponse({"ready": not faults, **more}, status_code=503 if faults else 200)
-
-    @app.get("/metrics")
-    async def metrics(request: Request) -> Response:
-        await gate.admit(request, METRICS)
-        text = await run_in_threadpool(page)
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+    _watch(app, gate, page, health)
 
     @app.api_route("/repos/{name}/{path:path}", methods=["GET", "HEAD"])
     async def repos(name: str, path: str, request: Request) -> Response:
@@ -51,7 +39,30 @@ def make_app(
             return PlainTextResponse(f"yum repository {name}\nconfiguration for hosts: {request.url}{name}.repo\n")
         return await _file(shelf, path, request.method)
 
+    for router in routers:
+        app.include_router(router)
     return app
+
+
+def _watch(app: FastAPI, gate: Gate, page: Callable[[], bytes], health: Callable[[], Mapping[str, str]]) -> None:
+    """What watches repod asks for."""
+
+    @app.get("/healthz")
+    def healthz() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz")
+    async def readyz(request: Request) -> JSONResponse:
+        faults = health()
+        # A load balancer needs the status alone; the rest tells of what is behind.
+        more = {"faults": dict(faults)} if await gate.lets(request, METRICS) else {}
+        return JSONResponse({"ready": not faults, **more}, status_code=503 if faults else 200)
+
+    @app.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        await gate.admit(request, METRICS)
+        text = await run_in_threadpool(page)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 async def _file(shelf: Shelf, path: str, method: str) -> Response:

@@ -1,0 +1,1 @@
+"""What commands, API and pages do with repositories: each joined here once, with one form of answer for all."""

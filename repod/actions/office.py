@@ -1,0 +1,12 @@
+"""The office: what API and pages may ask, joined."""
+
+from functools import partial
+
+from repod.actions.looks import states_or_faults
+from repod.config import Settings
+from repod.office import Office
+
+
+def open_office(settings: Settings) -> Office:
+    """All that may be asked of ``settings``."""
+    return Office(states=partial(states_or_faults, settings))

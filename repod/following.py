@@ -1,0 +1,108 @@
+"""What follows the generations of one repository, whoever published them: catalog, front page, events, metrics.
+
+The loop's own publishes are heard of at once; those of commands and of other daemons are found by looking at the
+pointer. Nothing here delays a publish, and nothing that fails here stops one.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from repod.doors import Store
+from repod.errors import RepodError
+from repod.generation import Generation
+from repod.history import History
+from repod.pruning import Log
+
+_AFTER_FAILURE = 5.0
+
+
+class Step(Protocol):
+    """One thing that is kept in step with the current generation."""
+
+    @property
+    def name(self) -> str:
+        """What it is, as the log says it."""
+
+    def follow(self, current: Generation) -> None:
+        """Catch up with ``current``. Called again with the same one where it raised; cheap where nothing is new."""
+
+
+class Follower:
+    """Keeps every step of one repository in step, in a thread of its own, or at once for ``repod once``."""
+
+    def __init__(self, *, name: str, store: Store, steps: Sequence[Step], interval: float, log: Log) -> None:
+        """``interval``: seconds between two looks at the pointer."""
+        self._name = name
+        self._history = History(store)
+        self._steps = steps
+        self._interval = interval
+        self._log = log
+        self._bell = threading.Event()
+        self._stop = False
+        self._done: dict[str, int] = {}
+        self._told: dict[str, str] = {}
+        self._thread = threading.Thread(target=self._run, name=f"follower {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the step it is at."""
+        self._stop = True
+        self._bell.set()
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the end; False where it did not come in time."""
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def wake(self) -> None:
+        """A generation was published; any thread may say so."""
+        self._bell.set()
+
+    def once(self) -> bool:
+        """Catch up now; False where something could not."""
+        try:
+            current = self._history.current()
+        except RepodError as error:
+            self._tell("pointer", error)
+            return False
+        self._told.pop("pointer", None)
+        done = [current is None or self._follow(step, current) for step in self._steps]
+        return all(done)
+
+    def _run(self) -> None:
+        while not self._stop:
+            self._bell.clear()
+            begun = time.monotonic()
+            fine = self.once()
+            # What took long is not done again at once: a burst of generations is followed in a few strides.
+            took = time.monotonic() - begun
+            self._bell.wait(self._interval if fine else _AFTER_FAILURE)
+            if not self._stop:
+                time.sleep(min(took, 1.0))
+
+    def _follow(self, step: Step, current: Generation) -> bool:
+        if self._stop or self._done.get(step.name) == current.number:
+            return True
+        try:
+            step.follow(current)
+        except Exception as error:  # noqa: BLE001 - one step must not take the others with it
+            self._tell(step.name, error)
+            return False
+        self._done[step.name] = current.number
+        self._told.pop(step.name, None)
+        return True
+
+    def _tell(self, what: str, error: Exception) -> None:
+        expected = isinstance(error, RepodError)
+        text = str(error) if expected else f"{type(error).__name__}: {error}"
+        if self._told.get(what) != text:
+            self._log.error(
+                "behind, tried again", repository=self._name, what=what, problem=text, exc_info=not expected
+            )
+        self._told[what] = text

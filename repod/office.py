@@ -1,0 +1,224 @@
+"""What may be asked of repod, whoever asks: commands, the HTTP API and the status pages get the same answers.
+
+Answers are plain values that JSON can hold: NEVRAs as dnf prints them, times as ISO 8601 in UTC, sizes in bytes.
+Errors are those of ``repod.errors``, with the same one-line texts for everybody.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from repod.package import Nevra
+
+Far = Callable[[str, int, int], None]
+"""Hears how far long work is: of what, how many are done, of how many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class By:
+    """Who asks for a change: ``actor`` is what records say (``root``, ``token ci``), ``address`` where from."""
+
+    actor: str
+    address: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A repository now. What is None is not known: nothing was published yet, or its place cannot be read."""
+
+    repository: str
+    generation: int | None
+    packages: int | None
+    published: str | None
+    inbox: int | None
+    rejected: int | None
+    url: str
+    profile: str = ""
+    actor: str = ""
+    why: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A listed package. ``generation`` and ``since``: where and when it was listed first, as far as is known."""
+
+    package: str
+    name: str
+    evr: str
+    arch: str
+    size: int
+    sha256: str
+    path: str
+    summary: str = ""
+    built: str | None = None
+    generation: int | None = None
+    since: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Which packages, in which order. Empty texts ask for all; ``text`` may stand anywhere in name or summary.
+
+    ``nevra`` may have shell patterns. ``after`` is the ``next`` of the page before.
+    """
+
+    text: str = ""
+    name: str = ""
+    nevra: str = ""
+    arch: str = ""
+    order: Literal["newest", "name"] = "newest"
+    after: str = ""
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A piece of a long answer: ``total`` of all that match, ``next`` for the next piece, empty at the end."""
+
+    rows: Sequence[Row]
+    total: int
+    next: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What the header of a package says, for a person. Relations are as rpm writes them (``libc.so.6 >= 2.34``)."""
+
+    summary: str
+    description: str
+    license: str
+    url: str
+    vendor: str
+    packager: str
+    group: str
+    buildhost: str
+    built: str
+    source: str
+    installed_size: int
+    provides: Sequence[str]
+    requires: Sequence[str]
+    conflicts: Sequence[str]
+    obsoletes: Sequence[str]
+    recommends: Sequence[str]
+    files: Sequence[str]
+    changelog: Sequence[Mapping[str, str]]
+
+
+class Catalog(Protocol):
+    """The door to what one repository lists now, quick to search at any size; a cache that may be lost."""
+
+    def search(self, search: Search) -> Page:
+        """A page of it; ``Unavailable`` while it is not read yet."""
+
+    def details(self, nevra: Nevra) -> Details:
+        """What the header of a listed package says; ``NotFound`` where it is not listed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An arrival that is not done with. ``why`` is empty where its turn just has not come."""
+
+    file: str
+    size: int
+    age: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A rejected arrival, as its reason file says; each fault has ``code``, ``text`` and a ``remedy``."""
+
+    file: str
+    sha256: str | None
+    size: int
+    time: str
+    place: str
+    faults: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What became of the bytes with that SHA-256, as they were uploaded.
+
+    ``generation`` and ``packages``: where they are published; ``faults``: why they were rejected;
+    ``why``: what they wait for. ``unknown`` means that repod never saw them, or forgot.
+    """
+
+    sha256: str
+    state: Literal["waiting", "published", "rejected", "unknown"]
+    file: str = ""
+    generation: int | None = None
+    packages: Sequence[str] = ()
+    faults: Sequence[Mapping[str, str]] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """What came of a change. ``generation`` is None where nothing was published; ``rows`` are its details.
+
+    ``refused`` is set where a policy says no (exit code 3), with every reason in ``rows``.
+    """
+
+    repository: str
+    generation: int | None
+    rows: Sequence[Mapping[str, Any]]
+    warnings: Sequence[str] = ()
+    refused: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Looks(Protocol):
+    """Questions that change nothing. All may take a while: not to be asked on an event loop."""
+
+    def states(self) -> Sequence[State]:
+        """Every repository."""
+
+    def history(
+        self, repository: str, *, package: str = "", before: int = 0, limit: int = 20
+    ) -> Sequence[dict[str, Any]]:
+        """Generations, newest first, older than ``before`` unless that is 0; as ``repod history`` shows them."""
+
+    def diff(self, repository: str, number: int | None, other: str, other_number: int | None) -> Mapping[str, Any]:
+        """What would change for hosts from one content to another; None: the current generation."""
+
+    def builds(self, repository: str, nevra: str) -> Sequence[Mapping[str, Any]]:
+        """All that is known of a NEVRA, the listed build first; as ``repod why`` shows it."""
+
+    def keys(self) -> Sequence[Mapping[str, Any]]:
+        """Every key that the settings name, and what each signed."""
+
+    def plan(self, repository: str) -> Sequence[Mapping[str, Any]]:
+        """What a prune would let go, with the reasons."""
+
+
+class Deeds(Protocol):
+    """Changes. Each is written into the audit log, done or not, by who asked for it."""
+
+    def promote(self, source: str, target: str, wanted: Any, by: By, *, force: bool, dry_run: bool) -> Deed:
+        """Add builds of ``source`` to ``target``; ``wanted`` is a ``repod.promote.Wanted``."""
+
+    def rollback(self, repository: str, number: int | None, by: By, *, dry_run: bool) -> Deed:
+        """Publish what generation ``number`` listed; None: the one before the last."""
+
+    def remove(self, repository: str, nevras: Sequence[str], by: By, *, dry_run: bool) -> Deed:
+        """Take builds out of the metadata."""
+
+    def mark(self, repository: str, nevras: Sequence[str], by: By, *, label: str = "", off: bool = False) -> Deed:
+        """Pin builds, or put ``label`` on them; ``off``: take it off."""
+
+    def prune(self, repository: str, by: By, tell: Far) -> Deed:
+        """Let go of what retention lets go."""
+
+    def verify(self, repository: str, by: By, tell: Far, *, repair: bool) -> Deed:
+        """Prove everything, and with ``repair`` mend what can be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """All that the listener may ask of one set of settings."""
+
+    states: Callable[[], Sequence[State]]

@@ -1,0 +1,69 @@
+"""Joins a whole system with what the daemon runs and serves of it."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from repod.actions.office import open_office
+from repod.following import Follower
+from repod.loop import Log, Loop
+from repod.pruning import Pruning
+from repod.reminder import Reminder
+from repod.serving import open_access, open_desk, open_shelves
+from repod.steps import open_steps
+from repod.wiring import System, Wired
+
+if TYPE_CHECKING:
+    from repod.metrics import Metrics
+
+_LOOK_SECONDS = 5.0  # between two looks whether somebody else published
+
+
+class Looped:
+    """A system with a loop per repository: what the daemon runs."""
+
+    def __init__(self, system: System, metrics: "Metrics", log: Log) -> None:
+        """``system`` is closed with it."""
+        self._system = system
+        settings = system.settings
+        self._desk = open_desk()
+        self.shelves = open_shelves(settings, self._desk)
+        self.access = open_access(settings)
+        self.office = open_office(settings)
+        self._metrics = metrics
+        self._log = log
+        self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
+        self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
+        self._reminder.introduce(system.signer.signing_key)
+
+    def _loop(self, name: str, wired: Wired) -> Loop:
+        settings, metrics, log = self._system.settings, self._metrics, self._log
+        return Loop(
+            name=name,
+            inbox=wired.inbox,
+            turns=wired.turns,
+            publisher=wired.publisher,
+            prepare=partial(wired.write_host_files, self._system.signer),
+            watching=partial(getattr, wired.inbox, "up"),
+            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log),
+            follower=Follower(
+                name=name,
+                store=wired.store,
+                steps=open_steps(settings, wired.settings, wired.store),
+                interval=_LOOK_SECONDS,
+                log=log,
+            ),
+            interval=settings.inbox.scan_interval,
+            metrics=metrics,
+            log=log,
+        )
+
+    def remind(self) -> None:
+        """Say again, once a day, which keys end soon."""
+        self._reminder.again()
+
+    def close(self) -> None:
+        """Close the system."""
+        self._desk.close()
+        self._system.close()
