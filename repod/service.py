@@ -55,6 +55,7 @@ class Looped:
                 log=log,
             ),
             interval=settings.inbox.scan_interval,
+            expect_every=wired.settings.expect_every,
             metrics=metrics,
             log=log,
         )

@@ -57,6 +57,7 @@ def person(environ: Mapping[str, str]) -> str:
 
 def looped(settings: Settings, log: Any, metrics: "Metrics") -> Looped:
     """Everything that the settings describe, opened."""
-    return Looped(
-        System(settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message), metrics, log
+    system = System(
+        settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message, raced=metrics.conflict
     )
+    return Looped(system, metrics, log)

@@ -17,4 +17,4 @@ def open_app(shelves: Mapping[str, Shelf]) -> FastAPI:
     """It serves these to anyone."""
     access = Access(rules=Rules(open=frozenset({READ, METRICS}), scopes={}), callers=Known(Http()))
     gate = Gate(lambda: access, open_log("json", "error"))
-    return make_app(shelves=lambda: shelves, gate=gate, page=lambda: b"", health=dict)
+    return make_app(shelves=lambda: shelves, gate=gate, page=lambda _accept: (b"", "text/plain"), health=dict)
