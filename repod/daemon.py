@@ -98,7 +98,7 @@ class Daemon:
             self._listen = self._settings.http.at(channel.getsockname()[1])
             self._tls = open_tls(self._listen)
             self._service = self._build(self._on(self._settings))
-            app = self._app(Gate(self._rules, self._log))
+            app = self._app(Gate(self._rules, self._log, count=self._metrics.refuse))
             with _serving(app, channel, self._listen, self._tls):
                 self._start()
                 while not self._stopping:
@@ -107,7 +107,14 @@ class Daemon:
 
     def _app(self, gate: Gate) -> FastAPI:
         api = make_api(self._office, gate, Desk(threads=_THREADS, waiting=_WAITING))
-        return make_app(shelves=self._shelves, gate=gate, page=self._metrics.page, health=self._health, routers=[api])
+        return make_app(
+            shelves=self._shelves,
+            gate=gate,
+            page=self._metrics.page,
+            health=self._health,
+            routers=[api],
+            counts=self._metrics,
+        )
 
     def stop(self) -> None:
         """End soon; may be called from any thread or signal handler."""

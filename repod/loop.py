@@ -135,7 +135,8 @@ class Loop:
         for outcome in report.outcomes:
             self._tell(outcome, report.places.get(outcome.arrival.name, ""), report.generation)
         for problem in report.problems:
-            self._log.error("not cleared", repository=self.name, problem=problem)
+            known = {"trace": trace(problem.checksum)} if problem.checksum else {}
+            self._log.error("not cleared", repository=self.name, problem=problem.text, **known)
         if report.generation:
             self._published(report, report.generation)
         if report.outcomes:

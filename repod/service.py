@@ -1,17 +1,21 @@
 """Joins a whole system with what the daemon runs and serves of it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repod.actions.office import open_office
+from repod.config import Settings
 from repod.following import Follower
 from repod.loop import Log, Loop
+from repod.machine import Place, Rooms, workers
 from repod.pruning import Pruning
 from repod.reminder import Reminder
 from repod.serving import open_access, open_desk, open_shelves
 from repod.steps import open_steps
+from repod.values import S3Place
 from repod.wiring import System, Wired
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ class Looped:
         self._metrics = metrics
         self._log = log
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
+        self._rooms = Rooms(_places(settings), metrics)
+        metrics.look = self._look
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
@@ -64,7 +70,25 @@ class Looped:
         """Say again, once a day, which keys end soon."""
         self._reminder.again()
 
+    def _look(self) -> None:
+        """Measure what is measured when it is asked for."""
+        self._rooms.look()
+        count, resident = workers()
+        self._metrics.workers.set(count)
+        self._metrics.worker_bytes.set(resident)
+
     def close(self) -> None:
         """Close the system."""
+        self._rooms.close()
         self._desk.close()
         self._system.close()
+
+
+def _places(settings: Settings) -> Mapping[Place, Path]:
+    """The directories whose file systems must not be full."""
+    places = {("", "state"): Path(settings.state_dir)}
+    for repository in settings.repository:
+        for what, place in (("store", repository.store), ("inbox", repository.inbox)):
+            if not S3Place.parse(place):
+                places[repository.name, what] = Path(place)
+    return places

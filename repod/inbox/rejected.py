@@ -22,7 +22,7 @@ from repod.inbox.folders import (
     state_of,
 )
 from repod.inbox.names import OURS, REASON, fitted, shown
-from repod.package import Fault
+from repod.package import Fault, trace
 
 
 def reason(
@@ -33,6 +33,7 @@ def reason(
         "file": shown(file),
         "inbox_path": shown(inbox_path),
         "sha256": checksum or None,
+        "trace": trace(checksum) or None,
         "size": size,
         "time": datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "faults": [{"code": fault.code, "text": fault.text} for fault in faults],

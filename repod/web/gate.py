@@ -47,9 +47,16 @@ class Access:
 class Gate:
     """Lets requests through. Only the event loop of the listener uses it."""
 
-    def __init__(self, access: Callable[[], Access], log: Told, clock: Callable[[], float] = time.monotonic) -> None:
-        """``access`` is asked for each request."""
+    def __init__(
+        self,
+        access: Callable[[], Access],
+        log: Told,
+        clock: Callable[[], float] = time.monotonic,
+        count: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """``access`` is asked for each request; ``count`` is told why one was not let in: a reason, or forbidden."""
         self._access = access
+        self._count = count
         self._log = log
         self._heard = _Heard(clock)
         self._desk = Desk(threads=4, waiting=64)
@@ -71,6 +78,7 @@ class Gate:
             raise HTTPException(503, text, headers={"Retry-After": str(_UNAVAILABLE_SECONDS)}) from error
         if not access.rules.allows(caller, verb, repository):
             text = f"{caller} may not {verb} {repository or 'this'}"
+            self._count("forbidden")
             self._tell(offer.address, text, repository)
             raise HTTPException(403, text)
         return caller
@@ -91,6 +99,8 @@ class Gate:
 
     def _refused(self, stranger: Stranger, offer: Offer, repository: str) -> HTTPException:
         text = _SAID[stranger.reason]
+        if stranger.reason != Reason.NOTHING:
+            self._count(stranger.reason)
         if stranger.reason == Reason.THROTTLED:
             self._tell(offer.address, text, repository)
             return HTTPException(429, text, headers={"Retry-After": str(int(stranger.wait) + 1)})

@@ -1,7 +1,7 @@
 """The HTTP listener: repositories for hosts, metrics for Prometheus, health for systemd and load balancers."""
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from repod.access import METRICS, READ
 from repod.errors import Unavailable
 from repod.package import store_path
+from repod.web.counted import Counts, count
 from repod.web.desk import Desk
 from repod.web.gate import Challenge, Gate
 from repod.web.shelves import Shelf, missing
@@ -24,11 +25,12 @@ def make_app(
     gate: Gate,
     page: Page,
     health: Callable[[], Mapping[str, str]],
-    routers: Iterable[APIRouter] = (),
+    routers: Sequence[APIRouter] = (),
+    counts: Counts | None = None,
 ) -> FastAPI:
     """The application: ``shelves`` gives each repository's files, ``page`` the metrics, ``health`` faults.
 
-    ``routers`` are all else that is served.
+    ``routers`` are all else that is served; ``counts`` is told of each request.
     """
     app = FastAPI(title="repod", docs_url=None, redoc_url=None, openapi_url=None)
     app.exception_handler(Challenge)(_challenge)
@@ -46,6 +48,8 @@ def make_app(
 
     for router in routers:
         app.include_router(router)
+    if counts:
+        count(app, routers, counts)  # last, so that it is around all else
     return app
 
 
