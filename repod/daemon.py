@@ -14,6 +14,8 @@ from typing import Protocol
 import uvicorn
 from fastapi import FastAPI
 
+from repod.board import Board
+from repod.bus import Bus
 from repod.config import Settings
 from repod.errors import Misconfigured, RepodError, Unavailable
 from repod.listening import Http
@@ -74,8 +76,13 @@ class Daemon:
         log: Log,
         environ: Mapping[str, str],
         ready: Callable[[str], None],
+        bus: Bus,
+        board: Board,
     ) -> None:
-        """``read`` and ``build`` may raise ``Misconfigured``; ``ready`` is told the URL once."""
+        """``read`` and ``build`` may raise ``Misconfigured``; ``ready`` is told the URL once.
+
+        ``bus`` and ``board`` are those of what is built; they are closed at the end.
+        """
         self._settings = settings
         self._read = read
         self._build = build
@@ -86,6 +93,8 @@ class Daemon:
         self._stopping = False
         self._reload = False
         self._ready = ready
+        self._bus = bus
+        self._board = board
         self._service: Service | None = None
         self._listen = settings.http
         self._tls: ssl.SSLContext | None = None
@@ -181,6 +190,8 @@ class Daemon:
             notify(self._environ, "READY=1")
             return
         self._listen_anew(fresh.http)
+        # Who may hear of what may be another now: everybody asks again.
+        self._bus.hang_up("repod read its settings anew")
         before = {loop.name for loop in self._loops}
         if not self._halt(_RELOAD_SECONDS):
             msg = f"a turn did not end within {_RELOAD_SECONDS:g} s of a reload; repod ends, to be started again"
@@ -229,6 +240,8 @@ class Daemon:
 
     def _end(self) -> bool:
         notify(self._environ, "STOPPING=1")
+        self._bus.close()
+        self._board.close()
         ended = self._halt(_STOP_SECONDS)
         self._log.info("stopped", finished=ended)
         return ended

@@ -12,6 +12,7 @@ from repod.generation import Generation
 from repod.intake import Outcome
 from repod.pruning import Log, Pruning
 from repod.publish import Publisher
+from repod.reporting import Reporting
 from repod.turn import Report, Turns
 
 if TYPE_CHECKING:  # a command whose metrics nobody reads does without the library
@@ -36,6 +37,7 @@ class Loop:
         watching: Callable[[], bool],
         pruning: Pruning,
         follower: Follower,
+        reporting: Reporting,
         interval: float,
         metrics: "Metrics",
         log: Log,
@@ -49,6 +51,7 @@ class Loop:
         self._watching = watching
         self._pruning = pruning
         self._follower = follower
+        self._reporting = reporting
         self._interval = interval
         self._metrics = metrics
         self._log = log
@@ -97,6 +100,7 @@ class Loop:
                 report = self.once()
                 self._prune(report)
                 failures, self.fault = 0, ""
+                self._reporting.fine()
             except Exception as error:  # noqa: BLE001 - the loop outlives whatever a turn meets
                 self._failed(error)
                 opened = False  # the turn may have stopped halfway: what it had begun is finished first
@@ -129,6 +133,7 @@ class Loop:
             self._log.error("not cleared", repository=self.name, problem=problem)
         if report.generation:
             self._published(report, report.generation)
+        self._reporting.turn(report, self._noted)
         if report.outcomes:
             self._metrics.stage("turn", report.seconds)
         self._told = {name: text for name, text in self._told.items() if name in {a.name for a in report.seen}}
@@ -207,6 +212,7 @@ class Loop:
             expected = isinstance(error, RepodError)
             self._log.error("turn failed, tried again", repository=self.name, problem=text, exc_info=not expected)
         self.fault = text
+        self._reporting.failed(text)
 
 
 def _done(outcomes: Iterable[Outcome]) -> set[str]:

@@ -31,6 +31,11 @@ def is_rpm(name: str) -> bool:
     return name.endswith(".rpm")
 
 
+def trace(checksum: str) -> str:
+    """The trace id of what was uploaded, from its SHA-256: anybody who has the file can tell it."""
+    return checksum[:32]
+
+
 def sha256(text: str) -> Sha256:
     """``text`` as a proven SHA-256; ``ValueError`` if it is not one."""
     if not _HEX64.fullmatch(text):

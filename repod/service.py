@@ -6,10 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from repod.actions.office import open_office
+from repod.board import Board
+from repod.bus import Bus
 from repod.following import Follower
 from repod.loop import Log, Loop
 from repod.pruning import Pruning
 from repod.reminder import Reminder
+from repod.reporting import Reporting
 from repod.serving import open_access, open_desk, open_shelves
 from repod.steps import open_steps
 from repod.wiring import System, Wired
@@ -23,8 +26,10 @@ _LOOK_SECONDS = 5.0  # between two looks whether somebody else published
 class Looped:
     """A system with a loop per repository: what the daemon runs."""
 
-    def __init__(self, system: System, metrics: "Metrics", log: Log) -> None:
-        """``system`` is closed with it."""
+    def __init__(
+        self, system: System, metrics: "Metrics", log: Log, *, bus: Bus | None = None, board: Board | None = None
+    ) -> None:
+        """``system`` is closed with it; ``bus`` and ``board`` stay, as those of the process (None: of its own)."""
         self._system = system
         settings = system.settings
         self._desk = open_desk()
@@ -33,6 +38,8 @@ class Looped:
         self.office = open_office(settings)
         self._metrics = metrics
         self._log = log
+        self._bus = Bus() if bus is None else bus
+        self._board = Board() if board is None else board
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
@@ -50,10 +57,11 @@ class Looped:
             follower=Follower(
                 name=name,
                 store=wired.store,
-                steps=open_steps(settings, wired.settings, wired.store),
+                steps=open_steps(settings, wired.settings, wired.store, hear=self._bus, board=self._board),
                 interval=_LOOK_SECONDS,
                 log=log,
             ),
+            reporting=Reporting(name=name, board=self._board, hear=self._bus, clock=time.time),
             interval=settings.inbox.scan_interval,
             metrics=metrics,
             log=log,
