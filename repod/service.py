@@ -35,6 +35,7 @@ class Looped:
         self._desk = open_desk()
         self.shelves = open_shelves(settings, self._desk)
         self.access = open_access(settings)
+        self.letterboxes = {name: wired.letterbox for name, wired in system.repositories.items()}
         self.office = open_office(settings)
         self._metrics = metrics
         self._log = log
