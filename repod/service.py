@@ -65,6 +65,7 @@ class Looped:
             ),
             reporting=Reporting(name=name, board=self._board, hear=self._bus, clock=time.time),
             interval=settings.inbox.scan_interval,
+            expect_every=wired.settings.expect_every,
             metrics=metrics,
             log=log,
         )

@@ -175,9 +175,10 @@ def open_publisher(
     repodata: Repodata,
     signer: OpenSigner,
     log: Log | None = None,
+    raced: Callable[[], object] = lambda: None,
     restore: Restore | None = None,
 ) -> Publisher:
-    """What publishes a repository; ``log`` hears of what was made anew, ``restore`` as in ``Publisher``."""
+    """What publishes a repository; ``log`` hears of what was made anew, the others as in ``Publisher``."""
 
     def warn(text: str) -> None:
         if log:
@@ -192,6 +193,7 @@ def open_publisher(
         clock=time.time,
         pause=pause,
         warn=warn,
+        raced=raced,
         restore=restore,
     )
 
@@ -226,11 +228,16 @@ class System:
         observe: Observe,
         environ: Mapping[str, str],
         count: Callable[[str], None] = lambda _: None,
+        raced: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Raises ``Misconfigured`` with what is wrong; nothing stays open then. ``count``: see ``Inboxes``."""
+        """Raises ``Misconfigured`` with what is wrong; nothing stays open then. ``count``: see ``Inboxes``.
+
+        ``raced`` is told the repository of each publish that another writer was faster than.
+        """
         self.settings = settings
         self._log = log
         self._observe = observe
+        self._raced = raced
         with ExitStack() as stack:
             self._stack = stack
             self.workspace = stack.enter_context(workspace(Path(settings.state_dir)))
@@ -277,6 +284,7 @@ class System:
             repodata=repodata,
             signer=self.signer,
             log=self._log,
+            raced=partial(self._raced, repository.name),
             restore=rebuild.restore,
         )
         opened = self._inboxes.open(repository)

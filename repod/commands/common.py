@@ -61,5 +61,7 @@ def looped(
     settings: Settings, log: Any, metrics: "Metrics", *, bus: Bus | None = None, board: Board | None = None
 ) -> Looped:
     """Everything that the settings describe, opened; ``bus`` and ``board`` as in ``Looped``."""
-    system = System(settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message)
+    system = System(
+        settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message, raced=metrics.conflict
+    )
     return Looped(system, metrics, log, bus=bus, board=board)

@@ -14,8 +14,9 @@ from repod.intake import Outcome
 from repod.loop import Loop
 from repod.metrics import Metrics
 from repod.prune import Pruned
+from repod.service import Looped
 from repod.turn import Report
-from repod.wiring import Looped, System, Wired
+from repod.wiring import System, Wired
 from tests.lab import processes
 from tests.lab.checker import assert_sound
 from tests.lab.inboxes import Lines
@@ -92,7 +93,12 @@ class Place:
         """Open everything and publish nothing yet."""
         settings = Settings.model_validate(self._settings)
         system = System(
-            settings, log=self.log, observe=self.metrics.stage, environ=os.environ, count=self.metrics.message
+            settings,
+            log=self.log,
+            observe=self.metrics.stage,
+            environ=os.environ,
+            count=self.metrics.message,
+            raced=self.metrics.conflict,
         )
         self.system = system
         self._looped = Looped(system, self.metrics, self.log)

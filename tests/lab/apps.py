@@ -19,4 +19,10 @@ def open_app(shelves: Mapping[str, Shelf]) -> FastAPI:
     access = Access(rules=Rules(open=frozenset({READ, METRICS}), scopes={}), callers=Known(Http()))
     gate = Gate(lambda: access, open_log("json", "error"))
     site = Site(hosts=frozenset({"*"}))
-    return make_app(shelves=lambda: shelves, gate=gate, page=lambda: b"", health=dict, site=lambda: site)
+    return make_app(
+        shelves=lambda: shelves,
+        gate=gate,
+        page=lambda _accept: (b"", "text/plain"),
+        health=dict,
+        site=lambda: site,
+    )
