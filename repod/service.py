@@ -1,7 +1,7 @@
 """Joins a whole system with what the daemon runs and serves of it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from repod.actions.office import open_office
 from repod.board import Board
 from repod.bus import Bus
 from repod.following import Follower
+from repod.letterbox import Letterbox
 from repod.loop import Log, Loop
 from repod.pruning import Pruning
 from repod.reminder import Reminder
@@ -35,7 +36,9 @@ class Looped:
         self._desk = open_desk()
         self.shelves = open_shelves(settings, self._desk)
         self.access = open_access(settings)
-        self.letterboxes = {name: wired.letterbox for name, wired in system.repositories.items()}
+        self.letterboxes: Mapping[str, Letterbox] = {
+            name: wired.letterbox for name, wired in system.repositories.items()
+        }
         self.office = open_office(settings)
         self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics

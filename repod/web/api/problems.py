@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.routing import Match
 
-from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, Refused, RepodError, Unavailable, Unfit
+from repod.errors import Conflict, Corrupt, Misconfigured, NoRoom, NotFound, Refused, RepodError, Unavailable, Unfit
 from repod.web.gate import Challenge
 
 MEDIA_TYPE = "application/problem+json"
@@ -68,6 +68,11 @@ KINDS: Mapping[str, Kind] = {
         title="The body has another type",
         meaning="Bodies are JSON and say so: Content-Type: application/json.",
     ),
+    "no-arrival": Kind(
+        status=415,
+        title="An inbox takes no such file",
+        meaning="It takes packages (NAME.rpm) and documents (comps, modules, updateinfo, advisories), as they are.",
+    ),
     "misdirected": Kind(
         status=421,
         title="This host name is not known here",
@@ -88,6 +93,16 @@ KINDS: Mapping[str, Kind] = {
         title="The change does not fit what is there",
         meaning="Nothing was changed. Ask for another one.",
     ),
+    "mismatch": Kind(
+        status=422,
+        title="These are other bytes",
+        meaning="The body has not the checksum that the request says. Nothing of it was kept: send it again.",
+    ),
+    "rejected": Kind(
+        status=422,
+        title="The file was rejected",
+        meaning="It was uploaded, and is not let in. All reasons are listed; it lies among the rejected.",
+    ),
     "throttled": Kind(
         status=429,
         title="Too many failures",
@@ -102,6 +117,11 @@ KINDS: Mapping[str, Kind] = {
         status=503,
         title="Not now",
         meaning="It cannot be read or written now. Try again after the time in the header Retry-After.",
+    ),
+    "no-room": Kind(
+        status=507,
+        title="There is no room for it",
+        meaning="The disk is full, or would be nearly full. Nothing of it was kept.",
     ),
 }
 """Every kind, by the last part of its ``type``."""
@@ -123,6 +143,7 @@ _BY_ERROR: Sequence[tuple[type[RepodError], str]] = (
     (NotFound, "not-found"),
     (Unfit, "unfit"),
     (Conflict, "conflict"),
+    (NoRoom, "no-room"),
     (Unavailable, "unavailable"),
     (Misconfigured, "failed"),
     (Corrupt, "failed"),
