@@ -221,7 +221,7 @@ class Intake:
             return Outcome(arrival=arrival, result="failed", checksum=checksum, problem=str(error))
 
     def _refused(self, arrival: Arrival, checksum: str, faults: Sequence[Fault], nevra: Nevra | None = None) -> Outcome:
-        young = arrival.age < self._policy.settle
+        young = not arrival.whole and arrival.age < self._policy.settle
         if young and any(fault.code in _MAYBE_UNFINISHED for fault in faults):
             return Outcome(arrival=arrival, result="waiting", checksum=checksum, problem=faults[0].text)
         return Outcome(arrival=arrival, result="rejected", checksum=checksum, nevra=nevra, faults=faults)

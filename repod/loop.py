@@ -13,6 +13,7 @@ from repod.intake import Outcome
 from repod.package import trace
 from repod.pruning import Log, Pruning
 from repod.publish import Publisher
+from repod.reporting import Reporting
 from repod.turn import Report, Turns
 
 if TYPE_CHECKING:  # a command whose metrics nobody reads does without the library
@@ -38,6 +39,7 @@ class Loop:
         watching: Callable[[], bool],
         pruning: Pruning,
         follower: Follower,
+        reporting: Reporting,
         interval: float,
         expect_every: float,
         metrics: "Metrics",
@@ -55,6 +57,7 @@ class Loop:
         self._watching = watching
         self._pruning = pruning
         self._follower = follower
+        self._reporting = reporting
         self._interval = interval
         self._metrics = metrics
         self._log = log
@@ -103,6 +106,7 @@ class Loop:
                 report = self.once()
                 self._prune(report)
                 failures, self.fault = 0, ""
+                self._reporting.fine()
                 self._metrics.works(self.name)
             except Exception as error:  # noqa: BLE001 - the loop outlives whatever a turn meets
                 since = since if failures else time.time()
@@ -139,6 +143,7 @@ class Loop:
             self._log.error("not cleared", repository=self.name, problem=problem.text, **known)
         if report.generation:
             self._published(report, report.generation)
+        self._reporting.turn(report, self._noted)
         if report.outcomes:
             self._metrics.stage("turn", report.seconds, next(iter(_traces(report.outcomes)), ""))
         self._told = {name: text for name, text in self._told.items() if name in {a.name for a in report.seen}}
@@ -221,6 +226,7 @@ class Loop:
             expected = isinstance(error, RepodError)
             self._log.error("turn failed, tried again", repository=self.name, problem=text, exc_info=not expected)
         self.fault = text
+        self._reporting.failed(text)
 
 
 def _traces(outcomes: Iterable[Outcome]) -> list[str]:

@@ -7,16 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repod.actions.office import open_office
+from repod.board import Board
+from repod.bus import Bus
 from repod.config import Settings
 from repod.following import Follower
+from repod.letterbox import Letterbox
 from repod.loop import Log, Loop
 from repod.machine import Place, Rooms, workers
 from repod.pruning import Pruning
 from repod.reminder import Reminder
-from repod.serving import open_access, open_desk, open_shelves
+from repod.reporting import Reporting
+from repod.serving import open_access, open_desk, open_shelves, open_site
 from repod.steps import open_steps
 from repod.values import S3Place
-from repod.wiring import System, Wired
+from repod.wiring import System, Wired, public_url
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -27,16 +31,24 @@ _LOOK_SECONDS = 5.0  # between two looks whether somebody else published
 class Looped:
     """A system with a loop per repository: what the daemon runs."""
 
-    def __init__(self, system: System, metrics: "Metrics", log: Log) -> None:
-        """``system`` is closed with it."""
+    def __init__(
+        self, system: System, metrics: "Metrics", log: Log, *, bus: Bus | None = None, board: Board | None = None
+    ) -> None:
+        """``system`` is closed with it; ``bus`` and ``board`` stay, as those of the process (None: of its own)."""
         self._system = system
         settings = system.settings
         self._desk = open_desk()
         self.shelves = open_shelves(settings, self._desk)
         self.access = open_access(settings)
+        self.letterboxes: Mapping[str, Letterbox] = {
+            name: wired.letterbox for name, wired in system.repositories.items()
+        }
         self.office = open_office(settings)
+        self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
+        self._bus = Bus() if bus is None else bus
+        self._board = Board() if board is None else board
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         self._rooms = Rooms(_places(settings), metrics)
         metrics.look = self._look
@@ -56,10 +68,11 @@ class Looped:
             follower=Follower(
                 name=name,
                 store=wired.store,
-                steps=open_steps(settings, wired.settings, wired.store),
+                steps=open_steps(settings, wired.settings, wired.store, hear=self._bus, board=self._board),
                 interval=_LOOK_SECONDS,
                 log=log,
             ),
+            reporting=Reporting(name=name, board=self._board, hear=self._bus, clock=time.time),
             interval=settings.inbox.scan_interval,
             expect_every=wired.settings.expect_every,
             metrics=metrics,
@@ -76,6 +89,7 @@ class Looped:
         count, resident = workers()
         self._metrics.workers.set(count)
         self._metrics.worker_bytes.set(resident)
+        self._metrics.event_streams.set(self._bus.listening)
 
     def close(self) -> None:
         """Close the system."""

@@ -1,12 +1,21 @@
 """Joins what follows the generations of a repository."""
 
+import time
 from collections.abc import Sequence
 
+from repod.board import Board
 from repod.config import Repository, Settings
 from repod.doors import Store
 from repod.following import Step
+from repod.happenings import Hear
+from repod.reporting import on_board
+from repod.telling import Telling
 
 
-def open_steps(_settings: Settings, _repository: Repository, _store: Store) -> Sequence[Step]:
+def open_steps(
+    _settings: Settings, repository: Repository, store: Store, *, hear: Hear, board: Board
+) -> Sequence[Step]:
     """Everything that is kept in step with the current generation, in this order."""
-    return ()
+    name = repository.name
+    telling = Telling(repository=name, store=store, hear=hear, clock=time.time, also=on_board(board, name))
+    return (telling,)

@@ -23,6 +23,7 @@ from repod.holdings import Tell, silent
 from repod.hostfiles import repo_file, write_host_files
 from repod.inboxes import Inboxes, WatchedInbox
 from repod.intake import Intake, Observe, Policy
+from repod.letterbox import Letterbox
 from repod.loop import Log
 from repod.package import Package
 from repod.places import open_writable
@@ -157,6 +158,7 @@ class Wired:
     repodata: SegmentedRepodata
     publisher: Publisher
     inbox: WatchedInbox
+    letterbox: Letterbox
     turns: Turns
     pruner: Pruner
 
@@ -247,7 +249,9 @@ class System:
             self.rpms = RpmWorkers(count=workers.count, timeout=workers.timeout, memory=workers.memory)
             stack.callback(self.rpms.close)
             self.documents = DocumentReader(self.rpms.run)
-            self._inboxes = Inboxes(settings, log=log, wanted=self.documents.knows, count=count)
+            self._inboxes = Inboxes(
+                settings, log=log, wanted=self.documents.knows, count=count, workspace=self.workspace
+            )
             stack.callback(self._inboxes.close)
             self.repositories = {r.name: self._wire(r) for r in settings.repository}
             self._stack = stack.pop_all()
@@ -283,11 +287,10 @@ class System:
             raced=partial(self._raced, repository.name),
             restore=rebuild.restore,
         )
-        inbox = self._inboxes.open(repository)
-        intake = self._intake(repository, store, inbox, repodata)
-        self._stack.callback(intake.close)
+        opened = self._inboxes.open(repository)
+        intake = self._intake(repository, store, opened.inbox, repodata)
         turns = Turns(
-            inbox=inbox,
+            inbox=opened.inbox,
             intake=intake,
             publisher=publisher,
             scales=open_scales(store, repodata),
@@ -300,13 +303,14 @@ class System:
             store=store,
             repodata=repodata,
             publisher=publisher,
-            inbox=inbox,
+            inbox=opened.inbox,
+            letterbox=opened.letterbox,
             turns=turns,
             pruner=self._pruner(repository, store, repodata, publisher),
         )
 
     def _intake(self, repository: Repository, store: Store, inbox: Inbox, repodata: SegmentedRepodata) -> Intake:
-        return Intake(
+        intake = Intake(
             store=store,
             inbox=inbox,
             rpms=self.rpms,
@@ -318,6 +322,8 @@ class System:
             parallel=2 * self.rpms.count,
             observe=self._observe,
         )
+        self._stack.callback(intake.close)
+        return intake
 
     def _pruner(
         self, repository: Repository, store: Store, repodata: SegmentedRepodata, publisher: Publisher

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from repod.board import Board
+from repod.bus import Bus
 from repod.config import Settings
 from repod.service import Looped
 from repod.wiring import System
@@ -55,9 +57,11 @@ def person(environ: Mapping[str, str]) -> str:
         return f"uid {os.getuid()}"
 
 
-def looped(settings: Settings, log: Any, metrics: "Metrics") -> Looped:
-    """Everything that the settings describe, opened."""
+def looped(
+    settings: Settings, log: Any, metrics: "Metrics", *, bus: Bus | None = None, board: Board | None = None
+) -> Looped:
+    """Everything that the settings describe, opened; ``bus`` and ``board`` as in ``Looped``."""
     system = System(
         settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message, raced=metrics.conflict
     )
-    return Looped(system, metrics, log)
+    return Looped(system, metrics, log, bus=bus, board=board)

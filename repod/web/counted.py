@@ -1,11 +1,10 @@
 """Counts requests, by the templates of their routes: never by paths, of which there is no end."""
 
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Protocol
 
-from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
+from fastapi import FastAPI, routing
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from repod.metrics import UNROUTED
@@ -24,10 +23,11 @@ class Counts(Protocol):
 class Counted:
     """ASGI middleware: tells of each answer as it begins, so that it does not matter how long a stream goes on."""
 
-    def __init__(self, app: ASGIApp, counts: Counts) -> None:
-        """``app``: what answers."""
+    def __init__(self, app: ASGIApp, counts: Counts, templates: Mapping[Any, str]) -> None:
+        """``app``: what answers; ``templates``: of its routes, by their endpoints."""
         self._app = app
         self._counts = counts
+        self._templates = templates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI 3."""
@@ -52,13 +52,16 @@ class Counted:
             raise
 
     def _tell(self, scope: MutableMapping[str, Any], status: int, began: float) -> None:
-        path = getattr(scope.get("route"), "path", UNROUTED)
+        path = self._templates.get(scope.get("endpoint"), UNROUTED)
         self._counts.answered(path, scope["method"], status, time.perf_counter() - began)
 
 
-def count(app: FastAPI, routers: Iterable[APIRouter], counts: Counts) -> None:
-    """Have every request that ``app`` answers counted; ``routers`` are those that it includes."""
-    for route in (*app.routes, *(route for router in routers for route in router.routes)):
-        if isinstance(route, APIRoute):
-            counts.route(route.path, sorted(route.methods or ()))
-    app.add_middleware(Counted, counts=counts)
+def count(app: FastAPI, counts: Counts) -> None:
+    """Have every request that ``app`` answers counted; all its routes are there already."""
+    # A router that another one includes keeps its own prefix only, where FastAPI does not copy its routes.
+    routes: Iterable[Any] = getattr(routing, "iter_route_contexts", iter)(app.routes)
+    templates: dict[Any, str] = {}
+    for route in routes:
+        templates[route.endpoint] = route.path
+        counts.route(route.path, sorted(route.methods or ()))
+    app.add_middleware(Counted, counts=counts, templates=templates)

@@ -148,7 +148,7 @@ def test_processes_below_this_one_are_counted_with_their_memory() -> None:
 
 def _app(metrics: Metrics) -> FastAPI:
     app = FastAPI(openapi_url=None)
-    router = APIRouter(prefix="/api/v1")
+    api, router = APIRouter(prefix="/api/v1"), APIRouter(prefix="/packages")
 
     @app.get("/fails")
     async def fails() -> None:
@@ -162,14 +162,15 @@ def _app(metrics: Metrics) -> FastAPI:
 
         return StreamingResponse(pieces())
 
-    @router.get("/packages/{name}")
+    @router.get("/{name}")
     async def package(name: str) -> str:
         if name == "none":
             raise HTTPException(404)
         return name
 
-    app.include_router(router)
-    count(app, [router], metrics)
+    api.include_router(router)
+    app.include_router(api)
+    count(app, metrics)
     return app
 
 
