@@ -58,7 +58,13 @@ class Looped:
                 name=name,
                 store=wired.store,
                 steps=open_steps(
-                    settings, wired.settings, wired.store, catalog=self.catalogs[name], stopping=stopping.is_set
+                    settings,
+                    wired.settings,
+                    wired.store,
+                    catalog=self.catalogs[name],
+                    signer=self._system.signer,
+                    log=log,
+                    stopping=stopping.is_set,
                 ),
                 interval=_LOOK_SECONDS,
                 log=log,
