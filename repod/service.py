@@ -1,5 +1,6 @@
 """Joins a whole system with what the daemon runs and serves of it."""
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from repod.actions.office import open_office
 from repod.board import Board
 from repod.bus import Bus
+from repod.catalogs import OpenCatalog
 from repod.config import Settings
 from repod.following import Follower
 from repod.letterbox import Letterbox
@@ -49,6 +51,10 @@ class Looped:
         self._log = log
         self._bus = Bus() if bus is None else bus
         self._board = Board() if board is None else board
+        self.catalogs: Mapping[str, OpenCatalog] = {
+            name: OpenCatalog(settings, wired.settings, wired.store, system.rpms, system.workspace)
+            for name, wired in system.repositories.items()
+        }
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         self._rooms = Rooms(_places(settings), metrics)
         metrics.look = self._look
@@ -57,6 +63,7 @@ class Looped:
 
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
+        stopping = threading.Event()
         return Loop(
             name=name,
             inbox=wired.inbox,
@@ -68,9 +75,20 @@ class Looped:
             follower=Follower(
                 name=name,
                 store=wired.store,
-                steps=open_steps(settings, wired.settings, wired.store, hear=self._bus, board=self._board),
+                steps=open_steps(
+                    settings,
+                    wired.settings,
+                    wired.store,
+                    catalog=self.catalogs[name],
+                    signer=self._system.signer,
+                    log=log,
+                    hear=self._bus,
+                    board=self._board,
+                    stopping=stopping.is_set,
+                ),
                 interval=_LOOK_SECONDS,
                 log=log,
+                stopping=stopping,
             ),
             reporting=Reporting(name=name, board=self._board, hear=self._bus, clock=time.time),
             interval=settings.inbox.scan_interval,
@@ -95,6 +113,8 @@ class Looped:
         """Close the system."""
         self._rooms.close()
         self._desk.close()
+        for catalog in self.catalogs.values():
+            catalog.close()
         self._system.close()
 
 

@@ -45,8 +45,9 @@ _LAYERS = (
             ("repod.generation", "repod.rpmhead", "repod.listening", "repod.served"),
             ("repod.config",),
             ("repod.aws",),
-            ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
+            ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
             ("repod.carrying", "repod.idle", "repod.letterbox", "repod.office", "repod.relating"),
+            ("repod.welcome",),
         ),
     ),
     Layer(
@@ -73,6 +74,8 @@ _LAYERS = (
         rows=(
             (
                 "repod.callers.*",
+                "repod.catalog.*",
+                "repod.frontpage.*",
                 "repod.hostreports",
                 "repod.inbox.*",
                 "repod.idlefile",
@@ -100,6 +103,7 @@ _LAYERS = (
             ("repod.turn",),
             ("repod.history",),
             ("repod.ledger", "repod.headers"),
+            ("repod.cataloguing", "repod.fronting"),
             ("repod.finding", "repod.objects"),
             ("repod.retire",),
             ("repod.prune",),
@@ -143,7 +147,7 @@ _LAYERS = (
             ("repod.tools", "repod.related"),
             ("repod.retaining", "repod.serving"),
             ("repod.wiring",),
-            ("repod.care", "repod.workplace", "repod.keyring"),
+            ("repod.care", "repod.catalogs", "repod.workplace", "repod.keyring"),
             ("repod.checkhttp", "repod.checks3"),
             ("repod.check",),
             ("repod.actions.*", "repod.steps"),
