@@ -22,6 +22,7 @@ from repod.loop import Log, Loop
 from repod.metrics import Metrics
 from repod.notify import notify, watchdog_seconds
 from repod.office import Office
+from repod.prompt import be_prompt, tidy
 from repod.web.api.door import Door
 from repod.web.api.jobs import Jobs
 from repod.web.api.live import make_live
@@ -69,6 +70,9 @@ class Service(Protocol):
     @property
     def site(self) -> Site:
         """By which names the listener is called, and where hosts find each repository."""
+
+    def look(self) -> None:
+        """Measure what the machine has left for metrics, without waiting for it; called every few seconds."""
 
     def remind(self) -> None:
         """Say again, once a day, what ends soon; called every few seconds."""
@@ -189,6 +193,9 @@ class Daemon:
         return {loop.name: loop.fault for loop in self._loops if loop.fault}
 
     def _start(self) -> None:
+        be_prompt()
+        if self._service:
+            self._service.look()
         for loop in self._loops:
             loop.start()
         url = f"{self._listen.scheme}://{self._listen.listen}/"
@@ -210,6 +217,9 @@ class Daemon:
             self._rebuild()
         if self._service:
             self._service.remind()
+            self._service.look()
+        if all(loop.resting for loop in self._loops):
+            tidy()
         now = time.monotonic()
         if all(loop.running and now - loop.alive_at < _HUNG_SECONDS for loop in self._loops):
             notify(self._environ, "WATCHDOG=1")

@@ -67,6 +67,7 @@ class Loop:
         self._noted = 0
         self.fault = "not opened yet"
         self.alive_at = time.monotonic()
+        self.resting = False
         self._thread = threading.Thread(target=self._run, name=f"repository {name}", daemon=True)
         metrics.repository(name, expect_every)
 
@@ -117,7 +118,9 @@ class Loop:
                 continue
             if not self._woken:
                 self._metrics.found_by_scan.labels(self.name).inc(len(report.outcomes))
+            self.resting = True
             self._woken = report.more or self._stop.is_set() or self._inbox.wait(self._interval)
+            self.resting = False
 
     def open(self) -> Generation:
         """Finish what a stopped writer had begun; a new repository gets its first, empty generation."""

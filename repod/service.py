@@ -57,7 +57,6 @@ class Looped:
         }
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         self._rooms = Rooms(_places(settings), metrics)
-        metrics.look = self._look
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
@@ -101,8 +100,8 @@ class Looped:
         """Say again, once a day, which keys end soon."""
         self._reminder.again()
 
-    def _look(self) -> None:
-        """Measure what is measured when it is asked for."""
+    def look(self) -> None:
+        """Measure what the machine has left, and what repod takes of it."""
         self._rooms.look()
         count, resident = workers()
         self._metrics.workers.set(count)

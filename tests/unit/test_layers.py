@@ -40,7 +40,7 @@ _LAYERS = (
         rows=(
             ("repod",),
             ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
-            ("repod.processes", "repod.memo"),
+            ("repod.processes", "repod.memo", "repod.patient"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.generation", "repod.rpmhead", "repod.listening", "repod.served"),
             ("repod.config",),
@@ -124,7 +124,7 @@ _LAYERS = (
     Layer(
         name="entrances",
         rows=(
-            ("repod.notify",),
+            ("repod.notify", "repod.prompt"),
             ("repod.log",),
             ("repod.show",),
             ("repod.board", "repod.bus"),
