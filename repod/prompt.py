@@ -7,7 +7,7 @@ that it waits for, such as a socket. Measured with three threads that pack a pub
 import gc
 import sys
 
-_TURN = 0.0005  # seconds that one thread may compute while another waits; 0.005, the default, makes answers four times as late
+_TURN = 0.0005  # seconds that a thread may compute while others wait; with 0.005, the default, answers are slow
 _RARELY = 1000  # collections of the middle generation before everything is looked through
 _DUE = 500  # of them after which a quiet moment is used for it
 
