@@ -219,6 +219,7 @@ class Deeds(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
-    """All that the listener may ask of one set of settings."""
+    """All that the listener may ask of one set of settings. ``repositories`` are their names."""
 
+    repositories: Sequence[str]
     states: Callable[[], Sequence[State]]

@@ -13,9 +13,9 @@ from repod.loop import Log, Loop
 from repod.pruning import Pruning
 from repod.reminder import Reminder
 from repod.reporting import Reporting
-from repod.serving import open_access, open_desk, open_shelves
+from repod.serving import open_access, open_desk, open_shelves, open_site
 from repod.steps import open_steps
-from repod.wiring import System, Wired
+from repod.wiring import System, Wired, public_url
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -36,6 +36,7 @@ class Looped:
         self.shelves = open_shelves(settings, self._desk)
         self.access = open_access(settings)
         self.office = open_office(settings)
+        self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
         self._bus = Bus() if bus is None else bus

@@ -9,4 +9,5 @@ from repod.office import Office
 
 def open_office(settings: Settings) -> Office:
     """All that may be asked of ``settings``."""
-    return Office(states=partial(states_or_faults, settings))
+    names = [repository.name for repository in settings.repository]
+    return Office(repositories=names, states=partial(states_or_faults, settings))
