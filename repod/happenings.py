@@ -14,12 +14,14 @@ class Kind(StrEnum):
     """What happened. The number at the end is the version of what ``data`` holds."""
 
     PUBLISHED = "repod.generation.published.v1"
+    MISSED = "repod.generation.missed.v1"
     REJECTED = "repod.arrival.rejected.v1"
     WAITING = "repod.arrival.waiting.v1"
     PRUNED = "repod.store.pruned.v1"
     FAILING = "repod.repository.failing.v1"
     RECOVERED = "repod.repository.recovered.v1"
     ROLLOUT = "repod.rollout.reported.v1"
+    TEST = "repod.hook.test.v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

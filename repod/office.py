@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from repod.errors import NotFound
 from repod.package import Nevra
+from repod.reports import Noted, Reported, Rollout, Summary
 
 Far = Callable[[str, int, int], None]
 """Hears how far long work is: of what, how many are done, of how many."""
@@ -217,9 +219,48 @@ class Deeds(Protocol):
         """Prove everything, and with ``repair`` mend what can be."""
 
 
+class Reports(Protocol):
+    """The door to what is reported of the hosts of each repository. Every method may raise ``Unavailable``."""
+
+    def rollouts(self, repository: str, *, limit: int = 20) -> Sequence[Summary]:
+        """Those that were reported last, newest first."""
+
+    def rollout(self, repository: str, name: str) -> Reported:
+        """The rollout whose id is ``name``; ``NotFound`` where there is none."""
+
+    def report(self, repository: str, rollout: Rollout, by: By) -> Reported:
+        """Keep a report. ``Conflict`` where that rollout has ended another way already."""
+
+    def host(self, repository: str, host: str, text: str, by: By) -> Noted:
+        """Keep what ``rpm -qa`` printed on a host; ``Unfit`` where it is not that, or is not kept here."""
+
+
+class NoReports:
+    """``Reports`` where nothing is reported."""
+
+    def rollouts(self, _repository: str, *, limit: int = 20) -> Sequence[Summary]:
+        """See ``Reports``: none of ``limit``."""
+        return ()[:limit]
+
+    def rollout(self, repository: str, name: str) -> Reported:
+        """See ``Reports``."""
+        msg = f"there is no rollout {name!r} in {repository}"
+        raise NotFound(msg)
+
+    def report(self, repository: str, rollout: Rollout, _by: By) -> Reported:
+        """See ``Reports``."""
+        return self.rollout(repository, rollout.id)
+
+    def host(self, repository: str, host: str, _text: str, _by: By) -> Noted:
+        """See ``Reports``."""
+        msg = f"reports of hosts such as {host!r} are not kept in {repository}"
+        raise NotFound(msg)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
     """All that the listener may ask of one set of settings. ``repositories`` are their names."""
 
     repositories: Sequence[str]
     states: Callable[[], Sequence[State]]
+    reports: Reports = field(default_factory=NoReports)

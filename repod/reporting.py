@@ -75,6 +75,7 @@ class Reporting:
                 tidings.rejected(
                     self._name,
                     file=name,
+                    mark=outcome.arrival.mark,
                     checksum=checksum,
                     package=nevra,
                     faults=outcome.faults,

@@ -10,12 +10,18 @@ from repod.following import Step
 from repod.happenings import Hear
 from repod.reporting import on_board
 from repod.telling import Telling
+from repod.wiring import public_url
 
 
-def open_steps(
-    _settings: Settings, repository: Repository, store: Store, *, hear: Hear, board: Board
-) -> Sequence[Step]:
+def open_steps(settings: Settings, repository: Repository, store: Store, *, hear: Hear, board: Board) -> Sequence[Step]:
     """Everything that is kept in step with the current generation, in this order."""
     name = repository.name
-    telling = Telling(repository=name, store=store, hear=hear, clock=time.time, also=on_board(board, name))
+    telling = Telling(
+        repository=name,
+        store=store,
+        hear=hear,
+        clock=time.time,
+        url=public_url(settings, repository),
+        also=on_board(board, name),
+    )
     return (telling,)
