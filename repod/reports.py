@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 MOST_HOSTS = 10_000
 MOST_LINES = 50_000
-LARGEST = 8 << 20
+LARGEST = 4 << 20
 """Bytes that a report may have."""
 
 State = Literal["running", "succeeded", "failed", "stopped"]

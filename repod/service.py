@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from repod.actions.office import open_office
+from repod.actions.reports import SettledReports
 from repod.board import Board
 from repod.bus import Bus
 from repod.following import Follower
@@ -35,12 +37,14 @@ class Looped:
         self._desk = open_desk()
         self.shelves = open_shelves(settings, self._desk)
         self.access = open_access(settings)
-        self.office = open_office(settings)
         self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
         self._bus = Bus() if bus is None else bus
         self._board = Board() if board is None else board
+        stores = {name: wired.store for name, wired in system.repositories.items()}
+        reports = SettledReports(settings, stores, {}, self._bus)
+        self.office = replace(open_office(settings), reports=reports)
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)

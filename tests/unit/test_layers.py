@@ -42,7 +42,7 @@ _LAYERS = (
             ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
             ("repod.processes", "repod.memo"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
-            ("repod.generation", "repod.rpmhead", "repod.listening", "repod.reports", "repod.served"),
+            ("repod.generation", "repod.hooking", "repod.rpmhead", "repod.listening", "repod.reports", "repod.served"),
             ("repod.config",),
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
