@@ -341,10 +341,10 @@ def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
     for table, keys in (("signing", _SIGNING_PLACES), ("http", _HTTP_PLACES)):
         if table in tree:
             tree[table] = joined(tree[table], keys)
-    if isinstance(tree.get("repository"), list):
-        tree["repository"] = [_joined_repository(table, joined) for table in tree["repository"]]
-    if isinstance(tree.get("hook"), list):
-        tree["hook"] = [joined(table, ("secret",)) for table in tree["hook"]]
+    rows = {"repository": lambda row: _joined_repository(row, joined), "hook": lambda row: joined(row, ("secret",))}
+    for name, of_row in rows.items():
+        if isinstance(tree.get(name), list):
+            tree[name] = [of_row(row) for row in tree[name]]
     return tree
 
 
