@@ -341,11 +341,14 @@ def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
     for table, keys in (("signing", _SIGNING_PLACES), ("http", _HTTP_PLACES)):
         if table in tree:
             tree[table] = joined(tree[table], keys)
-    rows = {"repository": lambda row: _joined_repository(row, joined), "hook": lambda row: joined(row, ("secret",))}
-    for name, of_row in rows.items():
-        if isinstance(tree.get(name), list):
-            tree[name] = [of_row(row) for row in tree[name]]
+    if isinstance(tree.get("repository"), list):
+        tree["repository"] = [_joined_repository(row, joined) for row in tree["repository"]]
+    tree["hook"] = _joined_hooks(tree.get("hook", []), joined)
     return tree
+
+
+def _joined_hooks(rows: object, joined: Callable[[object, Sequence[str]], object]) -> object:
+    return [joined(row, ("secret",)) for row in rows] if isinstance(rows, list) else rows
 
 
 def _joined_repository(table: object, joined: Callable[[object, Sequence[str]], object]) -> object:
