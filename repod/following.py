@@ -7,7 +7,7 @@ pointer. Nothing here delays a publish, and nothing that fails here stops one.
 import threading
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from repod.doors import Store
 from repod.errors import RepodError
@@ -29,6 +29,20 @@ class Step(Protocol):
         """Catch up with ``current``. Called again with the same one where it raised; cheap where nothing is new."""
 
 
+@runtime_checkable
+class Runner(Step, Protocol):
+    """A step with a thread of its own; while that is not started, it works when it follows."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End soon."""
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the end; False where it did not come in time."""
+
+
 class Follower:
     """Keeps every step of one repository in step, in a thread of its own, or at once for ``repod once``."""
 
@@ -37,6 +51,7 @@ class Follower:
         self._name = name
         self._history = History(store)
         self._steps = steps
+        self._runners = [step for step in steps if isinstance(step, Runner)]
         self._interval = interval
         self._log = log
         self._bell = threading.Event()
@@ -47,17 +62,24 @@ class Follower:
 
     def start(self) -> None:
         """Begin."""
+        for step in self._runners:
+            step.start()
         self._thread.start()
 
     def stop(self) -> None:
         """End after the step it is at."""
         self._stop = True
+        for step in self._runners:
+            step.stop()
         self._bell.set()
 
     def join(self, seconds: float) -> bool:
         """Wait for the end; False where it did not come in time."""
+        deadline = time.monotonic() + seconds
         if self._thread.ident is not None:
             self._thread.join(seconds)
+        for step in self._runners:
+            step.join(max(0.0, deadline - time.monotonic()))
         return not self._thread.is_alive()
 
     def wake(self) -> None:

@@ -72,6 +72,8 @@ def _faults(hook: Hook) -> Iterator[str]:
         yield "secret: is for url alone; take it away"
     if hook.sns and not hook.sns.startswith("arn:"):
         yield f"sns: expected the ARN of a topic, as arn:aws:sns:REGION:ACCOUNT:NAME, found {hook.sns!r}"
+    if hook.source.startswith("aws."):
+        yield f"source: expected none that begins with aws., which is Amazon's, found {hook.source!r}"
     for pattern in hook.events:
         if not any(fnmatchcase(kind, pattern) for kind in Kind):
             kinds = ", ".join(kind for kind in Kind if kind != Kind.TEST)

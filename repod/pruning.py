@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from repod import tidings
 from repod.doors import Clock
 from repod.errors import RepodError
 from repod.generation import Generation
+from repod.happenings import Hear, unheard
 from repod.prune import Pruned, Pruner
 from repod.retention import Verdict, summary
 
@@ -44,14 +46,19 @@ class Pruning:
         pruner: Pruner,
         metrics: "Metrics",
         log: Log,
+        hear: Hear = unheard,
         clock: Clock = time.time,
         monotonic: Clock = time.monotonic,
     ) -> None:
-        """``name`` is the repository's. ``monotonic`` counts seconds for what is due when."""
+        """``name`` is the repository's; ``hear`` is told what was let go.
+
+        ``monotonic`` counts seconds for what is due when.
+        """
         self._name = name
         self._pruner = pruner
         self._metrics = metrics
         self._log = log
+        self._hear = hear
         self._clock = clock
         self._monotonic = monotonic
         self._last = -math.inf
@@ -115,6 +122,16 @@ class Pruning:
             )
         if pruned.removed:
             self._log.info("pruned", repository=self._name, objects=len(pruned.removed), bytes=pruned.size)
+        if pruned.retired or pruned.removed:
+            self._hear(
+                tidings.pruned(
+                    self._name,
+                    builds=len(pruned.retired),
+                    objects=len(pruned.removed),
+                    size=pruned.size,
+                    time=self._clock(),
+                )
+            )
         for text in pruned.left:
             self._log.info("left to the next prune", repository=self._name, what=text)
 

@@ -1,7 +1,7 @@
 """Joins a whole system with what the daemon runs and serves of it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from repod.board import Board
 from repod.bus import Bus
 from repod.following import Follower
 from repod.loop import Log, Loop
+from repod.outlets import Tallies, open_couriers
 from repod.pruning import Pruning
 from repod.reminder import Reminder
 from repod.reporting import Reporting
@@ -43,14 +44,19 @@ class Looped:
         self._bus = Bus() if bus is None else bus
         self._board = Board() if board is None else board
         stores = {name: wired.store for name, wired in system.repositories.items()}
-        reports = SettledReports(settings, stores, {}, self._bus)
+        posts = {name: wired.post for name, wired in system.repositories.items()}
+        reports = SettledReports(settings, stores, posts, self._bus)
         self.office = replace(open_office(settings), reports=reports)
+        self._tally = Tallies(lambda _hook, _result: None, lambda _hook, _pending, _oldest: None)
+        self._leave: list[Callable[[], None]] = []
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
+        couriers = open_couriers(settings, wired.settings, wired.store, self._tally, log)
+        self._leave += [self._bus.join(courier.hear) for courier in couriers]
         return Loop(
             name=name,
             inbox=wired.inbox,
@@ -58,11 +64,13 @@ class Looped:
             publisher=wired.publisher,
             prepare=partial(wired.write_host_files, self._system.signer),
             watching=partial(getattr, wired.inbox, "up"),
-            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log),
+            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log, hear=self._bus),
             follower=Follower(
                 name=name,
                 store=wired.store,
-                steps=open_steps(settings, wired.settings, wired.store, hear=self._bus, board=self._board),
+                steps=open_steps(
+                    settings, wired.settings, wired.store, hear=self._bus, board=self._board, couriers=couriers
+                ),
                 interval=_LOOK_SECONDS,
                 log=log,
             ),
@@ -78,5 +86,7 @@ class Looped:
 
     def close(self) -> None:
         """Close the system."""
+        for leave in self._leave:
+            leave()
         self._desk.close()
         self._system.close()

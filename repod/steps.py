@@ -13,7 +13,15 @@ from repod.telling import Telling
 from repod.wiring import public_url
 
 
-def open_steps(settings: Settings, repository: Repository, store: Store, *, hear: Hear, board: Board) -> Sequence[Step]:
+def open_steps(
+    settings: Settings,
+    repository: Repository,
+    store: Store,
+    *,
+    hear: Hear,
+    board: Board,
+    couriers: Sequence[Step] = (),
+) -> Sequence[Step]:
     """Everything that is kept in step with the current generation, in this order."""
     name = repository.name
     telling = Telling(
@@ -24,4 +32,4 @@ def open_steps(settings: Settings, repository: Repository, store: Store, *, hear
         url=public_url(settings, repository),
         also=on_board(board, name),
     )
-    return (telling,)
+    return (telling, *couriers)

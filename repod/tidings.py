@@ -1,9 +1,7 @@
 """What is told of generations, arrivals and faults: from what is known to an event, the same wherever it is made."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from repod.doors import Expect
@@ -69,7 +67,7 @@ def rejected(
         "faults": [{"code": fault.code, "text": fault.text} for fault in faults],
         "place": _printable(place),
     }
-    name = _id(Kind.REJECTED, repository, file, mark, checksum)
+    name = _id(Kind.REJECTED, repository, file, mark)
     return Event(kind=Kind.REJECTED, repository=repository, id=name, time=time, data=data)
 
 
@@ -78,6 +76,13 @@ def waiting(repository: str, *, file: str, checksum: str, why: str, time: float)
     data = {"file": _printable(file), "sha256": checksum, "trace": trace(checksum), "why": why}
     name = _id(Kind.WAITING, repository, file, checksum, why, int(time))
     return Event(kind=Kind.WAITING, repository=repository, id=name, time=time, data=data)
+
+
+def pruned(repository: str, *, builds: int, objects: int, size: int, time: float) -> Event:
+    """Retention was carried out: so many builds left the metadata, and objects of ``size`` bytes the store."""
+    data = {"builds": builds, "objects": objects, "bytes": size}
+    name = _id(Kind.PRUNED, repository, builds, objects, size, int(time))
+    return Event(kind=Kind.PRUNED, repository=repository, id=name, time=time, data=data)
 
 
 def failing(repository: str, *, problem: str, time: float) -> Event:
@@ -110,22 +115,6 @@ def test(repository: str, *, hook: str, time: float) -> Event:
     """Nothing happened: somebody wants to know whether events of ``hook`` arrive."""
     name = _id(Kind.TEST, repository, hook, time)
     return Event(kind=Kind.TEST, repository=repository, id=name, time=time, data={"hook": hook})
-
-
-def fitting(event: Event, size: int) -> Event:
-    """The event in at most ``size`` bytes of JSON: its lists are cut short, and their totals stay."""
-    data = dict(event.data)
-    while len(as_json(replace(event, data=data))) > size:
-        name = max((name for name, value in data.items() if isinstance(value, list)), key=lambda n: len(data[n]))
-        if not data[name]:
-            break
-        data[name] = data[name][: len(data[name]) // 2]
-    return replace(event, data=data)
-
-
-def as_json(event: Event) -> bytes:
-    """What a receiver gets: a CloudEvent."""
-    return json.dumps(event.envelope(), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 def _printable(text: str) -> str:

@@ -24,8 +24,10 @@ from repod.hostfiles import repo_file, write_host_files
 from repod.inboxes import Inboxes, WatchedInbox
 from repod.intake import Intake, Observe, Policy
 from repod.loop import Log
+from repod.outbox import Post
 from repod.package import Package
 from repod.places import open_writable
+from repod.posting import open_post, refusing
 from repod.profiles import PROFILES, Answer
 from repod.prune import Pruner
 from repod.publish import Publisher, Restore
@@ -152,6 +154,7 @@ class Wired:
     """One repository with its parts."""
 
     settings: Repository
+    post: Post
     url: str
     store: Store
     repodata: SegmentedRepodata
@@ -276,18 +279,11 @@ class System:
             restore=rebuild.restore,
         )
         inbox = self._inboxes.open(repository)
-        intake = self._intake(repository, store, inbox, repodata)
-        self._stack.callback(intake.close)
-        turns = Turns(
-            inbox=inbox,
-            intake=intake,
-            publisher=publisher,
-            scales=open_scales(store, repodata),
-            clock=time.time,
-            usable=lambda: self.signer.refuse_expired(time.time()),
-        )
+        post = open_post(self.settings, repository.name, store)
+        turns = self._turns(repository, store, inbox, repodata, publisher, post=post)
         return Wired(
             settings=repository,
+            post=post,
             url=public_url(self.settings, repository),
             store=store,
             repodata=repodata,
@@ -295,6 +291,28 @@ class System:
             inbox=inbox,
             turns=turns,
             pruner=self._pruner(repository, store, repodata, publisher),
+        )
+
+    def _turns(
+        self,
+        repository: Repository,
+        store: Store,
+        inbox: Inbox,
+        repodata: SegmentedRepodata,
+        publisher: Publisher,
+        *,
+        post: Post,
+    ) -> Turns:
+        intake = self._intake(repository, store, inbox, repodata)
+        self._stack.callback(intake.close)
+        return Turns(
+            inbox=inbox,
+            intake=intake,
+            publisher=publisher,
+            scales=open_scales(store, repodata),
+            clock=time.time,
+            usable=lambda: self.signer.refuse_expired(time.time()),
+            refusing=refusing(repository, post),
         )
 
     def _intake(self, repository: Repository, store: Store, inbox: Inbox, repodata: SegmentedRepodata) -> Intake:

@@ -58,7 +58,7 @@ class Receiver:
 
     def deliver(self, event: Event) -> str:
         self.act(event)
-        check_event(json.loads(tidings.as_json(event)))
+        check_event(json.loads(event.to_json()))
         self.heard.append(event)
         return "taken"
 

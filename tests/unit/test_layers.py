@@ -73,6 +73,7 @@ _LAYERS = (
         rows=(
             (
                 "repod.callers.*",
+                "repod.hooks.*",
                 "repod.hostreports",
                 "repod.inbox.*",
                 "repod.idlefile",
@@ -127,7 +128,7 @@ _LAYERS = (
             ("repod.board", "repod.bus"),
             ("repod.web.*",),
             ("repod.pruning",),
-            ("repod.following",),
+            ("repod.courier", "repod.following"),
             ("repod.telling", "repod.reporting"),
             ("repod.loop",),
             ("repod.reminder",),
@@ -141,10 +142,12 @@ _LAYERS = (
         rows=(
             ("repod.problems",),
             ("repod.inboxes", "repod.places"),
+            ("repod.posting",),
             ("repod.tools", "repod.related"),
             ("repod.retaining", "repod.serving"),
             ("repod.wiring",),
             ("repod.care", "repod.workplace", "repod.keyring"),
+            ("repod.outlets",),
             ("repod.checkhttp", "repod.checks3"),
             ("repod.check",),
             ("repod.actions.*", "repod.steps"),
