@@ -42,8 +42,9 @@ class Told:
 class Backlog:
     """What waits, as it is when this is made; what comes later is for the next look."""
 
-    def __init__(self, told: Told) -> None:
-        """A hook that was never seen is noted."""
+    def __init__(self, told: Told, *, writes: bool = True) -> None:
+        """A hook that was never seen is noted; without ``writes`` nothing is written, by no method."""
+        self._writes = writes
         self._told = told
         self._box = Outbox(told.hook.name, told.store)
         self._history = History(told.store)
@@ -77,7 +78,7 @@ class Backlog:
     def move(self, cursor: Cursor) -> None:
         """Write how far the hook is; ``Conflict`` where somebody else did meanwhile."""
         if cursor != self.cursor:
-            self._version = self._box.move(cursor, self._version)
+            self._version = self._moved(cursor, self._version)
             self.cursor = cursor
 
     def done(self, item: Item, cursor: Cursor) -> None:
@@ -91,6 +92,9 @@ class Backlog:
         ahead = cursor.generation is not None and cursor.generation < self._pointed
         self.move(cursor if ahead or self._letters or self._letter else cursor.free())
 
+    def _moved(self, cursor: Cursor, version: Version | Expect) -> Version | Expect:
+        return self._box.move(cursor, version) if self._writes else version
+
     def _next_letter(self) -> Item | None:
         while self._letters:
             stored = self._letters.popleft()
@@ -100,7 +104,8 @@ class Backlog:
                 continue
             except Corrupt as error:
                 self.unreadable.append(str(error))
-                self._box.remove(stored)
+                if self._writes:
+                    self._box.remove(stored)
         return None
 
     def _next_generation(self) -> Item | None:
@@ -136,7 +141,7 @@ class Backlog:
         if cursor is None:
             cursor = Cursor(generation=self._first(), target=self._told.hook.target)
             try:
-                return cursor, self._box.move(cursor, version)
+                return cursor, self._moved(cursor, version)
             except Conflict:
                 cursor, version = self._box.cursor()
                 if cursor is None:
@@ -145,7 +150,7 @@ class Backlog:
         if lost or (cursor.generation is None) == self._told.generations:
             # It was told of a content that was taken away since, or other things are told now than then.
             cursor = replace(cursor, generation=self._first())
-            version = self._box.move(cursor, version)
+            version = self._moved(cursor, version)
         return cursor, version
 
     def _first(self) -> int | None:

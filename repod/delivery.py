@@ -109,8 +109,8 @@ class Delivery:
         return None
 
     def look(self) -> Standing:
-        """What waits; nothing is delivered."""
-        backlog = Backlog(self._told)
+        """What waits; nothing is delivered, and nothing written."""
+        backlog = Backlog(self._told, writes=False)
         backlog.next()
         return _standing(backlog, None)
 

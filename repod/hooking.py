@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from repod.errors import RepodError
+from repod.errors import Unavailable
 from repod.happenings import Event, Kind
 from repod.values import Seconds, Section
 
@@ -100,7 +100,7 @@ def strangers(hooks: Iterable[Hook], repositories: Sequence[str]) -> Iterator[st
                 yield f"hook {hook.name!r}.repositories: no repository is called {pattern!r}; there are: {there}"
 
 
-class Undelivered(RepodError):
+class Undelivered(Unavailable):
     """A receiver did not take an event.
 
     ``after``: seconds that it asks to be left alone; None where it does not say. ``gone``: it wants no more events.

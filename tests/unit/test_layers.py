@@ -148,7 +148,7 @@ _LAYERS = (
             ("repod.wiring",),
             ("repod.care", "repod.workplace", "repod.keyring"),
             ("repod.outlets",),
-            ("repod.checkhttp", "repod.checks3"),
+            ("repod.checkhooks", "repod.checkhttp", "repod.checks3"),
             ("repod.check",),
             ("repod.actions.*", "repod.steps"),
             ("repod.service",),
