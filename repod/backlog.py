@@ -6,19 +6,20 @@ from dataclasses import dataclass, replace
 from repod import tidings
 from repod.doors import Expect, Store, Stored, Version
 from repod.errors import Conflict, Corrupt, NotFound
-from repod.generation import HEAD, Generation, Head
+from repod.generation import Generation
 from repod.happenings import Event, Kind
 from repod.history import History
 from repod.hooking import Hook
-from repod.outbox import Cursor, Outbox
+from repod.outbox import Cursor, Outbox, pointed, written_after
 from repod.removal import records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """The next event: of a generation, the last that it tells of, or in a letter."""
+    """The next event: of generations, ``first`` to ``generation``, or in a letter, written after ``first``."""
 
     event: Event
+    first: int
     generation: int | None = None
     letter: Stored | None = None
 
@@ -48,7 +49,7 @@ class Backlog:
         self._told = told
         self._box = Outbox(told.hook.name, told.store)
         self._history = History(told.store)
-        self._pointed = self._current()
+        self._pointed = pointed(told.store)
         self._letters = deque(self._box.letters())
         self._generation: Item | None = None
         self._letter: Item | None = None
@@ -59,9 +60,9 @@ class Backlog:
         """The oldest event that waits; None where none does."""
         self._letter = self._letter or self._next_letter()
         self._generation = self._generation or self._next_generation()
-        waiting = [item for item in (self._generation, self._letter) if item]
-        # Where both are of the same time, the generation was there first: its time is that in whole seconds.
-        return min(waiting, key=lambda item: item.event.time, default=None)
+        if self._letter is None or self._generation is None:
+            return self._letter or self._generation
+        return self._letter if self._letter.first < self._generation.first else self._generation
 
     @property
     def pending(self) -> int:
@@ -99,7 +100,7 @@ class Backlog:
         while self._letters:
             stored = self._letters.popleft()
             try:
-                return Item(event=self._box.letter(stored), letter=stored)
+                return Item(event=self._box.letter(stored), first=written_after(stored), letter=stored)
             except NotFound:
                 continue
             except Corrupt as error:
@@ -115,9 +116,9 @@ class Backlog:
             generation = self._history.record(number)
             if missed and told.hook.wants(Kind.MISSED):
                 event = tidings.missed(told.repository, done + 1, number - 1, generation.time, told.url)
-                return Item(event=event, generation=number - 1)
+                return Item(event=event, first=done + 1, generation=number - 1)
             if told.hook.wants(Kind.PUBLISHED):
-                return Item(event=self._event_of(generation), generation=number)
+                return Item(event=self._event_of(generation), first=number, generation=number)
             done = number
         if done != self.cursor.generation:
             self.move(replace(self.cursor, generation=done))
@@ -164,9 +165,3 @@ class Backlog:
         except NotFound:
             pass
         return number
-
-    def _current(self) -> int:
-        try:
-            return Head.from_json(self._told.store.read(HEAD).data).generation
-        except NotFound:
-            return 0

@@ -15,7 +15,7 @@ from repod.errors import Conflict, RepodError
 from repod.generation import Generation
 from repod.happenings import Event, Kind
 from repod.hooking import Hook
-from repod.outbox import Outbox
+from repod.outbox import Post
 from repod.pruning import Log
 
 _LOOK = 600.0
@@ -70,12 +70,12 @@ class Courier:
         *,
         hook: Hook,
         repository: str,
-        outbox: Outbox,
+        outbox: Post,
         delivery: Callable[[Callable[[], bool]], Delivery],
         tally: Tally,
         log: Log,
     ) -> None:
-        """``delivery`` is made with what says whether it is to stop."""
+        """``outbox`` is that of this hook alone. ``delivery`` is made with what says whether it is to stop."""
         self.name = f"hook {hook.name}"
         self._hook = hook
         self._repository = repository
@@ -142,7 +142,7 @@ class Courier:
     def _write(self) -> None:
         """Put into the outbox what was heard and is not there yet."""
         while self._heard:
-            self._outbox.append(self._heard[0])
+            self._outbox(self._heard[0])
             self._heard.popleft()
 
     def _failed(self, error: Exception) -> None:

@@ -4,18 +4,20 @@ Of generations their records are the truth: the cursor says up to which the hook
 missed, whoever published it. Of all else there is a letter each, an object that is written before the thing counts
 as done and removed after it is delivered. Any daemon goes on where another one died.
 
-    .repod/outbox/HOOK/cursor.json               how far it is, who delivers now, what it fails at
-    .repod/outbox/HOOK/MILLISECONDS-ID.json      a letter
+    .repod/outbox/HOOK/cursor.json                      how far it is, who delivers now, what it fails at
+    .repod/outbox/HOOK/GENERATION-MILLISECONDS-ID.json  a letter, written while that generation was current
 """
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from repod.doors import Expect, Store, Stored, Version
 from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
+from repod.generation import HEAD, Head
 from repod.happenings import Event, Kind
 from repod.package import StorePath, store_path
 
@@ -23,6 +25,7 @@ FOLDER = ".repod/outbox/"
 FORMAT = 1
 _ATTEMPTS = 20
 _CURSOR = "cursor.json"
+_LETTER = re.compile(r".*/[0-9]{10,}-[0-9]{14,}-[^/]+[.]json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +69,12 @@ class Outbox:
         self._folder = f"{FOLDER}{hook}/"
         self._store = store
 
-    def append(self, event: Event) -> None:
-        """Write a letter; when this returns, the event will be told. Again with the same event is fine."""
-        path = store_path(f"{self._folder}{int(event.time * 1000):014d}-{event.id}.json")
+    def append(self, event: Event, after: int) -> None:
+        """Write a letter; when this returns, the event will be told. Again with the same event is fine.
+
+        ``after``: the generation that is current. By it the event has its place among those of generations.
+        """
+        path = store_path(f"{self._folder}{after:010d}-{int(event.time * 1000):014d}-{event.id}.json")
         try:
             self._store.write(path, _to_json({"event": asdict(event)}), Expect.ABSENT)
         except Conflict:
@@ -81,7 +87,7 @@ class Outbox:
 
     def letters(self) -> Sequence[Stored]:
         """Those that wait, the oldest first."""
-        found = [stored for stored in self._store.list(self._folder) if not stored.path.endswith(f"/{_CURSOR}")]
+        found = [stored for stored in self._store.list(self._folder) if _LETTER.fullmatch(stored.path)]
         return sorted(found, key=lambda stored: stored.path)
 
     def letter(self, stored: Stored) -> Event:
@@ -134,18 +140,34 @@ class Outbox:
         return store_path(self._folder + _CURSOR)
 
 
+def written_after(letter: Stored) -> int:
+    """The generation that was current when a letter was written."""
+    return int(letter.path.rpartition("/")[2].partition("-")[0])
+
+
+def pointed(store: Store) -> int:
+    """The number of the current generation; 0 where nothing was published yet."""
+    try:
+        return Head.from_json(store.read(HEAD).data).generation
+    except NotFound:
+        return 0
+
+
 class Post:
     """Makes sure that events of one repository will be told to every hook that wants them."""
 
-    def __init__(self, boxes: Iterable[tuple[Callable[[Kind], bool], Outbox]]) -> None:
-        """``boxes``: each with what its hook wants."""
+    def __init__(self, store: Store, boxes: Iterable[tuple[Callable[[Kind], bool], Outbox]]) -> None:
+        """``store``: the repository's; ``boxes``: each with what its hook wants."""
+        self._store = store
         self._boxes = list(boxes)
 
     def __call__(self, event: Event) -> None:
-        """Write the letters; raises where one could not be written."""
-        for wants, box in self._boxes:
-            if wants(event.kind):
-                box.append(event)
+        """Write the letters; raises where one could not be written. Where no hook wants it, it costs nothing."""
+        boxes = [box for wants, box in self._boxes if wants(event.kind)]
+        if boxes:
+            after = pointed(self._store)
+            for box in boxes:
+                box.append(event, after)
 
 
 def _to_json(fields: dict[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ from repod.delivery import Delivery, Standing, Tried
 from repod.doors import Store
 from repod.errors import Misconfigured
 from repod.hooking import Hook, Sink
-from repod.outbox import Outbox
+from repod.outbox import Outbox, Post
 from repod.posting import hooks_of
 from repod.pruning import Log
 from repod.signing.secret import locate
@@ -106,7 +106,7 @@ def open_couriers(
         courier = Courier(
             hook=hook,
             repository=repository.name,
-            outbox=Outbox(hook.name, store),
+            outbox=Post(store, [(hook.wants, Outbox(hook.name, store))]),
             delivery=delivery,
             tally=tally,
             log=log,

@@ -17,7 +17,7 @@ def hooks_of(settings: Settings, repository: str) -> Sequence[Hook]:
 
 def open_post(settings: Settings, repository: str, store: Store) -> Post:
     """What writes to the outboxes of the hooks of a repository."""
-    return Post((hook.wants, Outbox(hook.name, store)) for hook in hooks_of(settings, repository))
+    return Post(store, [(hook.wants, Outbox(hook.name, store)) for hook in hooks_of(settings, repository)])
 
 
 def refusing(repository: Repository, post: Post) -> Callable[[Outcome, float], None]:

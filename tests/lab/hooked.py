@@ -16,7 +16,7 @@ from repod.errors import NotFound
 from repod.generation import HEAD, Head, record_path
 from repod.happenings import Event, Kind
 from repod.hooking import Hook
-from repod.outbox import Outbox
+from repod.outbox import Outbox, Post
 from repod.package import Fault, Nevra, Origin, Package, Sha256
 from repod.store.memory import MemoryStore
 from tests.lab.records import record
@@ -100,6 +100,10 @@ class Hooked:
     def box(self) -> Outbox:
         """Its outbox."""
         return Outbox(self.hook.name, self.store)
+
+    def post(self, event: Event) -> None:
+        """What happened besides generations."""
+        Post(self.store, [(self.hook.wants, self.box)])(event)
 
     @property
     def left(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from repod.errors import Corrupt, OutcomeUnknown, Unavailable
 from repod.generation import HEAD, Head, record_path
 from repod.happenings import Event, Kind
 from repod.hooking import Hook, Undelivered
-from repod.outbox import Post
+from repod.outbox import Outbox, Post
 from repod.package import StorePath
 from repod.store.memory import MemoryStore
 from tests.lab.faulty import Crash, FaultyStore, Step, at, raising
@@ -28,7 +28,7 @@ def hooked() -> Hooked:
     publish(store, 2)
     found.delivery().run()
     publish(store, 3)
-    found.box.append(refusal("bad.rpm", 350.0))
+    found.post(refusal("bad.rpm", 350.0))
     publish(store, 4)
     return found
 
@@ -95,7 +95,7 @@ def test_two_events_cost_a_write_before_the_first_and_one_after_each(hooked: Hoo
     assert [str(step) for step in store.steps if step.name in {"write", "remove"}] == [
         f"write {_CURSOR}",
         f"write {_CURSOR}",
-        "remove .repod/outbox/ci/00000000350000-" + hooked.receiver.heard[1].id + ".json",
+        "remove .repod/outbox/ci/0000000003-00000000350000-" + hooked.receiver.heard[1].id + ".json",
         f"write {_CURSOR}",
         f"write {_CURSOR}",
     ]
@@ -113,7 +113,7 @@ def _fresh() -> Hooked:
     hooked = Hooked(store=store, began=150)
     publish(store, 1)
     publish(store, 2)
-    hooked.box.append(refusal("bad.rpm", 250.0))
+    hooked.post(refusal("bad.rpm", 250.0))
     publish(store, 3)
     return hooked
 
@@ -218,7 +218,7 @@ def test_what_is_given_up_is_counted_and_told_and_never_before_a_try_failed(hook
     assert [tried.result for tried in hooked.tried] == ["failed"]
     hooked.now += 2.9 * day
     publish(hooked.store, 5)
-    hooked.box.append(refusal("late.rpm", hooked.now))
+    hooked.post(refusal("late.rpm", hooked.now))
     hooked.delivery().run()
     assert [tried.result for tried in hooked.tried] == ["failed", "failed"]
     hooked.now += 0.1 * day
@@ -269,7 +269,7 @@ def test_generations_whose_records_are_pruned_are_told_as_one(hooked: Hooked) ->
         hooked.store.remove(record_path(number))
     hooked.delivery().run()
     told = [(event.kind, event.data.get("first"), event.data.get("last")) for event in hooked.receiver.heard]
-    assert told == [(Kind.REJECTED, None, None), (Kind.MISSED, 3, 6), (Kind.PUBLISHED, None, None)]
+    assert told == [(Kind.MISSED, 3, 6), (Kind.REJECTED, None, None), (Kind.PUBLISHED, None, None)]
 
 
 def test_a_content_that_was_begun_anew_is_told_from_where_it_is(hooked: Hooked) -> None:
@@ -296,11 +296,11 @@ def test_a_hook_that_hears_of_no_generations_reads_none(hooked: Hooked) -> None:
 
 
 def test_a_letter_that_says_nothing_is_taken_out_and_said(hooked: Hooked) -> None:
-    hooked.store.write(StorePath(".repod/outbox/ci/00000000000001-x.json"), b"{", Expect.ABSENT)
+    hooked.store.write(StorePath(".repod/outbox/ci/0000000001-00000000000001-x.json"), b"{", Expect.ABSENT)
     hooked.delivery().run()
     assert hooked.receiver.numbers == [3, "bad.rpm", 4]
     assert len(hooked.lost) == 1
-    assert "00000000000001-x.json is unreadable" in hooked.lost[0]
+    assert "0000000001-00000000000001-x.json is unreadable" in hooked.lost[0]
 
 
 def test_a_cursor_that_says_nothing_is_named_and_nothing_is_told(hooked: Hooked) -> None:
@@ -325,7 +325,7 @@ def test_a_stop_ends_it_after_the_event_it_is_at(hooked: Hooked) -> None:
 def test_a_post_writes_to_those_that_want_it_and_says_where_it_cannot() -> None:
     store = MemoryStore(lambda: 5.0)
     hooked = Hooked(store=store)
-    post = Post([(hooked.hook.wants, hooked.box), (lambda _: False, replace_name(hooked))])
+    post = Post(store, [(hooked.hook.wants, hooked.box), (lambda _: False, Outbox("other", store))])
     post(refusal("bad.rpm", 350.0))
     post(refusal("bad.rpm", 350.0))
     assert len(list(store.list(".repod/outbox/"))) == 1
@@ -335,14 +335,20 @@ def test_a_post_writes_to_those_that_want_it_and_says_where_it_cannot() -> None:
             msg = "disk full"
             raise Unavailable(msg)
 
-    hooked.store = FaultyStore(store, full)  # type: ignore[assignment]
+    broken = FaultyStore(store, full)
     with pytest.raises(Unavailable):
-        Post([(hooked.hook.wants, hooked.box)])(refusal("other.rpm", 1.0))
+        Post(broken, [(hooked.hook.wants, Outbox("ci", broken))])(refusal("other.rpm", 1.0))
 
 
-def replace_name(hooked: Hooked):
-    other = Hooked(store=hooked.store, hook=Hook(name="other", exec="true"))
-    return other.box
+def test_a_letter_has_its_place_among_generations_of_the_same_second() -> None:
+    hooked = Hooked(store=MemoryStore(lambda: 5.0), began=0)
+    publish(hooked.store, 1)
+    hooked.post(refusal("a.rpm", 200.9))
+    hooked.post(refusal("b.rpm", 200.95))
+    publish(hooked.store, 2)  # its time is 200: whole seconds
+    hooked.post(refusal("c.rpm", 200.99))
+    hooked.delivery().run()
+    assert hooked.receiver.numbers == [1, "a.rpm", "b.rpm", 2, "c.rpm"]
 
 
 def test_an_event_is_the_same_whoever_tells_it(hooked: Hooked) -> None:
