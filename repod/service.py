@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from repod.actions.means import Means
-from repod.actions.office import open_office
+from repod.actions.office import open_means, open_office
 from repod.actions.work import Work
 from repod.following import Follower
 from repod.gauges import Gauges
@@ -36,7 +35,7 @@ class Looped:
         self._metrics = metrics
         self._log = log
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
-        means = Means(settings=settings, environ=system.environ, log=log, staff=(system.signer, system.rpms))
+        means = open_means(system, log)
         self._work = Work()
         self.office = open_office(means, self._work, self._changed)
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)

@@ -7,12 +7,26 @@ from repod.actions.looks import OpenLooks
 from repod.actions.means import Means
 from repod.actions.work import Work
 from repod.config import Settings
+from repod.loop import Log
 from repod.office import Office, Record, unrecorded
+from repod.rpmfile.pool import Share
+from repod.wiring import System
 
 
 def open_record(_settings: Settings) -> Record:
     """The audit log that the settings name."""
     return unrecorded
+
+
+def open_means(system: System, log: Log) -> Means:
+    """What actions in the daemon work with: its own signer, half of its processes, and its stores."""
+    return Means(
+        settings=system.settings,
+        environ=system.environ,
+        log=log,
+        staff=(system.signer, Share(system.rpms)),
+        stores={name: wired.store for name, wired in system.repositories.items()},
+    )
 
 
 def open_office(means: Means, work: Work, done: Callable[[str], None]) -> Office:
