@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from repod.commands.common import json_option, person, repository_argument, settings_option, why_option
+from repod.commands.common import audited, json_option, person, repository_argument, settings_option, why_option
 from repod.config import load
 from repod.documents import publish_edits
 from repod.doors import Edit, Unreadable
@@ -119,10 +119,15 @@ def _publish(config: Path, name: str, edits: Sequence[Edit], done: str, why: str
     """Publish ``edits`` and say what became of each; ``done`` is what they do, in a word."""
     settings = load(config)
     log = open_log(settings.log.format, settings.log.level)
-    with open_workplace(settings, name, log, os.environ) as work:
+    details = {"documents": [edit.what for edit in edits], "change": done}
+    with (
+        audited(settings, "documents", name, details, why) as outcome,
+        open_workplace(settings, name, log, os.environ) as work,
+    ):
         actor = person(os.environ)
         text = f"{done}: {why}" if why else done
         generation, verdicts = publish_edits(work.publisher, work.scales, edits, actor=actor, done=text)
+        outcome.end(f"generation {generation.number} of {name}")
     rows = [
         {
             "document": edit.what,

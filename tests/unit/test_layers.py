@@ -46,7 +46,7 @@ _LAYERS = (
             ("repod.config",),
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
-            ("repod.carrying", "repod.idle", "repod.office", "repod.relating"),
+            ("repod.carrying", "repod.idle", "repod.office", "repod.refused", "repod.relating"),
         ),
     ),
     Layer(
@@ -123,7 +123,7 @@ _LAYERS = (
             ("repod.show",),
             ("repod.web.*",),
             ("repod.pruning",),
-            ("repod.following",),
+            ("repod.following", "repod.gauges"),
             ("repod.loop",),
             ("repod.reminder",),
             ("repod.daemon",),
