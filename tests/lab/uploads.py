@@ -17,11 +17,15 @@ TOKENS = {"http": {"tokens": "tokens.json"}}
 
 
 class Curled(NamedTuple):
-    """What curl got: status (0 where there was none), headers and body as text, and its own exit status."""
+    """What curl got: status (0 where there was none), headers and body as text, and its own exit status.
+
+    ``sent``: how many bytes of a body it sent.
+    """
 
     status: int
     text: str
     rc: int
+    sent: int = 0
 
     @property
     def body(self) -> Any:
@@ -52,7 +56,7 @@ class Curl:
         """``curl WORDS`` with the token."""
         bearer = ["-H", f"Authorization: Bearer {self._secret}"] if self._secret else []
         done = subprocess.run(
-            [tool("curl"), "-sS", "-w", _MARK + "%{http_code}", *bearer, *words],
+            [tool("curl"), "-sS", "-w", _MARK + "%{http_code} %{size_upload}", *bearer, *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -60,8 +64,9 @@ class Curl:
             timeout=120,
             check=False,
         )
-        text, _, status = done.stdout.rpartition(_MARK)
-        return Curled(int(status or 0), text, done.returncode)
+        text, _, numbers = done.stdout.rpartition(_MARK)
+        status, sent = map(int, (numbers or "0 0").split())
+        return Curled(status, text, done.returncode, sent)
 
 
 class Wire:
