@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.routing import Match
 
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, Refused, RepodError, Unavailable, Unfit
+from repod.office import Deed
 from repod.web.gate import Challenge
 
 MEDIA_TYPE = "application/problem+json"
@@ -116,6 +117,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What went wrong, as a command of repod says it in one line.")
     faults: Sequence[str] = Field(default=(), description="A line each, where there is more than one.")
     refused: bool = Field(default=False, description="Whether a policy says no: asking again changes nothing.")
+    deed: Deed | None = Field(default=None, description="What a change came to nevertheless, or would have.")
 
 
 _BY_STATUS = {kind.status: name for name, kind in reversed(list(KINDS.items()))}
@@ -132,10 +134,19 @@ _BY_ERROR: Sequence[tuple[type[RepodError], str]] = (
 class Declined(RepodError):
     """A request that is answered with a problem of that kind."""
 
-    def __init__(self, name: str, *lines: str) -> None:
-        """``name``: of ``KINDS``; ``lines``: what is wrong, each in one."""
+    def __init__(self, *lines: str, kind: str) -> None:
+        """``lines``: what is wrong, each in one; ``kind`` is of ``KINDS``."""
         super().__init__("\n".join(lines))
-        self.name = name
+        self.kind = kind
+
+
+class Met(RepodError):
+    """A change met this problem."""
+
+    def __init__(self, found: Problem) -> None:
+        """``found``: as it is answered."""
+        super().__init__(found.detail)
+        self.problem = found
 
 
 def problem(name: str, *lines: str) -> Problem:
@@ -153,8 +164,10 @@ def problem(name: str, *lines: str) -> Problem:
 
 def problem_of(error: BaseException) -> Problem:
     """What an error is to who asked; of one that repod did not raise on purpose only that it happened."""
+    if isinstance(error, Met):
+        return error.problem
     if isinstance(error, Declined):
-        return problem(error.name, *str(error).splitlines())
+        return problem(error.kind, *str(error).splitlines())
     if isinstance(error, RepodError):
         by_policy = "refused" if error.exit_code == Refused.exit_code else "failed"
         name = next((name for kind, name in _BY_ERROR if isinstance(error, kind)), by_policy)
@@ -229,12 +242,13 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> Iterable[str]:
     """The methods of all routes with this path; each alone names its own only."""
-    found: set[str] = set()
-    for route in request.app.router.routes:
-        match, _ = route.matches(dict(request.scope))
-        if match != Match.NONE:
-            found |= set(getattr(route, "methods", None) or ())
-    return sorted(found | ({"HEAD"} if "GET" in found else set()))
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] == Match.FULL for route in request.app.router.routes)
+
+    found = [method for method in ("DELETE", "GET", "PATCH", "POST", "PUT") if takes(method)]
+    return sorted([*found, "HEAD"] if "GET" in found else found)
 
 
 def _of_status(error: AnyHTTPException) -> Problem:

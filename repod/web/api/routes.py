@@ -2,7 +2,13 @@
 
 from fastapi import APIRouter
 
+from repod.web.api.about import make_about
+from repod.web.api.advisories import make_advisories
+from repod.web.api.changes import make_changes, make_marks
+from repod.web.api.document import serve_document
 from repod.web.api.door import Door
+from repod.web.api.generations import make_generations
+from repod.web.api.packages import make_packages
 from repod.web.api.problems import PREFIX
 from repod.web.api.repositories import make_repositories
 
@@ -10,6 +16,15 @@ from repod.web.api.repositories import make_repositories
 def make_api(door: Door) -> APIRouter:
     """Every route of the API."""
     api = APIRouter(prefix=PREFIX)
-    for make in (make_repositories,):
+    for make in (
+        make_repositories,
+        make_packages,
+        make_generations,
+        make_changes,
+        make_marks,
+        make_advisories,
+        make_about,
+    ):
         api.include_router(make(door))
+    serve_document(api)
     return api
