@@ -102,7 +102,15 @@ def test_a_name_that_nobody_gave_is_misdirected_for_api_and_pages_only(app: Fast
 
 @pytest.mark.parametrize(
     "host",
-    ["repo.example.org", "REPO.example.org:8470", "repo.example.org.", "repo.example.org:", "a.yum.example.org", "127.0.0.1:1", "[::1]:80"],
+    [
+        "repo.example.org",
+        "REPO.example.org:8470",
+        "repo.example.org.",
+        "repo.example.org:",
+        "a.yum.example.org",
+        "127.0.0.1:1",
+        "[::1]:80",
+    ],
 )
 def test_a_name_of_the_settings_and_any_address_are_known(app: FastAPI, host: str) -> None:
     assert ask(app, "/api/v1/problems/conflict", host).status_code == 200

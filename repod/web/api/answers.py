@@ -121,7 +121,7 @@ def show(job: Job) -> Change:
         what=job.what,
         repository=job.repository,
         actor=job.actor,
-        state=job.state,
+        state="running" if job.ended is None else "failed" if found else "done",
         created=stamp(job.created),
         ended=None if job.ended is None else stamp(job.ended),
         progress=Progress(what=progress[0], done=progress[1], total=progress[2]) if progress else None,
