@@ -105,16 +105,55 @@ class Details:
     recommends: Sequence[str]
     files: Sequence[str]
     changelog: Sequence[Mapping[str, str]]
+    file_count: int = 0
+    suggests: Sequence[str] = ()
+    supplements: Sequence[str] = ()
+    enhances: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A name that is listed: its newest build by rpm's order, how many builds it has, and for which arches."""
+
+    newest: Row
+    builds: int
+    arches: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """Some of the names that are listed, of ``total``; ``packages``: how many builds they have together."""
+
+    rows: Sequence[Named]
+    total: int
+    packages: int
+    generation: int
 
 
 class Catalog(Protocol):
-    """The door to what one repository lists now, quick to search at any size; a cache that may be lost."""
+    """The door to what one repository lists now, quick to search at any size; a cache that may be lost.
+
+    Every method may raise ``Unavailable`` while it is not read yet. Answers are of the generation that they
+    name, which may be a little behind the current one.
+    """
 
     def search(self, search: Search) -> Page:
-        """A page of it; ``Unavailable`` while it is not read yet."""
+        """A page of it; ``Misconfigured`` where ``after`` is no ``next`` of a page in that order."""
+
+    def names(self, limit: int) -> Names:
+        """The names, at most ``limit``; those whose newest build came last are first."""
+
+    def builds_of(self, name: str) -> Sequence[Row]:
+        """The builds of one name, the newest by rpm's order first, at most 1,000; none where it is not listed."""
+
+    def arches(self) -> Mapping[str, int]:
+        """How many packages there are of each arch."""
 
     def details(self, nevra: Nevra) -> Details:
-        """What the header of a listed package says; ``NotFound`` where it is not listed."""
+        """What the header of a listed package says; ``NotFound`` where it is not listed.
+
+        Of very many files only the first 10,000 are told; ``file_count`` counts all. Directories end with a slash.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

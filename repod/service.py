@@ -1,11 +1,13 @@
 """Joins a whole system with what the daemon runs and serves of it."""
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from repod.actions.office import open_office
+from repod.catalogs import OpenCatalog
 from repod.following import Follower
 from repod.loop import Log, Loop
 from repod.pruning import Pruning
@@ -34,12 +36,17 @@ class Looped:
         self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
+        self.catalogs: Mapping[str, OpenCatalog] = {
+            name: OpenCatalog(settings, wired.settings, wired.store, system.rpms, system.workspace)
+            for name, wired in system.repositories.items()
+        }
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
+        stopping = threading.Event()
         return Loop(
             name=name,
             inbox=wired.inbox,
@@ -51,9 +58,12 @@ class Looped:
             follower=Follower(
                 name=name,
                 store=wired.store,
-                steps=open_steps(settings, wired.settings, wired.store),
+                steps=open_steps(
+                    settings, wired.settings, wired.store, catalog=self.catalogs[name], stopping=stopping.is_set
+                ),
                 interval=_LOOK_SECONDS,
                 log=log,
+                stopping=stopping,
             ),
             interval=settings.inbox.scan_interval,
             metrics=metrics,
@@ -67,4 +77,6 @@ class Looped:
     def close(self) -> None:
         """Close the system."""
         self._desk.close()
+        for catalog in self.catalogs.values():
+            catalog.close()
         self._system.close()

@@ -45,7 +45,7 @@ _LAYERS = (
             ("repod.generation", "repod.rpmhead", "repod.listening", "repod.served"),
             ("repod.config",),
             ("repod.aws",),
-            ("repod.builds", "repod.doors", "repod.elsewhere", "repod.placed"),
+            ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
             ("repod.carrying", "repod.idle", "repod.office", "repod.relating"),
         ),
     ),
@@ -72,6 +72,7 @@ _LAYERS = (
         rows=(
             (
                 "repod.callers.*",
+                "repod.catalog.*",
                 "repod.hostreports",
                 "repod.inbox.*",
                 "repod.idlefile",
@@ -98,6 +99,7 @@ _LAYERS = (
             ("repod.turn",),
             ("repod.history",),
             ("repod.ledger", "repod.headers"),
+            ("repod.cataloguing",),
             ("repod.finding", "repod.objects"),
             ("repod.retire",),
             ("repod.prune",),
@@ -139,7 +141,7 @@ _LAYERS = (
             ("repod.tools", "repod.related"),
             ("repod.retaining", "repod.serving"),
             ("repod.wiring",),
-            ("repod.care", "repod.workplace", "repod.keyring"),
+            ("repod.care", "repod.catalogs", "repod.workplace", "repod.keyring"),
             ("repod.checkhttp", "repod.checks3"),
             ("repod.check",),
             ("repod.actions.*", "repod.steps"),
