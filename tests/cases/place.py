@@ -14,8 +14,9 @@ from repod.intake import Outcome
 from repod.loop import Loop
 from repod.metrics import Metrics
 from repod.prune import Pruned
+from repod.service import Looped
 from repod.turn import Report
-from repod.wiring import Looped, System, Wired
+from repod.wiring import System, Wired
 from tests.lab import processes
 from tests.lab.checker import assert_sound
 from tests.lab.inboxes import Lines

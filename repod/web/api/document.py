@@ -1,7 +1,7 @@
 """The OpenAPI document of the API: served, and kept as ``config/openapi.json``."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -20,8 +20,8 @@ _SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "What `repod token add` printed."},
     "password": {"type": "http", "scheme": "basic", "description": "Name and password of a reader; reading only."},
 }
-_READS = [{}, {"token": []}, {"password": []}]
-_CHANGES = [{"token": []}]
+_READS: Sequence[Mapping[str, Sequence[str]]] = [{}, {"token": []}, {"password": []}]
+_CHANGES: Sequence[Mapping[str, Sequence[str]]] = [{"token": []}]
 _TAGS = {
     "repositories": "Which there are, and how they are.",
     "packages": "What they list.",
