@@ -33,7 +33,7 @@ class Lab:
     def __init__(self) -> None:
         self.clock = Clock()
         self.desk = Desk(threads=2, waiting=4)
-        self.jobs = Jobs(self.desk, open_log("json", "critical"), self.clock)
+        self.jobs = Jobs(self.desk, open_log("json", "error"), self.clock)
 
     def start(self, work: Any = lambda _far: _DEED) -> Job:
         return self.jobs.start("remove", "test", "token ci", work)
@@ -149,7 +149,7 @@ def test_what_a_policy_refuses_is_a_problem_with_every_reason_and_the_deed() -> 
         await lab.jobs.wait(job, 10)
         problem = show(job).problem
         assert problem is not None
-        assert (problem.status, problem.refused, problem.faults) == (422, True, rows[0]["refused"])
+        assert (problem.status, problem.refused, list(problem.faults)) == (422, True, rows[0]["refused"])
         assert problem.deed == deed
 
     lab.run(story())

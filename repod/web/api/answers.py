@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import Query, Request, Response
+from fastapi import HTTPException, Query, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Message
 
@@ -65,8 +65,9 @@ def _bounded(request: Request) -> Callable[[], Coroutine[Any, Any, Message]]:
     return receive
 
 
-def _too_large() -> Declined:
-    return Declined(f"expected a body of at most {LARGEST} bytes", kind="too-large")
+def _too_large() -> HTTPException:
+    # Of all that is raised while a body is read, FastAPI lets this alone through.
+    return HTTPException(413, f"expected a body of at most {LARGEST} bytes")
 
 
 def changing(*names: str) -> dict[int | str, dict[str, Any]]:

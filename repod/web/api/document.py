@@ -49,10 +49,20 @@ def document(api: APIRouter) -> dict[str, Any]:
     tags = [{"name": name, "description": text} for name, text in _TAGS.items()]
     found = get_openapi(title="repod", version=VERSION, description=_TEXT, routes=api.routes, tags=tags)
     found["components"]["securitySchemes"] = _SCHEMES
+    shared: dict[str, Any] = {}
     for method, operation in _operations(found):
+        _share(operation["responses"], shared)
         operation["security"] = _READS if method == "get" else _CHANGES
         operation["summary"] = operation["description"].partition("\n")[0].rstrip(".")
+    found["components"]["responses"] = dict(sorted(shared.items()))
     return found
+
+
+def _share(responses: dict[str, Any], shared: dict[str, Any]) -> None:
+    """Say the answers that tell of a problem once for all operations."""
+    for status, answer in responses.items():
+        if status >= "400" and answer == shared.setdefault(status, answer):
+            responses[status] = {"$ref": f"#/components/responses/{status}"}
 
 
 def text_of(found: dict[str, Any]) -> str:

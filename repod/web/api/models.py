@@ -144,12 +144,17 @@ class Pair(Open):
     after: str | None
 
 
-class Lists(Open):
+class Others(Open):
     """What came and what went."""
 
     came: Sequence[str]
     went: Sequence[str]
-    changed: Sequence[str] = ()
+
+
+class Lists(Others):
+    """What came, what went, and what changed under the same name."""
+
+    changed: Sequence[str]
 
 
 class Comparison(Open):
@@ -160,7 +165,7 @@ class Comparison(Open):
     upgraded: Sequence[Pair]
     downgraded: Sequence[Pair]
     replaced: Sequence[Pair]
-    others: Lists = Field(description="Builds that are not the newest.")
+    others: Others = Field(description="Builds that are not the newest.")
     advisories: Lists
     documents: Lists
 
