@@ -168,7 +168,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A rejected arrival, as its reason file says; each fault has ``code``, ``text`` and a ``remedy``."""
+    """A rejected arrival, as its reason file says; each fault has ``code``, ``text`` and a ``remedy``.
+
+    ``file`` is its name where it lies now, ``place`` the whole of that; ``inbox_path`` is as it was uploaded.
+    ``id`` tells it from any other, and those before it from those after it.
+    """
 
     file: str
     sha256: str | None
@@ -176,6 +180,8 @@ class Refusal:
     time: str
     place: str
     faults: Sequence[Mapping[str, str]]
+    inbox_path: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +199,22 @@ class Arrival:
     packages: Sequence[str] = ()
     faults: Sequence[Mapping[str, str]] = ()
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A host that runs a build, and when it said so."""
+
+    host: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """Which hosts run a build, by name; ``warnings`` say why that may not be all."""
+
+    hosts: Sequence[Host]
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,17 +263,17 @@ class Looks(Protocol):
     def plan(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """What a prune would let go, with the reasons."""
 
-    def waiting(self, repository: str) -> Sequence[Waiting]:
-        """Arrivals that are not done with."""
-
-    def rejected(self, repository: str) -> Sequence[Refusal]:
-        """Those that were refused, the newest first."""
-
-    def hosts(self, repository: str, nevra: str) -> Sequence[str]:
-        """The hosts that run a build, by what they report; ``Unavailable`` where that cannot be read."""
-
     def advisories(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """The advisories of the current generation; as ``repod advisory list`` shows them."""
+
+    def rejected(self, repository: str, *, limit: int = 50, before: str = "") -> Sequence[Refusal]:
+        """Rejected arrivals, newest first; those before the one with the id ``before``, if that is not empty."""
+
+    def arrival(self, repository: str, checksum: str) -> Arrival:
+        """What became of the bytes with that SHA-256: published, rejected, else unknown."""
+
+    def hosts(self, repository: str, nevra: str) -> Running:
+        """Which hosts run a build, by what they report (``[repository.retention] hosts``)."""
 
 
 class Deeds(Protocol):

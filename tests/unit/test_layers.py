@@ -46,7 +46,7 @@ _LAYERS = (
             ("repod.config",),
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
-            ("repod.carrying", "repod.idle", "repod.office", "repod.relating"),
+            ("repod.carrying", "repod.idle", "repod.office", "repod.refused", "repod.relating"),
         ),
     ),
     Layer(

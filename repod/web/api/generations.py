@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Res
 from repod.access import READ
 from repod.web.api.door import Door, Name
 from repod.web.api.models import NAME_PATTERN, Comparison, Generation
+from repod.web.api.pieces import LINK, Limit, link
 from repod.web.api.problems import documented
 
 _LARGEST = 2**31 - 1
@@ -55,7 +56,7 @@ def _past(api: APIRouter, door: Door) -> None:
         *,
         package: _Word = "",
         before: Annotated[int | None, Query(ge=1, le=_LARGEST, description="Only older ones.")] = None,
-        limit: Annotated[int, Query(ge=1, le=500, description="How many at the most.")] = 20,
+        limit: Limit = 20,
     ) -> Any:
         """Generations, newest first: when, by whom, why, what came and went.
 
@@ -80,12 +81,3 @@ def _past(api: APIRouter, door: Door) -> None:
         if not rows or rows[0]["generation"] != number:
             raise HTTPException(404, f"{name}: no generation {number} is kept")
         return rows[0]
-
-
-LINK = {"description": "The next piece, as rel=next; none at the end.", "schema": {"type": "string"}}
-
-
-def link(request: Request, **more: object) -> str:
-    """The header that leads to the next piece: as this request, but for ``more``."""
-    url = request.url.include_query_params(**more)
-    return f'<{url.path}?{url.query}>; rel="next"'

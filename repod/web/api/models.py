@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from repod.office import Deed, Details
+from repod.office import Deed, Details, Running
 from repod.web.api.problems import Problem
 
 _LINE = r"^[^\x00-\x1f\x7f]*$"
@@ -199,7 +199,7 @@ class Package(BaseModel):
     package: str
     builds: Sequence[Build]
     details: Details | None = Field(description="What its header says; none where it is not listed.")
-    hosts: Sequence[str] = Field(description="The hosts that run it, as far as they report.")
+    running: Running = Field(description="The hosts that run it, as far as they report.")
 
 
 class Key(Open):

@@ -1,6 +1,5 @@
 """Packages: searched page by page, and all that is known of one."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -9,18 +8,16 @@ from repod import package
 from repod.errors import Misconfigured, NotFound, Unavailable
 from repod.office import Catalog, Details, Office, Page, Search
 from repod.web.api.door import Door, Name
-from repod.web.api.generations import LINK, link
 from repod.web.api.models import Package
+from repod.web.api.pieces import LINK, TEXT, Limit, link
 from repod.web.api.problems import Declined, documented
 
-_TEXT = r"^[^\x00-\x1f\x7f]*$"
-_Text = Annotated[str, Query(max_length=200, pattern=_TEXT, description="Anywhere in name or summary.")]
-_Name = Annotated[str, Query(max_length=200, pattern=_TEXT, description="Builds of that name.")]
-_Nevra = Annotated[str, Query(max_length=300, pattern=_TEXT, description="A NEVRA, or a shell pattern over NEVRAs.")]
-_Arch = Annotated[str, Query(max_length=50, pattern=_TEXT, description="Builds for that architecture.")]
+_Text = Annotated[str, Query(max_length=200, pattern=TEXT, description="Anywhere in name or summary.")]
+_Name = Annotated[str, Query(max_length=200, pattern=TEXT, description="Builds of that name.")]
+_Nevra = Annotated[str, Query(max_length=300, pattern=TEXT, description="A NEVRA, or a shell pattern over NEVRAs.")]
+_Arch = Annotated[str, Query(max_length=50, pattern=TEXT, description="Builds for that architecture.")]
 _Order = Annotated[Literal["newest", "name"], Query(description="By when they came, or by name.")]
-_After = Annotated[str, Query(max_length=1000, pattern=_TEXT, description="``next`` of the page before.")]
-_Limit = Annotated[int, Query(ge=1, le=500, description="How many at the most.")]
+_After = Annotated[str, Query(max_length=1000, pattern=TEXT, description="``next`` of the page before.")]
 
 
 def make_packages(door: Door) -> APIRouter:
@@ -44,7 +41,7 @@ def make_packages(door: Door) -> APIRouter:
         arch: _Arch = "",
         order: _Order = "newest",
         after: _After = "",
-        limit: _Limit = 50,
+        limit: Limit = 50,
     ) -> Any:
         """The packages that are listed now, page by page.
 
@@ -59,7 +56,7 @@ def make_packages(door: Door) -> APIRouter:
     @api.get("/{nevra}", operation_id="getPackage", response_model=Package, responses=documented("not-found"))
     async def one(
         name: Name,
-        nevra: Annotated[str, Path(max_length=300, pattern=_TEXT, description="NAME-[EPOCH:]VERSION-RELEASE.ARCH.")],
+        nevra: Annotated[str, Path(max_length=300, pattern=TEXT, description="NAME-[EPOCH:]VERSION-RELEASE.ARCH.")],
     ) -> Any:
         """All that is known of a NEVRA.
 
@@ -70,7 +67,7 @@ def make_packages(door: Door) -> APIRouter:
             "package": builds[0]["package"],
             "builds": builds,
             "details": await door.ask(lambda office: _details(office, name, nevra)),
-            "hosts": await door.ask(lambda office: _hosts(office, name, nevra)),
+            "running": await door.ask(lambda office: office.looks.hosts(name, nevra)),
         }
 
     return api
@@ -97,11 +94,3 @@ def _details(office: Office, name: str, nevra: str) -> Details | None:
         return _catalog(office, name).details(package.Nevra.parse(nevra))
     except (NotFound, Unavailable, ValueError):
         return None
-
-
-def _hosts(office: Office, name: str, nevra: str) -> Sequence[str]:
-    """None that are known where their reports cannot be read."""
-    try:
-        return office.looks.hosts(name, nevra)
-    except Unavailable:
-        return ()

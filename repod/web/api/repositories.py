@@ -1,14 +1,18 @@
 """Repositories: which there are, how they are, what was refused, and what a prune would let go."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from repod.access import READ
 from repod.office import Refusal, State
 from repod.web.api.door import Door, Name
 from repod.web.api.models import Going
+from repod.web.api.pieces import LINK, TEXT, Limit, link
 from repod.web.api.problems import documented
+
+_Before = Annotated[str, Query(max_length=1000, pattern=TEXT, description="Only those before the one with that id.")]
 
 
 def make_repositories(door: Door) -> APIRouter:
@@ -35,10 +39,22 @@ def make_repositories(door: Door) -> APIRouter:
                 return row
         raise HTTPException(404, f"there is no repository {name!r} here")
 
-    @one.get("/rejected", operation_id="listRejected", responses=documented("not-found"))
-    async def rejected(name: Name) -> Sequence[Refusal]:
-        """Arrivals that were refused, newest first, with every reason."""
-        return await door.ask(lambda office: office.looks.rejected(name))
+    @one.get(
+        "/rejected",
+        operation_id="listRejected",
+        responses={200: {"headers": {"Link": LINK}}, **documented("not-found")},
+    )
+    async def rejected(
+        request: Request, response: Response, name: Name, limit: Limit = 50, before: _Before = ""
+    ) -> Sequence[Refusal]:
+        """Arrivals that were refused, newest first, with every reason and what to do.
+
+        ``Link`` leads to older ones.
+        """
+        rows = await door.ask(lambda office: office.looks.rejected(name, limit=limit, before=before))
+        if len(rows) == limit:
+            response.headers["Link"] = link(request, before=rows[-1].id)
+        return rows
 
     @one.get("/prune", operation_id="planPrune", response_model=Sequence[Going], responses=documented("not-found"))
     async def plan(name: Name) -> object:
