@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from repod import package
-from repod.errors import Misconfigured, NotFound, Unavailable
+from repod.errors import NotFound, Unavailable
 from repod.office import Catalog, Details, Office, Page, Search
 from repod.web.api.door import Door, Name
 from repod.web.api.models import Package
 from repod.web.api.pieces import LINK, TEXT, Limit, link
-from repod.web.api.problems import Declined, documented
+from repod.web.api.problems import asked, documented
 
 _Text = Annotated[str, Query(max_length=200, pattern=TEXT, description="Anywhere in name or summary.")]
 _Name = Annotated[str, Query(max_length=200, pattern=TEXT, description="Builds of that name.")]
@@ -48,7 +48,8 @@ def make_packages(door: Door) -> APIRouter:
         ``next``, and ``Link``, lead to the next page. It may be a moment behind what was just published.
         """
         search = Search(text=text, name=named, nevra=nevra, arch=arch, order=order, after=after, limit=limit)
-        page = await door.ask(lambda office: _searched(office, name, search))
+        with asked():
+            page = await door.ask(lambda office: _catalog(office, name).search(search))
         if page.next:
             response.headers["Link"] = link(request, after=page.next)
         return page
@@ -79,13 +80,6 @@ def _catalog(office: Office, name: str) -> Catalog:
         msg = f"{name}: its packages are not read yet; try again"
         raise Unavailable(msg)
     return catalog
-
-
-def _searched(office: Office, name: str, search: Search) -> Page:
-    try:
-        return _catalog(office, name).search(search)
-    except Misconfigured as error:
-        raise Declined(str(error), kind="invalid") from error
 
 
 def _details(office: Office, name: str, nevra: str) -> Details | None:

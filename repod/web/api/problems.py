@@ -4,7 +4,8 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,6 +148,15 @@ class Met(RepodError):
         """``found``: as it is answered."""
         super().__init__(found.detail)
         self.problem = found
+
+
+@contextmanager
+def asked() -> Iterator[None]:
+    """Around what may find that a parameter is not as expected: ``Misconfigured`` is the caller's fault here."""
+    try:
+        yield
+    except Misconfigured as error:
+        raise Declined(*error.faults, kind="invalid") from error
 
 
 def problem(name: str, *lines: str) -> Problem:

@@ -10,7 +10,7 @@ from repod.office import Refusal, State
 from repod.web.api.door import Door, Name
 from repod.web.api.models import Going
 from repod.web.api.pieces import LINK, TEXT, Limit, link
-from repod.web.api.problems import documented
+from repod.web.api.problems import asked, documented
 
 _Before = Annotated[str, Query(max_length=1000, pattern=TEXT, description="Only those before the one with that id.")]
 
@@ -51,7 +51,8 @@ def make_repositories(door: Door) -> APIRouter:
 
         ``Link`` leads to older ones.
         """
-        rows = await door.ask(lambda office: office.looks.rejected(name, limit=limit, before=before))
+        with asked():
+            rows = await door.ask(lambda office: office.looks.rejected(name, limit=limit, before=before))
         if len(rows) == limit:
             response.headers["Link"] = link(request, before=rows[-1].id)
         return rows
