@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from repod.actions.refusals import Refusals
 from repod.doors import Store
@@ -11,13 +11,13 @@ from repod.generation import Generation
 from repod.history import History
 from repod.ledger import Ledger
 from repod.office import Arrival
-from repod.package import Sha256, sha256
+from repod.package import Origin, Sha256, sha256
 from repod.wiring import pause
 
 _LEDGER_SECONDS = 300.0  # what it has of arrivals is older than any kept record
 
-_Found = tuple[int, Sequence[str]]
-"""The generation that brought some bytes, and as which packages."""
+_Found = tuple[int, str, str]
+"""The generation that brought some bytes, as which package, and the name of the file that was uploaded, if any."""
 
 
 class Arrivals:
@@ -41,8 +41,8 @@ class Arrivals:
         wanted = _proven(checksum)
         published = self._published(wanted)
         if published:
-            number, packages = published
-            return Arrival(sha256=wanted, state="published", generation=number, packages=packages)
+            number, package, file = published
+            return Arrival(sha256=wanted, state="published", file=file, generation=number, packages=[package])
         refusal = self._refusals.of(wanted)
         if refusal:
             return Arrival(sha256=wanted, state="rejected", file=refusal.inbox_path, faults=refusal.faults)
@@ -76,7 +76,7 @@ class Arrivals:
         if self._monotonic() >= self._older_until:
             came = ((one, one.came) for one in self._ledger.all().values())
             self._older = {
-                coming.origin.checksum: (coming.generation, [str(one.nevra)])
+                coming.origin.checksum: (coming.generation, str(one.nevra), _file(coming.origin))
                 for one, coming in came
                 if coming and coming.origin.checksum
             }
@@ -85,13 +85,17 @@ class Arrivals:
 
     def _note(self, generation: Generation) -> None:
         for package, origin in generation.came:
-            found = (generation.number, [str(package.nevra)])
+            found = (generation.number, str(package.nevra), _file(origin))
             # What was signed already by the key that signs stays as it was uploaded.
             for checksum in {origin.checksum, package.pkgid} - {""}:
                 if origin.how == "arrival":  # rather than what brought the same bytes back later
                     self._known[checksum] = found
                 else:
                     self._known.setdefault(checksum, found)
+
+
+def _file(origin: Origin) -> str:
+    return origin.of if origin.how == "arrival" else ""
 
 
 def _proven(checksum: str) -> Sha256:

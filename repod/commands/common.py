@@ -2,7 +2,8 @@
 
 import os
 import pwd
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,7 @@ import click
 from repod.actions.deeds import RecordedDeeds
 from repod.actions.means import Means
 from repod.actions.office import open_record
+from repod.actions.recorded import Outcome, recorded
 from repod.config import Settings
 from repod.log import open_log
 from repod.office import By
@@ -80,6 +82,19 @@ def means(settings: Settings) -> Means:
 def deeds(settings: Settings) -> RecordedDeeds:
     """All changes that a command may make."""
     return RecordedDeeds(means(settings), open_record(settings))
+
+
+@contextmanager
+def audited(
+    settings: Settings, what: str, repository: str, details: Mapping[str, Any], why: str = "", *, dry: bool = False
+) -> Iterator[Outcome]:
+    """While the command changes something; where it is ``dry`` nobody records it."""
+    if dry:
+        yield Outcome()
+        return
+    log = open_log(settings.log.format, settings.log.level)
+    with recorded(open_record(settings), log, by=by(why), what=what, repository=repository, details=details) as outcome:
+        yield outcome
 
 
 def warn(texts: Iterable[str]) -> None:

@@ -40,7 +40,7 @@ def make_advisories(door: Door) -> APIRouter:
         """Add an advisory, in place of the one with its id. The body is what an advisory file in JSON holds."""
         by = By(actor=by.actor, address=by.address, why=why)
         data = json.dumps(body.model_dump(exclude_unset=True)).encode()
-        act = partial(door.office().deeds.advise, name, "advisory.json", data, by)
+        act = partial(door.office().deeds.advise, name, f"{body.id}.json", data, by)
         return await carry_out(door, begin(door, "advisory", name, by.actor, lambda _: act()), wait)
 
     @api.delete("/{advisory}", operation_id="removeAdvisory", response_model=Deed, responses=changing())
