@@ -88,10 +88,8 @@ class Arrivals:
             found = (generation.number, str(package.nevra), _file(origin))
             # What was signed already by the key that signs stays as it was uploaded.
             for checksum in {origin.checksum, package.pkgid} - {""}:
-                if origin.how == "arrival":  # rather than what brought the same bytes back later
-                    self._known[checksum] = found
-                else:
-                    self._known.setdefault(checksum, found)
+                # A rollback brings the same bytes again: the first time counts, as far as it is read.
+                self._known[checksum] = min(found, self._known.get(checksum, found))
 
 
 def _file(origin: Origin) -> str:
