@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from repod.actions.means import Means
 from repod.actions.office import open_office
 from repod.actions.work import Work
+from repod.board import Board
+from repod.bus import Bus
 from repod.catalogs import OpenCatalog
 from repod.following import Follower
 from repod.gauges import Gauges
+from repod.letterbox import Letterbox
 from repod.loop import Log, Loop
 from repod.pruning import Pruning
 from repod.reminder import Reminder
+from repod.reporting import Reporting
 from repod.serving import open_access, open_desk, open_shelves, open_site
 from repod.steps import open_steps
 from repod.wiring import System, Wired, public_url
@@ -28,16 +32,23 @@ _LOOK_SECONDS = 5.0  # between two looks whether somebody else published
 class Looped:
     """A system with a loop per repository: what the daemon runs."""
 
-    def __init__(self, system: System, metrics: "Metrics", log: Log) -> None:
-        """``system`` is closed with it."""
+    def __init__(
+        self, system: System, metrics: "Metrics", log: Log, *, bus: Bus | None = None, board: Board | None = None
+    ) -> None:
+        """``system`` is closed with it; ``bus`` and ``board`` stay, as those of the process (None: of its own)."""
         self._system = system
         settings = system.settings
         self._desk = open_desk()
         self.shelves = open_shelves(settings, self._desk)
         self.access = open_access(settings)
+        self.letterboxes: Mapping[str, Letterbox] = {
+            name: wired.letterbox for name, wired in system.repositories.items()
+        }
         self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
+        self._bus = Bus() if bus is None else bus
+        self._board = Board() if board is None else board
         self.catalogs: Mapping[str, OpenCatalog] = {
             name: OpenCatalog(settings, wired.settings, wired.store, system.rpms, system.workspace)
             for name, wired in system.repositories.items()
@@ -67,7 +78,12 @@ class Looped:
                 steps=[
                     gauges,
                     *open_steps(
-                        settings, wired.settings, wired.store, catalog=self.catalogs[name], stopping=stopping.is_set
+                        wired.settings,
+                        wired.store,
+                        catalog=self.catalogs[name],
+                        stopping=stopping.is_set,
+                        hear=self._bus,
+                        board=self._board,
                     ),
                 ],
                 interval=_LOOK_SECONDS,
@@ -75,7 +91,9 @@ class Looped:
                 stopping=stopping,
             ),
             gauges=gauges,
+            reporting=Reporting(name=name, board=self._board, hear=self._bus, clock=time.time),
             interval=settings.inbox.scan_interval,
+            expect_every=wired.settings.expect_every,
             metrics=metrics,
             log=log,
         )

@@ -13,6 +13,8 @@ from repod.actions.deeds import RecordedDeeds
 from repod.actions.means import Means
 from repod.actions.office import open_record
 from repod.actions.recorded import Outcome, recorded
+from repod.board import Board
+from repod.bus import Bus
 from repod.config import Settings
 from repod.log import open_log
 from repod.office import By
@@ -62,11 +64,14 @@ def person(environ: Mapping[str, str]) -> str:
         return f"uid {os.getuid()}"
 
 
-def looped(settings: Settings, log: Any, metrics: "Metrics") -> Looped:
-    """Everything that the settings describe, opened."""
-    return Looped(
-        System(settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message), metrics, log
+def looped(
+    settings: Settings, log: Any, metrics: "Metrics", *, bus: Bus | None = None, board: Board | None = None
+) -> Looped:
+    """Everything that the settings describe, opened; ``bus`` and ``board`` as in ``Looped``."""
+    system = System(
+        settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message, raced=metrics.conflict
     )
+    return Looped(system, metrics, log, bus=bus, board=board)
 
 
 def by(why: str = "") -> By:

@@ -2,25 +2,30 @@
 
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from repod.access import METRICS, READ
+from repod.errors import Unavailable
 from repod.package import store_path
 from repod.web.api.problems import explain
+from repod.web.desk import Desk
 from repod.web.entry import Entry
 from repod.web.gate import Gate
 from repod.web.shelves import Shelf, missing
 from repod.web.site import Site
+
+Page = Callable[[str], tuple[bytes, str]]
+"""The metrics and their media type, for the value of an Accept header."""
 
 
 def make_app(
     *,
     shelves: Callable[[], Mapping[str, Shelf]],
     gate: Gate,
-    page: Callable[[], bytes],
+    page: Page,
     health: Callable[[], Mapping[str, str]],
     site: Callable[[], Site],
     routers: Iterable[APIRouter] = (),
@@ -51,11 +56,13 @@ def make_app(
     return app
 
 
-def _watch(app: FastAPI, gate: Gate, page: Callable[[], bytes], health: Callable[[], Mapping[str, str]]) -> None:
+def _watch(app: FastAPI, gate: Gate, page: Page, health: Callable[[], Mapping[str, str]]) -> None:
     """What watches repod asks for."""
+    # A thread of its own: whatever else hangs, this is answered.
+    desk = Desk(threads=1, waiting=64)
 
     @app.get("/healthz", include_in_schema=False)
-    def healthz() -> PlainTextResponse:
+    async def healthz() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
     @app.get("/readyz", include_in_schema=False)
@@ -68,8 +75,11 @@ def _watch(app: FastAPI, gate: Gate, page: Callable[[], bytes], health: Callable
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
         await gate.admit(request, METRICS)
-        text = await run_in_threadpool(page)
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+        try:
+            text, media_type = await desk.run(partial(page, request.headers.get("accept", "")))
+        except Unavailable as error:
+            raise HTTPException(503, str(error), headers={"Retry-After": "1"}) from error
+        return Response(text, headers={"Content-Type": media_type})
 
 
 async def _file(shelf: Shelf, path: str, method: str) -> Response:
