@@ -36,6 +36,7 @@ from repod.web.tls import open_tls, renew
 
 _STOP_SECONDS = 1.5  # what a turn gets to end by itself; then it is abandoned, which is safe
 _RELOAD_SECONDS = 60.0
+_CHANGE_SECONDS = 15.0  # what a change by hand gets to end by itself before a reload gives it up, which is safe
 _THREADS = 8  # that look for API and pages
 _WAITING = 64
 _HANDS = 4  # that change
@@ -73,8 +74,14 @@ class Service(Protocol):
     def remind(self) -> None:
         """Say again, once a day, what ends soon; called every few seconds."""
 
+    def stop(self) -> None:
+        """Let no change begin any more, and end soon what can."""
+
+    def join(self, seconds: float) -> bool:
+        """Wait until no change is at work; False where one did not end in time."""
+
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything; a change that is still at work fails soon, which is safe."""
 
 
 class Daemon:
@@ -114,9 +121,10 @@ class Daemon:
         self._tls: ssl.SSLContext | None = None
         self._access: Access | None = None
         self._site = Site()
+        self._abandoned = False  # a change by hand
 
     def run(self) -> bool:
-        """Run to the end. False where a turn had to be abandoned. Raises ``Misconfigured`` at start only."""
+        """Run to the end. False where a turn or change had to be abandoned. Raises ``Misconfigured`` at start only."""
         handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._on_hangup}
         with self._bell, _signals(handlers), _listening(self._settings) as channel:
             self._listen = self._settings.http.at(channel.getsockname()[1])
@@ -139,7 +147,7 @@ class Daemon:
             page=self._metrics.page,
             health=self._health,
             site=self._named,
-            routers=[make_api(door), live],
+            routers=[make_api(door, live)],
         )
 
     def stop(self) -> None:
@@ -264,10 +272,14 @@ class Daemon:
     def _halt(self, seconds: float) -> bool:
         """Stop the loops; False where one did not end in time (nothing is closed then)."""
         deadline = time.monotonic() + seconds
+        if self._service:
+            self._service.stop()
         for loop in self._loops:
             loop.stop()
         ended = [loop.join(max(0.0, deadline - time.monotonic())) for loop in self._loops]
         if all(ended) and self._service:
+            left = max(0.0, deadline - time.monotonic())
+            self._abandoned = not self._service.join(min(left, _CHANGE_SECONDS))
             self._service.close()
         return all(ended)
 
@@ -275,7 +287,7 @@ class Daemon:
         notify(self._environ, "STOPPING=1")
         self._bus.close()
         self._board.close()
-        ended = self._halt(_STOP_SECONDS)
+        ended = self._halt(_STOP_SECONDS) and not self._abandoned
         self._log.info("stopped", finished=ended)
         return ended
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from repod.doors import Inbox
 from repod.errors import RepodError
 from repod.following import Follower
+from repod.gauges import Gauges
 from repod.generation import Generation
 from repod.intake import Outcome
 from repod.package import trace
@@ -39,15 +40,16 @@ class Loop:
         watching: Callable[[], bool],
         pruning: Pruning,
         follower: Follower,
+        gauges: Gauges,
         reporting: Reporting,
         interval: float,
         expect_every: float,
         metrics: "Metrics",
         log: Log,
     ) -> None:
-        """``prepare`` writes what hosts need; ``interval``: seconds between two scans at the most.
+        """``prepare`` writes what hosts need; ``gauges`` are one of the steps of ``follower``.
 
-        ``expect_every``: the setting, in seconds.
+        ``interval``: seconds between two scans at the most. ``expect_every``: the setting, in seconds.
         """
         self.name = name
         self._inbox = inbox
@@ -57,6 +59,7 @@ class Loop:
         self._watching = watching
         self._pruning = pruning
         self._follower = follower
+        self._gauges = gauges
         self._reporting = reporting
         self._interval = interval
         self._metrics = metrics
@@ -64,7 +67,6 @@ class Loop:
         self._stop = threading.Event()
         self._told: dict[str, str] = {}
         self._woken = True
-        self._noted = 0
         self.fault = "not opened yet"
         self.alive_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"repository {name}", daemon=True)
@@ -123,7 +125,7 @@ class Loop:
         """Finish what a stopped writer had begun; a new repository gets its first, empty generation."""
         generation = self._publisher.open("repod")
         self._prepare()
-        if generation.number != self._noted:
+        if generation.number != self._gauges.number:
             self._note(generation)
             self._log.info("opened", repository=self.name, generation=generation.number, packages=generation.packages)
         return generation
@@ -142,7 +144,7 @@ class Loop:
             self._log.error("not cleared", repository=self.name, problem=problem)
         if report.generation:
             self._published(report, report.generation)
-        self._reporting.turn(report, self._noted)
+        self._reporting.turn(report, self._gauges.number)
         if report.outcomes:
             self._metrics.stage("turn", report.seconds, next(iter(_traces(report.outcomes)), ""))
         self._told = {name: text for name, text in self._told.items() if name in {a.name for a in report.seen}}
@@ -152,13 +154,17 @@ class Loop:
         """Let go of what retention lets go; raises what went wrong. The generation that was published, if any."""
         return self._pruned(self._pruning.at_once())
 
+    def wake(self) -> None:
+        """Somebody published here; any thread may say so."""
+        self._follower.wake()
+
     def follow(self) -> None:
         """Bring all that follows the generations up to now; what fails is told."""
         self._follower.once()
 
     def _prune(self, report: Report) -> None:
         quiet = not report.outcomes
-        self._pruned(self._pruning.after_turn(self._noted, quiet=quiet, stopping=self._stop.is_set))
+        self._pruned(self._pruning.after_turn(self._gauges.number, quiet=quiet, stopping=self._stop.is_set))
 
     def _pruned(self, generation: Generation | None) -> Generation | None:
         if generation:
@@ -182,10 +188,7 @@ class Loop:
         )
 
     def _note(self, generation: Generation) -> None:
-        self._noted = generation.number
-        self._metrics.generation.labels(self.name).set(generation.number)
-        self._metrics.packages.labels(self.name).set(generation.packages)
-        self._metrics.last_publish.labels(self.name).set(generation.time)
+        self._gauges.show(generation)
         self._follower.wake()
 
     def _tell(self, outcome: Outcome, place: str, generation: Generation | None) -> None:

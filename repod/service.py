@@ -1,14 +1,19 @@
 """Joins a whole system with what the daemon runs and serves of it."""
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from repod.actions.means import Means
 from repod.actions.office import open_office
+from repod.actions.work import Work
 from repod.board import Board
 from repod.bus import Bus
+from repod.catalogs import OpenCatalog
 from repod.following import Follower
+from repod.gauges import Gauges
 from repod.letterbox import Letterbox
 from repod.loop import Log, Loop
 from repod.pruning import Pruning
@@ -39,18 +44,26 @@ class Looped:
         self.letterboxes: Mapping[str, Letterbox] = {
             name: wired.letterbox for name, wired in system.repositories.items()
         }
-        self.office = open_office(settings)
         self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
         self._bus = Bus() if bus is None else bus
         self._board = Board() if board is None else board
+        self.catalogs: Mapping[str, OpenCatalog] = {
+            name: OpenCatalog(settings, wired.settings, wired.store, system.rpms, system.workspace)
+            for name, wired in system.repositories.items()
+        }
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
+        means = Means(settings=settings, environ=system.environ, log=log, staff=(system.signer, system.rpms))
+        self._work = Work()
+        self.office = open_office(means, self._work, self._changed, self.catalogs)
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
+        stopping = threading.Event()
+        gauges = Gauges(name, metrics)
         return Loop(
             name=name,
             inbox=wired.inbox,
@@ -62,10 +75,22 @@ class Looped:
             follower=Follower(
                 name=name,
                 store=wired.store,
-                steps=open_steps(settings, wired.settings, wired.store, hear=self._bus, board=self._board),
+                steps=[
+                    gauges,
+                    *open_steps(
+                        wired.settings,
+                        wired.store,
+                        catalog=self.catalogs[name],
+                        stopping=stopping.is_set,
+                        hear=self._bus,
+                        board=self._board,
+                    ),
+                ],
                 interval=_LOOK_SECONDS,
                 log=log,
+                stopping=stopping,
             ),
+            gauges=gauges,
             reporting=Reporting(name=name, board=self._board, hear=self._bus, clock=time.time),
             interval=settings.inbox.scan_interval,
             expect_every=wired.settings.expect_every,
@@ -77,7 +102,24 @@ class Looped:
         """Say again, once a day, which keys end soon."""
         self._reminder.again()
 
+    def _changed(self, name: str) -> None:
+        """A change by hand may have published."""
+        for loop in self.loops:
+            if loop.name == name:
+                loop.wake()
+
+    def stop(self) -> None:
+        """Let no change begin any more, and end soon what can."""
+        self._work.stop()
+
+    def join(self, seconds: float) -> bool:
+        """Wait until no change is at work; False where one did not end in time."""
+        return self._work.join(seconds)
+
     def close(self) -> None:
-        """Close the system."""
+        """Close the system. A change that is still at work fails as soon as it needs any part of it."""
+        self._work.stop()
         self._desk.close()
+        for catalog in self.catalogs.values():
+            catalog.close()
         self._system.close()

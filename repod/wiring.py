@@ -235,6 +235,7 @@ class System:
         ``raced`` is told the repository of each publish that another writer was faster than.
         """
         self.settings = settings
+        self.environ = environ
         self._log = log
         self._observe = observe
         self._raced = raced
@@ -276,7 +277,6 @@ class System:
         repodata = open_repodata(self.settings, repository, store)
         self._stack.callback(repodata.close)
         tools = Tools(settings=self.settings, signer=self.signer, rpms=self.rpms, workspace=self.workspace)
-        rebuild = rebuilding(tools, repository, store)
         publisher = open_publisher(
             self.settings,
             repository,
@@ -285,7 +285,7 @@ class System:
             signer=self.signer,
             log=self._log,
             raced=partial(self._raced, repository.name),
-            restore=rebuild.restore,
+            restore=rebuilding(tools, repository, store).restore,
         )
         opened = self._inboxes.open(repository)
         intake = self._intake(repository, store, opened.inbox, repodata)

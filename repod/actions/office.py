@@ -1,13 +1,25 @@
 """The office: what API and pages may ask, joined."""
 
-from functools import partial
+from collections.abc import Callable, Mapping
 
-from repod.actions.looks import states_or_faults
+from repod.actions.deeds import RecordedDeeds
+from repod.actions.looks import OpenLooks
+from repod.actions.means import Means
+from repod.actions.work import Work
 from repod.config import Settings
-from repod.office import Office
+from repod.office import Catalog, Office, Record, unrecorded
 
 
-def open_office(settings: Settings) -> Office:
-    """All that may be asked of ``settings``."""
-    names = [repository.name for repository in settings.repository]
-    return Office(repositories=names, states=partial(states_or_faults, settings))
+def open_record(_settings: Settings) -> Record:
+    """The audit log that the settings name."""
+    return unrecorded
+
+
+def open_office(means: Means, work: Work, done: Callable[[str], None], catalogs: Mapping[str, Catalog]) -> Office:
+    """All that may be asked of the settings of ``means``.
+
+    Changes are known to ``work``; ``done`` hears the name of a repository that may have changed.
+    """
+    deeds = RecordedDeeds(means, open_record(means.settings), work=work, done=done)
+    names = [repository.name for repository in means.settings.repository]
+    return Office(looks=OpenLooks(means), deeds=deeds, catalogs=catalogs, repositories=names)

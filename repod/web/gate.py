@@ -95,19 +95,23 @@ class Gate:
             raise HTTPException(403, text)
         return caller
 
+    async def known(self, request: Request) -> Caller | None:
+        """Who calls, if that is known; nothing is logged where not."""
+        access, offer = self._access(), offered(request)
+        if not (offer.token or offer.password or offer.names):
+            return None
+        try:
+            return await self._desk.run(lambda: access.callers.recognize(offer))
+        except (Stranger, RepodError):
+            return None
+
     async def lets(self, request: Request, verb: Verb, repository: str = "") -> bool:
         """Whether the caller may do it; nothing is logged where not."""
         access = self._access()
         if access.rules.asks_nobody(verb, repository):
             return True
-        offer = offered(request)
-        if not (offer.token or offer.password or offer.names):
-            return False
-        try:
-            caller = await self._desk.run(lambda: access.callers.recognize(offer))
-        except (Stranger, RepodError):
-            return False
-        return access.rules.allows(caller, verb, repository)
+        caller = await self.known(request)
+        return caller is not None and access.rules.allows(caller, verb, repository)
 
     def _refused(self, stranger: Stranger, offer: Offer, repository: str) -> HTTPException:
         text = _SAID[stranger.reason]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from repod.access import READ, UPLOAD
 from repod.board import Board
 from repod.errors import RepodError
-from repod.office import Arrival, Office, Waiting
+from repod.office import Arrival, Waiting
 from repod.package import trace
 from repod.web.api.door import Door, Name
 from repod.web.api.problems import PREFIX, Problem, documented, problem, respond
@@ -97,7 +97,7 @@ class Arrivals:
         seen = self.board.of(repository, checksum)
         if seen is not None and seen.state != "waiting":
             return seen
-        found = await self._door.ask(lambda office: _older(office, repository, checksum))
+        found = await self._door.ask(lambda office: office.looks.arrival(repository, checksum))
         return seen if seen is not None and found.state == "unknown" else found
 
     async def wait(self, repository: str, checksum: str, seconds: float) -> Arrival:
@@ -128,10 +128,6 @@ class Arrivals:
                         return elsewhere
         finally:
             leave()
-
-
-def _older(_office: Office, _repository: str, checksum: str) -> Arrival:
-    return Arrival(sha256=checksum, state="unknown")
 
 
 def make_arrivals(door: Door, arrivals: Arrivals) -> APIRouter:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from repod.access import UPLOAD
@@ -105,7 +105,7 @@ def make_inbox(door: Door, arrivals: Arrivals, inboxes: Inboxes) -> APIRouter:
     async def upload(
         request: Request,
         name: Name,
-        file: str,
+        file: Annotated[str, Path(max_length=1000, description="The name of the file.")],
         by: Annotated[By, Depends(door.changes(UPLOAD))],
         wait: Annotated[int | None, _WAIT] = None,
     ) -> Response:

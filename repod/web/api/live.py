@@ -11,7 +11,6 @@ from repod.web.api.arrivals import Arrivals, make_arrivals
 from repod.web.api.door import Door
 from repod.web.api.events import Streams, make_events
 from repod.web.api.inbox import Inboxes, Log, make_inbox
-from repod.web.api.problems import PREFIX
 from repod.web.desk import Desk
 
 _THREADS = 8  # that write uploads to disk
@@ -24,7 +23,7 @@ def make_live(
     """Its routes. ``letterboxes`` is asked for each upload."""
     arrivals = Arrivals(door, board)
     inboxes = Inboxes(letterboxes, arrivals, log, Desk(threads=_THREADS, waiting=_WAITING))
-    api = APIRouter(prefix=PREFIX)
+    api = APIRouter()
     api.include_router(make_inbox(door, arrivals, inboxes))
     api.include_router(make_arrivals(door, arrivals))
     api.include_router(make_events(door, Streams(bus)))

@@ -4,7 +4,8 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,11 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.routing import Match
 
 from repod.errors import Conflict, Corrupt, Misconfigured, NoRoom, NotFound, Refused, RepodError, Unavailable, Unfit
+from repod.office import Deed
 from repod.web.gate import Challenge
+
+INVALID, MEDIA = "invalid", "media-type"
+"""Names of kinds."""
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "/api/v1"
@@ -136,6 +141,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What went wrong, as a command of repod says it in one line.")
     faults: Sequence[str] = Field(default=(), description="A line each, where there is more than one.")
     refused: bool = Field(default=False, description="Whether a policy says no: asking again changes nothing.")
+    deed: Deed | None = Field(default=None, description="What a change came to nevertheless, or would have.")
 
 
 _BY_STATUS = {kind.status: name for name, kind in reversed(list(KINDS.items()))}
@@ -159,6 +165,24 @@ class Declined(RepodError):
         self.name = name
 
 
+class Met(RepodError):
+    """A change met this problem."""
+
+    def __init__(self, found: Problem) -> None:
+        """``found``: as it is answered."""
+        super().__init__(found.detail)
+        self.problem = found
+
+
+@contextmanager
+def asked() -> Iterator[None]:
+    """Around what may find that a parameter is not as expected: ``Misconfigured`` is the caller's fault here."""
+    try:
+        yield
+    except Misconfigured as error:
+        raise Declined(INVALID, *error.faults) from error
+
+
 def problem(name: str, *lines: str) -> Problem:
     """A problem of a kind; many lines are its faults."""
     kind = KINDS[name]
@@ -174,6 +198,8 @@ def problem(name: str, *lines: str) -> Problem:
 
 def problem_of(error: BaseException) -> Problem:
     """What an error is to who asked; of one that repod did not raise on purpose only that it happened."""
+    if isinstance(error, Met):
+        return error.problem
     if isinstance(error, Declined):
         return problem(error.name, *str(error).splitlines())
     if isinstance(error, RepodError):
@@ -250,12 +276,13 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> Iterable[str]:
     """The methods of all routes with this path; each alone names its own only."""
-    found: set[str] = set()
-    for route in request.app.router.routes:
-        match, _ = route.matches(dict(request.scope))
-        if match != Match.NONE:
-            found |= set(getattr(route, "methods", None) or ())
-    return sorted(found | ({"HEAD"} if "GET" in found else set()))
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] == Match.FULL for route in request.app.router.routes)
+
+    found = [method for method in ("DELETE", "GET", "PATCH", "POST", "PUT") if takes(method)]
+    return sorted([*found, "HEAD"] if "GET" in found else found)
 
 
 def _of_status(error: AnyHTTPException) -> Problem:
