@@ -67,7 +67,7 @@ class Reporting:
                 file=name,
                 generation=None if rejected else number,
                 packages=(nevra,) if nevra and not rejected else (),
-                faults=[{"code": fault.code, "text": fault.text} for fault in outcome.faults],
+                faults=tidings.said_of(outcome.faults),
             ),
         )
         if rejected:

@@ -6,7 +6,7 @@ from typing import Any
 
 from repod.generation import Generation
 from repod.happenings import Event, Kind
-from repod.package import Fault, Origin, Package, trace
+from repod.package import REMEDIES, Fault, Origin, Package, trace
 
 LISTED = 500
 """Builds that an event names at the most, of those that came and of those that went: one turn brings no more."""
@@ -40,7 +40,7 @@ def rejected(
         "sha256": checksum,
         "trace": trace(checksum),
         "package": package,
-        "faults": [{"code": fault.code, "text": fault.text} for fault in faults],
+        "faults": said_of(faults),
         "place": place,
     }
     name = _id(Kind.REJECTED, repository, file, checksum, int(time))
@@ -64,6 +64,11 @@ def recovered(repository: str, *, problem: str, time: float) -> Event:
     """``problem``, of which ``failing`` told last, is over."""
     name = _id(Kind.RECOVERED, repository, problem, int(time))
     return Event(kind=Kind.RECOVERED, repository=repository, id=name, time=time, data={"problem": problem})
+
+
+def said_of(faults: Sequence[Fault]) -> Sequence[Mapping[str, str]]:
+    """What is told of faults: each with ``code``, ``text`` and ``remedy``."""
+    return [{"code": one.code, "text": one.text, "remedy": REMEDIES.get(one.code, "")} for one in faults]
 
 
 def _added(package: Package, origin: Origin) -> Mapping[str, Any]:
