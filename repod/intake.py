@@ -23,8 +23,8 @@ from repod.doors import Arrival, Documents, Edit, Inbox, Repodata, Rpms, Signer,
 from repod.errors import Conflict, Corrupt, NotFound, RepodError, Unavailable
 from repod.package import Entry, Facts, Fault, Nevra, Origin, Package, Sha256, StorePath, is_rpm
 
-Observe = Callable[[str, float], None]
-"""Told the name of a stage and the seconds it took."""
+Observe = Callable[[str, float, str], None]
+"""Told the name of a stage, the seconds it took, and the SHA-256 of the arrival; empty where it is not known yet."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -161,10 +161,10 @@ class Intake:
         return [result for result in results if result is not None]
 
     @contextlib.contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
+    def _stage(self, name: str, checksum: str = "") -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self._observe(name, time.perf_counter() - start)
+        self._observe(name, time.perf_counter() - start, checksum)
 
     def _examine(self, work: Path, arrival: Arrival) -> Outcome | _Taken:
         trusted = self._signer.public_key + b"\n" + self._policy.trusted
@@ -209,7 +209,7 @@ class Intake:
         try:
             with self._stage("copy"):
                 checksum = self._inbox.take(arrival, copy)
-            with self._stage("read"):
+            with self._stage("read", checksum):
                 return copy, checksum, read(copy)
         except (Conflict, NotFound):
             return Outcome(arrival=arrival, result="waiting", problem="it changed while it was read")
@@ -221,7 +221,7 @@ class Intake:
             return Outcome(arrival=arrival, result="failed", problem=str(error))
 
     def _refused(self, arrival: Arrival, checksum: str, faults: Sequence[Fault], nevra: Nevra | None = None) -> Outcome:
-        young = arrival.age < self._policy.settle
+        young = not arrival.whole and arrival.age < self._policy.settle
         if young and any(fault.code in _MAYBE_UNFINISHED for fault in faults):
             return Outcome(arrival=arrival, result="waiting", problem=faults[0].text)
         return Outcome(arrival=arrival, result="rejected", checksum=checksum, nevra=nevra, faults=faults)
@@ -295,7 +295,7 @@ class Intake:
         """Sign the private copy, store it, and describe the stored bytes."""
         entry = self._entry_as_it_is(item, path) or self._signed_entry(item, path)
         try:
-            with self._stage("store"):
+            with self._stage("store", item.checksum):
                 self._store.add(path, [item.copy], entry.package.pkgid)
         except Conflict:
             return self._left_over(item, path)
@@ -305,14 +305,14 @@ class Intake:
         """The entry of what we signed before; None where it has to be signed, first or anew."""
         if self._signer.fingerprint in item.facts.signers:
             # Another's signature beside ours, or a damaged copy of ours: signing leaves one, ours.
-            with self._stage("seal"), contextlib.suppress(Unreadable):
+            with self._stage("seal", item.checksum), contextlib.suppress(Unreadable):
                 return self._entry(item.copy, None, path)
         return None
 
     def _signed_entry(self, item: _Taken, path: StorePath) -> Entry:
-        with self._stage("sign"):
+        with self._stage("sign", item.checksum):
             signature = self._signer.sign(item.facts.signable)
-        with self._stage("seal"):
+        with self._stage("seal", item.checksum):
             return self._entry(item.copy, signature, path)
 
     def _entry(self, copy: Path, signature: bytes | None, path: StorePath) -> Entry:

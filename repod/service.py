@@ -1,20 +1,26 @@
 """Joins a whole system with what the daemon runs and serves of it."""
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from repod.actions.office import open_means, open_office
 from repod.actions.work import Work
+from repod.board import Board
+from repod.bus import Bus
+from repod.catalogs import OpenCatalog
 from repod.following import Follower
 from repod.gauges import Gauges
+from repod.letterbox import Letterbox
 from repod.loop import Log, Loop
 from repod.pruning import Pruning
 from repod.reminder import Reminder
-from repod.serving import open_access, open_desk, open_shelves
+from repod.reporting import Reporting
+from repod.serving import open_access, open_desk, open_shelves, open_site
 from repod.steps import open_steps
-from repod.wiring import System, Wired
+from repod.wiring import System, Wired, public_url
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -25,24 +31,37 @@ _LOOK_SECONDS = 5.0  # between two looks whether somebody else published
 class Looped:
     """A system with a loop per repository: what the daemon runs."""
 
-    def __init__(self, system: System, metrics: "Metrics", log: Log) -> None:
-        """``system`` is closed with it."""
+    def __init__(
+        self, system: System, metrics: "Metrics", log: Log, *, bus: Bus | None = None, board: Board | None = None
+    ) -> None:
+        """``system`` is closed with it; ``bus`` and ``board`` stay, as those of the process (None: of its own)."""
         self._system = system
         settings = system.settings
         self._desk = open_desk()
         self.shelves = open_shelves(settings, self._desk)
         self.access = open_access(settings)
+        self.letterboxes: Mapping[str, Letterbox] = {
+            name: wired.letterbox for name, wired in system.repositories.items()
+        }
+        self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
+        self._bus = Bus() if bus is None else bus
+        self._board = Board() if board is None else board
+        self.catalogs: Mapping[str, OpenCatalog] = {
+            name: OpenCatalog(settings, wired.settings, wired.store, system.rpms, system.workspace)
+            for name, wired in system.repositories.items()
+        }
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         means = open_means(system, log)
         self._work = Work()
-        self.office = open_office(means, self._work, self._changed)
+        self.office = open_office(means, self._work, self._changed, self.catalogs)
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
+        stopping = threading.Event()
         gauges = Gauges(name, metrics)
         return Loop(
             name=name,
@@ -55,12 +74,25 @@ class Looped:
             follower=Follower(
                 name=name,
                 store=wired.store,
-                steps=[gauges, *open_steps(settings, wired.settings, wired.store)],
+                steps=[
+                    gauges,
+                    *open_steps(
+                        wired.settings,
+                        wired.store,
+                        catalog=self.catalogs[name],
+                        stopping=stopping.is_set,
+                        hear=self._bus,
+                        board=self._board,
+                    ),
+                ],
                 interval=_LOOK_SECONDS,
                 log=log,
+                stopping=stopping,
             ),
             gauges=gauges,
+            reporting=Reporting(name=name, board=self._board, hear=self._bus, clock=time.time),
             interval=settings.inbox.scan_interval,
+            expect_every=wired.settings.expect_every,
             metrics=metrics,
             log=log,
         )
@@ -87,4 +119,6 @@ class Looped:
         """Close the system. A change that is still at work fails as soon as it needs any part of it."""
         self._work.stop()
         self._desk.close()
+        for catalog in self.catalogs.values():
+            catalog.close()
         self._system.close()

@@ -1,6 +1,6 @@
 """The office: what API and pages may ask, joined."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from repod.actions.deeds import RecordedDeeds
 from repod.actions.looks import OpenLooks
@@ -8,7 +8,7 @@ from repod.actions.means import Means
 from repod.actions.work import Work
 from repod.config import Settings
 from repod.loop import Log
-from repod.office import Office, Record, unrecorded
+from repod.office import Catalog, Office, Record, unrecorded
 from repod.rpmfile.pool import Share
 from repod.wiring import System
 
@@ -29,10 +29,11 @@ def open_means(system: System, log: Log) -> Means:
     )
 
 
-def open_office(means: Means, work: Work, done: Callable[[str], None]) -> Office:
+def open_office(means: Means, work: Work, done: Callable[[str], None], catalogs: Mapping[str, Catalog]) -> Office:
     """All that may be asked of the settings of ``means``.
 
     Changes are known to ``work``; ``done`` hears the name of a repository that may have changed.
     """
     deeds = RecordedDeeds(means, open_record(means.settings), work=work, done=done)
-    return Office(looks=OpenLooks(means), deeds=deeds)
+    names = [repository.name for repository in means.settings.repository]
+    return Office(looks=OpenLooks(means), deeds=deeds, catalogs=catalogs, repositories=names)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # what one command needs, the others need not wait for
     from repod.actions.deeds import RecordedDeeds
     from repod.actions.means import Means
     from repod.actions.recorded import Outcome
+    from repod.board import Board
+    from repod.bus import Bus
     from repod.metrics import Metrics
     from repod.service import Looped
 
@@ -59,14 +61,17 @@ def person(environ: Mapping[str, str]) -> str:
         return f"uid {os.getuid()}"
 
 
-def looped(settings: Settings, log: Any, metrics: "Metrics") -> "Looped":
-    """Everything that the settings describe, opened."""
+def looped(
+    settings: Settings, log: Any, metrics: "Metrics", *, bus: "Bus | None" = None, board: "Board | None" = None
+) -> "Looped":
+    """Everything that the settings describe, opened; ``bus`` and ``board`` as in ``Looped``."""
     from repod.service import Looped  # noqa: PLC0415
     from repod.wiring import System  # noqa: PLC0415
 
-    return Looped(
-        System(settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message), metrics, log
+    system = System(
+        settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message, raced=metrics.conflict
     )
+    return Looped(system, metrics, log, bus=bus, board=board)
 
 
 def by(why: str = "") -> By:

@@ -2,41 +2,53 @@
 
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from repod.access import METRICS, READ
+from repod.errors import Unavailable
 from repod.package import store_path
-from repod.web.gate import Challenge, Gate
+from repod.web.api.problems import explain
+from repod.web.desk import Desk
+from repod.web.entry import Entry
+from repod.web.gate import Gate
 from repod.web.shelves import Shelf, missing
+from repod.web.site import Site
+
+Page = Callable[[str], tuple[bytes, str]]
+"""The metrics and their media type, for the value of an Accept header."""
 
 
 def make_app(
     *,
     shelves: Callable[[], Mapping[str, Shelf]],
     gate: Gate,
-    page: Callable[[], bytes],
+    page: Page,
     health: Callable[[], Mapping[str, str]],
+    site: Callable[[], Site],
     routers: Iterable[APIRouter] = (),
 ) -> FastAPI:
     """The application: ``shelves`` gives each repository's files, ``page`` the metrics, ``health`` faults.
 
-    ``routers`` are all else that is served.
+    ``site`` is asked for each request, ``routers`` are all else that is served.
     """
-    app = FastAPI(title="repod", docs_url=None, redoc_url=None, openapi_url=None)
-    app.exception_handler(Challenge)(_challenge)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    explain(app)
+    app.add_middleware(Entry, hosts=lambda: site().hosts)
     _watch(app, gate, page, health)
 
-    @app.api_route("/repos/{name}/{path:path}", methods=["GET", "HEAD"])
+    @app.api_route("/repos/{name}/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
     async def repos(name: str, path: str, request: Request) -> Response:
         await gate.admit(request, READ, name)
         shelf = shelves().get(name)
         if shelf is None:
             raise HTTPException(404, f"there is no repository {name!r} here")
         if not path:
-            return PlainTextResponse(f"yum repository {name}\nconfiguration for hosts: {request.url}{name}.repo\n")
+            return PlainTextResponse(
+                f"yum repository {name}\nconfiguration for hosts: {site().urls[name]}{name}.repo\n"
+            )
         return await _file(shelf, path, request.method)
 
     for router in routers:
@@ -44,25 +56,30 @@ def make_app(
     return app
 
 
-def _watch(app: FastAPI, gate: Gate, page: Callable[[], bytes], health: Callable[[], Mapping[str, str]]) -> None:
+def _watch(app: FastAPI, gate: Gate, page: Page, health: Callable[[], Mapping[str, str]]) -> None:
     """What watches repod asks for."""
+    # A thread of its own: whatever else hangs, this is answered.
+    desk = Desk(threads=1, waiting=64)
 
-    @app.get("/healthz")
-    def healthz() -> PlainTextResponse:
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
-    @app.get("/readyz")
+    @app.get("/readyz", include_in_schema=False)
     async def readyz(request: Request) -> JSONResponse:
         faults = health()
         # A load balancer needs the status alone; the rest tells of what is behind.
         more = {"faults": dict(faults)} if await gate.lets(request, METRICS) else {}
         return JSONResponse({"ready": not faults, **more}, status_code=503 if faults else 200)
 
-    @app.get("/metrics")
+    @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
         await gate.admit(request, METRICS)
-        text = await run_in_threadpool(page)
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+        try:
+            text, media_type = await desk.run(partial(page, request.headers.get("accept", "")))
+        except Unavailable as error:
+            raise HTTPException(503, str(error), headers={"Retry-After": "1"}) from error
+        return Response(text, headers={"Content-Type": media_type})
 
 
 async def _file(shelf: Shelf, path: str, method: str) -> Response:
@@ -74,10 +91,3 @@ async def _file(shelf: Shelf, path: str, method: str) -> Response:
     if any(part.startswith(".") for part in proven.split("/")):
         raise missing(path)
     return await shelf.answer(proven, method)
-
-
-def _challenge(_request: Request, challenge: Exception) -> Response:
-    answer = PlainTextResponse(f"{getattr(challenge, 'detail', '')}\n", status_code=401)
-    for one in getattr(challenge, "challenges", ()):
-        answer.headers.append("WWW-Authenticate", one)
-    return answer
