@@ -201,6 +201,58 @@ def test_a_step_that_lost_what_it_had_follows_the_same_generation_again(site: Si
     assert (losing.followed, other.followed) == ([1, 1], [1])
 
 
+class Slow(Noting):
+    """One that costs too much to be done for every generation."""
+
+    def __init__(self, rest: float) -> None:
+        super().__init__("slow")
+        self.rest = rest
+
+
+def test_a_step_that_rests_holds_no_other_up(site: Site, publisher: Publisher) -> None:
+    slow, quick = Slow(_NEVER), Noting("quick")
+    with started(follower(site, slow, quick)) as one:
+        until(lambda: quick.followed == [1], 10, "the first generation")
+        publish(site, publisher, 1)
+        one.wake()
+        until(lambda: quick.followed == [1, 2], 10, "the quick one")
+    assert slow.followed == [1]
+
+
+def test_a_step_that_rested_follows_what_came_meanwhile_though_nobody_wakes_it(
+    site: Site, publisher: Publisher
+) -> None:
+    slow = Slow(0.3)
+    with started(follower(site, slow)) as one:
+        until(lambda: slow.followed == [1], 10, "the first generation")
+        publish(site, publisher, 1)
+        one.wake()
+        until(lambda: slow.followed == [1, 2], 10, "the second")
+
+
+def test_who_catches_up_once_does_not_rest(site: Site, publisher: Publisher) -> None:
+    slow = Slow(_NEVER)
+    one = follower(site, slow)
+    assert one.once()
+    publish(site, publisher, 1)
+    assert one.once()
+    assert slow.followed == [1, 2]
+
+
+def test_whatever_goes_wrong_with_the_pointer_the_thread_goes_on(site: Site, publisher: Publisher) -> None:
+    step, log, store = Noting(), Log(), FaultyStore(site.inner)
+
+    def broken(_: object) -> None:
+        raise ValueError("nobody thought of that")
+
+    store.plan = broken
+    with started(follower(site, step, store=store, log=log)) as one:
+        until(lambda: log.errors == ["ValueError: nobody thought of that"], 10, "the log to hear of it")
+        store.plan = lambda _: None
+        one.wake()
+        until(lambda: step.followed == [1], 10, "the generation")
+
+
 def test_a_stop_waits_for_the_step_that_is_at_work_and_begins_no_other(site: Site, publisher: Publisher) -> None:
     waiting, after = Waiting(), Noting("after")
     one = follower(site, waiting, after)
