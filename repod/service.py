@@ -77,9 +77,12 @@ class Looped:
                 steps=[
                     gauges,
                     *open_steps(
+                        settings,
                         wired.settings,
                         wired.store,
                         catalog=self.catalogs[name],
+                        signer=self._system.signer,
+                        log=log,
                         stopping=stopping.is_set,
                         hear=self._bus,
                         board=self._board,

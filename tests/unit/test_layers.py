@@ -47,6 +47,7 @@ _LAYERS = (
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
             ("repod.carrying", "repod.idle", "repod.letterbox", "repod.office", "repod.refused", "repod.relating"),
+            ("repod.welcome",),
         ),
     ),
     Layer(
@@ -74,6 +75,7 @@ _LAYERS = (
             (
                 "repod.callers.*",
                 "repod.catalog.*",
+                "repod.frontpage.*",
                 "repod.hostreports",
                 "repod.inbox.*",
                 "repod.idlefile",
@@ -100,7 +102,7 @@ _LAYERS = (
             ("repod.turn",),
             ("repod.history",),
             ("repod.ledger", "repod.headers"),
-            ("repod.cataloguing",),
+            ("repod.cataloguing", "repod.fronting"),
             ("repod.finding", "repod.objects"),
             ("repod.retire",),
             ("repod.prune",),
