@@ -71,6 +71,7 @@ _LAYERS = (
         name="adapters",
         rows=(
             (
+                "repod.auditlog.*",
                 "repod.callers.*",
                 "repod.hostreports",
                 "repod.inbox.*",
