@@ -30,6 +30,7 @@ from repod.web.tls import NamedConnection, open_tls, renew
 
 _STOP_SECONDS = 1.5  # what a turn gets to end by itself; then it is abandoned, which is safe
 _RELOAD_SECONDS = 60.0
+_CHANGE_SECONDS = 15.0  # what a change by hand gets to end by itself before a reload gives it up, which is safe
 _THREADS = 8  # that look and change for API and pages
 _WAITING = 64
 _HUNG_SECONDS = 600.0  # a loop that has not come round for so long is not alive
@@ -57,8 +58,14 @@ class Service(Protocol):
     def remind(self) -> None:
         """Say again, once a day, what ends soon; called every few seconds."""
 
+    def stop(self) -> None:
+        """Let no change begin any more, and end soon what can."""
+
+    def join(self, seconds: float) -> bool:
+        """Wait until no change is at work; False where one did not end in time."""
+
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything; a change that is still at work fails soon, which is safe."""
 
 
 class Daemon:
@@ -90,9 +97,10 @@ class Daemon:
         self._listen = settings.http
         self._tls: ssl.SSLContext | None = None
         self._access: Access | None = None
+        self._abandoned = False  # a change by hand
 
     def run(self) -> bool:
-        """Run to the end. False where a turn had to be abandoned. Raises ``Misconfigured`` at start only."""
+        """Run to the end. False where a turn or change had to be abandoned. Raises ``Misconfigured`` at start only."""
         handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._on_hangup}
         with self._bell, _signals(handlers), _listening(self._settings) as channel:
             self._listen = self._settings.http.at(channel.getsockname()[1])
@@ -220,16 +228,20 @@ class Daemon:
     def _halt(self, seconds: float) -> bool:
         """Stop the loops; False where one did not end in time (nothing is closed then)."""
         deadline = time.monotonic() + seconds
+        if self._service:
+            self._service.stop()
         for loop in self._loops:
             loop.stop()
         ended = [loop.join(max(0.0, deadline - time.monotonic())) for loop in self._loops]
         if all(ended) and self._service:
+            left = max(0.0, deadline - time.monotonic())
+            self._abandoned = not self._service.join(min(left, _CHANGE_SECONDS))
             self._service.close()
         return all(ended)
 
     def _end(self) -> bool:
         notify(self._environ, "STOPPING=1")
-        ended = self._halt(_STOP_SECONDS)
+        ended = self._halt(_STOP_SECONDS) and not self._abandoned
         self._log.info("stopped", finished=ended)
         return ended
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from repod.doors import Inbox
 from repod.errors import RepodError
 from repod.following import Follower
+from repod.gauges import Gauges
 from repod.generation import Generation
 from repod.intake import Outcome
 from repod.pruning import Log, Pruning
@@ -36,11 +37,15 @@ class Loop:
         watching: Callable[[], bool],
         pruning: Pruning,
         follower: Follower,
+        gauges: Gauges,
         interval: float,
         metrics: "Metrics",
         log: Log,
     ) -> None:
-        """``prepare`` writes what hosts need; ``interval``: seconds between two scans at the most."""
+        """``prepare`` writes what hosts need; ``gauges`` are one of the steps of ``follower``.
+
+        ``interval``: seconds between two scans at the most.
+        """
         self.name = name
         self._inbox = inbox
         self._turns = turns
@@ -49,13 +54,13 @@ class Loop:
         self._watching = watching
         self._pruning = pruning
         self._follower = follower
+        self._gauges = gauges
         self._interval = interval
         self._metrics = metrics
         self._log = log
         self._stop = threading.Event()
         self._told: dict[str, str] = {}
         self._woken = True
-        self._noted = 0
         self.fault = "not opened yet"
         self.alive_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"repository {name}", daemon=True)
@@ -111,7 +116,7 @@ class Loop:
         """Finish what a stopped writer had begun; a new repository gets its first, empty generation."""
         generation = self._publisher.open("repod")
         self._prepare()
-        if generation.number != self._noted:
+        if generation.number != self._gauges.number:
             self._note(generation)
             self._log.info("opened", repository=self.name, generation=generation.number, packages=generation.packages)
         return generation
@@ -138,13 +143,17 @@ class Loop:
         """Let go of what retention lets go; raises what went wrong. The generation that was published, if any."""
         return self._pruned(self._pruning.at_once())
 
+    def wake(self) -> None:
+        """Somebody published here; any thread may say so."""
+        self._follower.wake()
+
     def follow(self) -> None:
         """Bring all that follows the generations up to now; what fails is told."""
         self._follower.once()
 
     def _prune(self, report: Report) -> None:
         quiet = not report.outcomes
-        self._pruned(self._pruning.after_turn(self._noted, quiet=quiet, stopping=self._stop.is_set))
+        self._pruned(self._pruning.after_turn(self._gauges.number, quiet=quiet, stopping=self._stop.is_set))
 
     def _pruned(self, generation: Generation | None) -> Generation | None:
         if generation:
@@ -167,10 +176,7 @@ class Loop:
         )
 
     def _note(self, generation: Generation) -> None:
-        self._noted = generation.number
-        self._metrics.generation.labels(self.name).set(generation.number)
-        self._metrics.packages.labels(self.name).set(generation.packages)
-        self._metrics.last_publish.labels(self.name).set(generation.time)
+        self._gauges.show(generation)
         self._follower.wake()
 
     def _tell(self, outcome: Outcome, place: str, generation: Generation | None) -> None:

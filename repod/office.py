@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from repod.package import Nevra
 
-Far = Callable[[str, int, int], None]
+Far = Callable[[str, int, int], object]
 """Hears how far long work is: of what, how many are done, of how many."""
 
 
@@ -160,7 +160,9 @@ class Arrival:
 class Deed:
     """What came of a change. ``generation`` is None where nothing was published; ``rows`` are its details.
 
-    ``refused`` is set where a policy says no (exit code 3), with every reason in ``rows``.
+    ``refused`` is set where a policy says no (exit code 3), with every reason in ``rows``. ``text`` is what was
+    done, in a line for a person. ``code`` is the exit code that says how it ended: 0 where all is as it was asked
+    for; where it is not, ``stopped`` is what ended it halfway, if anything did, after what ``rows`` say.
     """
 
     repository: str
@@ -169,6 +171,9 @@ class Deed:
     warnings: Sequence[str] = ()
     refused: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+    code: int = 0
+    stopped: str = ""
 
 
 class Looks(Protocol):
@@ -185,8 +190,11 @@ class Looks(Protocol):
     def diff(self, repository: str, number: int | None, other: str, other_number: int | None) -> Mapping[str, Any]:
         """What would change for hosts from one content to another; None: the current generation."""
 
-    def builds(self, repository: str, nevra: str) -> Sequence[Mapping[str, Any]]:
-        """All that is known of a NEVRA, the listed build first; as ``repod why`` shows it."""
+    def builds(self, repository: str, nevra: str, *, fate: bool = True) -> Sequence[Mapping[str, Any]]:
+        """All that is known of a NEVRA, the listed build first; as ``repod why`` shows it.
+
+        Without ``fate`` it is not asked what retention says, which takes a look at everything listed.
+        """
 
     def keys(self) -> Sequence[Mapping[str, Any]]:
         """Every key that the settings name, and what each signed."""
@@ -217,8 +225,27 @@ class Deeds(Protocol):
         """Prove everything, and with ``repair`` mend what can be."""
 
 
+class Record(Protocol):
+    """The door to the audit log, which hears of each change, done or not, by a command or over HTTP."""
+
+    def __call__(self, *, by: By, what: str, repository: str, details: Mapping[str, Any], outcome: str) -> None:
+        """``by`` did ``what`` (``promote``), or tried; ``details`` are its arguments, as JSON can hold them.
+
+        ``outcome`` begins with ``done``, ``refused`` or ``failed``. A ``RepodError`` says why it is not written.
+        """
+
+
+def unrecorded(**_what: Any) -> None:
+    """A ``Record`` that writes nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
-    """All that the listener may ask of one set of settings."""
+    """All that the listener may ask of one set of settings.
 
-    states: Callable[[], Sequence[State]]
+    ``catalogs`` by the names of repositories.
+    """
+
+    looks: Looks
+    deeds: Deeds
+    catalogs: Mapping[str, Catalog] = field(default_factory=dict)

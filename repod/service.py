@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from repod.actions.means import Means
 from repod.actions.office import open_office
+from repod.actions.work import Work
 from repod.following import Follower
+from repod.gauges import Gauges
 from repod.loop import Log, Loop
 from repod.pruning import Pruning
 from repod.reminder import Reminder
@@ -30,15 +33,18 @@ class Looped:
         self._desk = open_desk()
         self.shelves = open_shelves(settings, self._desk)
         self.access = open_access(settings)
-        self.office = open_office(settings)
         self._metrics = metrics
         self._log = log
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
+        means = Means(settings=settings, environ=system.environ, log=log, staff=(system.signer, system.rpms))
+        self._work = Work()
+        self.office = open_office(means, self._work, self._changed)
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
+        gauges = Gauges(name, metrics)
         return Loop(
             name=name,
             inbox=wired.inbox,
@@ -50,10 +56,11 @@ class Looped:
             follower=Follower(
                 name=name,
                 store=wired.store,
-                steps=open_steps(settings, wired.settings, wired.store),
+                steps=[gauges, *open_steps(settings, wired.settings, wired.store)],
                 interval=_LOOK_SECONDS,
                 log=log,
             ),
+            gauges=gauges,
             interval=settings.inbox.scan_interval,
             metrics=metrics,
             log=log,
@@ -63,7 +70,22 @@ class Looped:
         """Say again, once a day, which keys end soon."""
         self._reminder.again()
 
+    def _changed(self, name: str) -> None:
+        """A change by hand may have published."""
+        for loop in self.loops:
+            if loop.name == name:
+                loop.wake()
+
+    def stop(self) -> None:
+        """Let no change begin any more, and end soon what can."""
+        self._work.stop()
+
+    def join(self, seconds: float) -> bool:
+        """Wait until no change is at work; False where one did not end in time."""
+        return self._work.join(seconds)
+
     def close(self) -> None:
-        """Close the system."""
+        """Close the system. A change that is still at work fails as soon as it needs any part of it."""
+        self._work.stop()
         self._desk.close()
         self._system.close()

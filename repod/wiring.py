@@ -227,6 +227,7 @@ class System:
     ) -> None:
         """Raises ``Misconfigured`` with what is wrong; nothing stays open then. ``count``: see ``Inboxes``."""
         self.settings = settings
+        self.environ = environ
         self._log = log
         self._observe = observe
         with ExitStack() as stack:

@@ -1,7 +1,17 @@
 """Questions that change nothing."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from repod.actions.back import difference
+from repod.actions.changes import summary
+from repod.actions.fate import Fates
+from repod.actions.keys import keys
+from repod.actions.means import Means, Warn
+from repod.actions.past import history
+from repod.actions.prune import plan
+from repod.actions.story import Story, builds_of, open_heads, open_place
 from repod.config import Repository, Settings
 from repod.errors import RepodError
 from repod.history import History
@@ -55,3 +65,55 @@ def _state(settings: Settings, repository: Repository) -> State:
         actor=generation.actor if generation else "",
         why=generation.why if generation else "",
     )
+
+
+def builds(means: Means, name: str, word: str, warn: Warn, *, fate: bool = True) -> list[dict[str, Any]]:
+    """All that is known of the builds of a NEVRA; see ``Looks.builds``. ``warn`` hears what cannot be looked at."""
+    settings = means.settings
+    look = functools.cache(functools.partial(open_place, settings))
+    place = look(name)
+    found = builds_of(place, word)
+    with means.scratch() as folder, means.reader() as rpms:
+        ask, fates = open_heads(rpms, folder), Fates(settings, place, folder, warn)
+        return [
+            Story(settings, place, one, look=look, ask=ask, warn=warn).row()
+            | {"retention": fates.of(one) if fate else None}
+            for one in found
+        ]
+
+
+class OpenLooks:
+    """``Looks`` over what is open already."""
+
+    def __init__(self, means: Means) -> None:
+        """``means`` with its processes."""
+        self._means = means
+
+    def states(self) -> Sequence[State]:
+        """See ``Looks.states``."""
+        return states_or_faults(self._means.settings)
+
+    def history(
+        self, repository: str, *, package: str = "", before: int = 0, limit: int = 20
+    ) -> Sequence[dict[str, Any]]:
+        """See ``Looks.history``."""
+        return history(self._means.settings, repository, package=package, before=before, limit=limit)
+
+    def diff(self, repository: str, number: int | None, other: str, other_number: int | None) -> Mapping[str, Any]:
+        """See ``Looks.diff``."""
+        return summary(difference(self._means.settings, (repository, number), (other, other_number)))
+
+    def builds(self, repository: str, nevra: str, *, fate: bool = True) -> Sequence[Mapping[str, Any]]:
+        """See ``Looks.builds``."""
+        return builds(self._means, repository, nevra, self._warn(repository), fate=fate)
+
+    def keys(self) -> Sequence[Mapping[str, Any]]:
+        """See ``Looks.keys``."""
+        return keys(self._means)
+
+    def plan(self, repository: str) -> Sequence[Mapping[str, Any]]:
+        """See ``Looks.plan``."""
+        return plan(self._means, repository)
+
+    def _warn(self, repository: str) -> Warn:
+        return lambda text: self._means.log.warning("looked at in part", repository=repository, problem=text)

@@ -2,13 +2,18 @@
 
 import os
 import pwd
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from repod.actions.deeds import RecordedDeeds
+from repod.actions.means import Means
+from repod.actions.office import open_record
 from repod.config import Settings
+from repod.log import open_log
+from repod.office import By
 from repod.service import Looped
 from repod.wiring import System
 
@@ -60,3 +65,29 @@ def looped(settings: Settings, log: Any, metrics: "Metrics") -> Looped:
     return Looped(
         System(settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message), metrics, log
     )
+
+
+def by(why: str = "") -> By:
+    """Who runs the command, and why."""
+    return By(actor=person(os.environ), why=why)
+
+
+def means(settings: Settings) -> Means:
+    """What actions of a command work with."""
+    return Means(settings=settings, environ=os.environ, log=open_log(settings.log.format, settings.log.level))
+
+
+def deeds(settings: Settings) -> RecordedDeeds:
+    """All changes that a command may make."""
+    return RecordedDeeds(means(settings), open_record(settings))
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Say warnings, each in a line on standard error, beside the answer."""
+    for text in texts:
+        click.echo(f"repod: warning: {text}", err=True)
+
+
+def say(text: str) -> None:
+    """Say a line on standard error, beside the answer."""
+    click.echo(f"repod: {text}", err=True)

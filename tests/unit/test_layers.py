@@ -124,7 +124,7 @@ _LAYERS = (
             ("repod.show",),
             ("repod.web.*",),
             ("repod.pruning",),
-            ("repod.following",),
+            ("repod.following", "repod.gauges"),
             ("repod.loop",),
             ("repod.reminder",),
             ("repod.daemon",),

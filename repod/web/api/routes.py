@@ -17,7 +17,7 @@ def make_api(office: Callable[[], Office], gate: Gate, desk: Desk) -> APIRouter:
     @api.get("/repositories")
     async def repositories(request: Request) -> Sequence[State]:
         """Every repository that the caller may read."""
-        rows = await desk.run(office().states)
+        rows = await desk.run(office().looks.states)
         return [row for row in rows if await gate.lets(request, READ, row.repository)]
 
     return api
