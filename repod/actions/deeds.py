@@ -107,6 +107,7 @@ class RecordedDeeds:
             return act()
 
     def _change(self, by: By, what: str, repository: str, details: Mapping[str, Any], act: Callable[[], Deed]) -> Deed:
+        self._record.ready()
         outcome = "failed"
         try:
             with self._work.begun(repository):

@@ -6,13 +6,10 @@ from repod.actions.deeds import RecordedDeeds
 from repod.actions.looks import OpenLooks
 from repod.actions.means import Means
 from repod.actions.work import Work
-from repod.config import Settings
-from repod.office import Office, Record, unrecorded
+from repod.office import Office
+from repod.recording import open_record
 
-
-def open_record(_settings: Settings) -> Record:
-    """The audit log that the settings name."""
-    return unrecorded
+__all__ = ["open_office", "open_record"]
 
 
 def open_office(means: Means, work: Work, done: Callable[[str], None]) -> Office:
@@ -20,5 +17,6 @@ def open_office(means: Means, work: Work, done: Callable[[str], None]) -> Office
 
     Changes are known to ``work``; ``done`` hears the name of a repository that may have changed.
     """
-    deeds = RecordedDeeds(means, open_record(means.settings), work=work, done=done)
-    return Office(looks=OpenLooks(means), deeds=deeds)
+    record = open_record(means.settings, means.log)
+    deeds = RecordedDeeds(means, record, work=work, done=done)
+    return Office(looks=OpenLooks(means), deeds=deeds, record=record)

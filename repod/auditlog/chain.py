@@ -15,6 +15,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from repod.office import Noted
+from repod.times import stamp_ms
+
 ZEROS = "0" * 64
 TORN = "audit torn"
 DAMAGED = "audit damaged"
@@ -52,30 +55,18 @@ class Head:
 NOTHING = Head(n=0, hash=ZEROS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """What is to be written: ``time`` as ISO 8601, ``details`` as JSON can hold them."""
-
-    time: str
-    actor: str
-    address: str
-    what: str
-    repository: str
-    details: Mapping[str, Any]
-    outcome: str
-
-
-def sealed(entry: Entry, last: Head) -> tuple[bytes, Head]:
+def sealed(noted: Noted, last: Head) -> tuple[bytes, Head]:
     """The line after ``last``, with its line feed, and the head that it makes."""
+    why = {"why": noted.by.why} if noted.by.why else {}
     plain = {
         "n": last.n + 1,
-        "time": entry.time,
-        "actor": _told(entry.actor),
-        "address": _told(entry.address),
-        "what": _told(entry.what),
-        "repository": _told(entry.repository),
-        "details": _short(_told(entry.details)),
-        "outcome": _told(entry.outcome),
+        "time": stamp_ms(noted.time),
+        "actor": _told(noted.by.actor),
+        "address": _told(noted.by.address),
+        "what": _told(noted.what),
+        "repository": _told(noted.repository),
+        "details": _short(_told({**noted.details, **why})),
+        "outcome": _told(noted.outcome),
         "previous": last.hash,
     }
     digest = _hash(plain)
@@ -102,7 +93,7 @@ def record(line: bytes) -> dict[str, Any] | None:
 
 def holds(found: Mapping[str, Any]) -> bool:
     """Whether a record still says what its hash was made of."""
-    return found["hash"] == _hash({key: value for key, value in found.items() if key != "hash"})
+    return _hash({key: value for key, value in found.items() if key != "hash"}) == str(found["hash"])
 
 
 def head_of(found: Mapping[str, Any]) -> Head:

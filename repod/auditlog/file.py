@@ -9,18 +9,17 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from repod.auditlog.chain import DAMAGED, NOTHING, TORN, Entry, Head, head_of, holds, record, sealed
+from repod.auditlog.chain import DAMAGED, NOTHING, TORN, Head, head_of, holds, record, sealed
 from repod.doors import Clock
 from repod.errors import Unavailable
-from repod.office import By
-from repod.times import stamp_ms
+from repod.office import By, Noted
 
 HEAD = ".head"
 _RESERVE = 1 << 16
@@ -28,6 +27,10 @@ _HEAD_BYTES = 128
 _BLOCK = 1 << 16
 _LONGEST = 4 << 20  # bytes that are looked through for the last record
 _SHOWN = 200
+_WRONG = {
+    TORN: "its last line was cut short, as by a crash; the next record says so",
+    DAMAGED: "it was cut off or altered since the last record; see: repod audit verify",
+}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -52,44 +55,40 @@ class AuditFile:
         self._clock = clock
         self._hear = tell
 
-    def __call__(self, *, by: By, what: str, repository: str, details: Any, outcome: str) -> None:
-        """See ``Record``; ``Unavailable`` where it cannot be written."""
-        self.append([self.entry(by=by, what=what, repository=repository, details=details, outcome=outcome)])
+    def __call__(self, *, by: By, what: str, repository: str, details: Mapping[str, Any], outcome: str) -> None:
+        """See ``Record``."""
+        self.append([self._now(by, what, repository, details, outcome)])
 
-    def entry(self, *, by: By, what: str, repository: str, details: Any, outcome: str) -> Entry:
-        """What happened now, to be appended."""
-        why = {"why": by.why} if by.why else {}
-        return Entry(
-            time=stamp_ms(self._clock()),
-            actor=by.actor,
-            address=by.address,
-            what=what,
-            repository=repository,
-            details={**details, **why},
-            outcome=outcome,
-        )
-
-    def append(self, entries: Sequence[Entry]) -> Head:
-        """Write records, durably; ``Unavailable`` where that cannot be, and then it may be that some were written."""
+    def append(self, noted: Sequence[Noted]) -> None:
+        """See ``Record.append``. Durable when it returns; where it raises, some may have been written."""
         with self._opened() as (file, head):
-            return self._append(file, head, entries)
+            self._append(file, head, noted)
+
+    def _now(self, by: By, what: str, repository: str, details: Mapping[str, Any], outcome: str) -> Noted:
+        return Noted(time=self._clock(), by=by, what=what, repository=repository, details=details, outcome=outcome)
 
     def ready(self) -> None:
-        """Make sure that a change can be written down once it is made; ``Unavailable`` where it cannot."""
+        """See ``Record.ready``."""
         with self._opened() as (file, head):
             os.posix_fallocate(head, 0, _RESERVE)
-            if self._position(_known(head), tail_of(file), quiet=True)[1]:
+            if self._position(_known(head), tail_of(file))[1]:
                 self._append(file, head, ())
 
-    def head(self) -> Head:
-        """The last record; that of an empty log is number 0. ``Unavailable`` where it cannot be read."""
+    def head(self) -> str:
+        """See ``Record.head``; of an empty log, record 0."""
+        return str(self.last())
+
+    def last(self) -> Head:
+        """The last record. ``Unavailable`` where it cannot be read."""
         with self._named("read"), looked_at(self.path) as (file, known):
             last = (tail_of(file).last if file is not None else None) or NOTHING
             return last if known is None or last.n > known.n else known
 
-    def _append(self, file: int, head: int, entries: Sequence[Entry]) -> Head:
+    def _append(self, file: int, head: int, entries: Sequence[Noted]) -> None:
         tail = tail_of(file)
         last, notes = self._position(_known(head), tail)
+        for note in notes:
+            self._hear(f"{self.path}: {_WRONG[note.what]}")
         text = b"" if tail.ended else b"\n"
         for entry in [*notes, *entries]:
             line, last = sealed(entry, last)
@@ -98,30 +97,22 @@ class AuditFile:
         os.fdatasync(file)
         os.pwrite(head, f"{last}\n".encode().ljust(_HEAD_BYTES), 0)
         os.fdatasync(head)
-        return last
 
-    def _position(self, known: Head | None, tail: Tail, *, quiet: bool = False) -> tuple[Head, Sequence[Entry]]:
+    def _position(self, known: Head | None, tail: Tail) -> tuple[Head, Sequence[Noted]]:
         """After which record to go on, and what is to be written down of the state in which the file was."""
-        notes: list[Entry] = []
+        notes: list[Noted] = []
         last = tail.last or known or NOTHING
         if tail.odd:
             shown = tail.odd[:_SHOWN].decode(errors="backslashreplace")
             digest = sha256(tail.odd).hexdigest()
             notes.append(self._note(TORN, {"bytes": len(tail.odd), "sha256": digest, "text": shown}))
-            self._tell(quiet, "its last line was cut short, as by a crash; the next record says so")
         if known and tail.last and tail.last != known and tail.last.n <= known.n:
             last = known
             notes.append(self._note(DAMAGED, {"expected": str(known), "found": str(tail.last)}))
-            found = f"the last record was {known.n}, and the file ends with another one, {tail.last.n}"
-            self._tell(quiet, f"it was cut off or altered: {found}; see: repod audit verify")
         return last, notes
 
-    def _tell(self, quiet: bool, text: str) -> None:
-        if not quiet:
-            self._hear(f"{self.path}: {text}")
-
-    def _note(self, what: str, details: Any) -> Entry:
-        return self.entry(by=By(actor="repod"), what=what, repository="", details=details, outcome="done")
+    def _note(self, what: str, details: Mapping[str, Any]) -> Noted:
+        return self._now(By(actor="repod"), what, "", details, "done")
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[int, int]]:
@@ -166,10 +157,11 @@ def tail_of(file: int) -> Tail:
         first = 0 if start == 0 else data.find(b"\n") + 1
         lines = data[first:].splitlines(keepends=True)
         for place in range(len(lines) - 1, -1, -1):
-            found = record(lines[place])
+            # A record that lacks its line feed alone is whole: it gets one with the next.
+            found = record(lines[place].removesuffix(b"\n") + b"\n")
             if found and holds(found):
                 odd = b"".join(lines[place + 1 :])
-                return Tail(last=head_of(found), odd=odd.removesuffix(b"\n"), ended=not odd or odd.endswith(b"\n"))
+                return Tail(last=head_of(found), odd=odd.removesuffix(b"\n"), ended=data.endswith(b"\n"))
     return Tail(last=None, odd=data.removesuffix(b"\n"), ended=not data or data.endswith(b"\n"))
 
 

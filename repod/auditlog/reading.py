@@ -81,7 +81,7 @@ def _lines(path: Path, size: int | None = None) -> Iterator[bytes]:
 
 def _opened(path: Path) -> IO[bytes]:
     opener = _OPENERS.get(path.suffix)
-    return opener(path, "rb") if opener else path.open("rb")  # type: ignore[no-any-return]
+    return opener(path, "rb") if opener else path.open("rb")
 
 
 def _first(path: Path) -> int:

@@ -79,7 +79,8 @@ def means(settings: Settings) -> Means:
 
 def deeds(settings: Settings) -> RecordedDeeds:
     """All changes that a command may make."""
-    return RecordedDeeds(means(settings), open_record(settings))
+    with_log = means(settings)
+    return RecordedDeeds(with_log, open_record(settings, with_log.log))
 
 
 def warn(texts: Iterable[str]) -> None:
