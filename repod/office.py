@@ -105,16 +105,55 @@ class Details:
     recommends: Sequence[str]
     files: Sequence[str]
     changelog: Sequence[Mapping[str, str]]
+    file_count: int = 0
+    suggests: Sequence[str] = ()
+    supplements: Sequence[str] = ()
+    enhances: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A name that is listed: its newest build by rpm's order, how many builds it has, and for which arches."""
+
+    newest: Row
+    builds: int
+    arches: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """Some of the names that are listed, of ``total``; ``packages``: how many builds they have together."""
+
+    rows: Sequence[Named]
+    total: int
+    packages: int
+    generation: int
 
 
 class Catalog(Protocol):
-    """The door to what one repository lists now, quick to search at any size; a cache that may be lost."""
+    """The door to what one repository lists now, quick to search at any size; a cache that may be lost.
+
+    Every method may raise ``Unavailable`` while it is not read yet. Answers are of the generation that they
+    name, which may be a little behind the current one.
+    """
 
     def search(self, search: Search) -> Page:
-        """A page of it; ``Unavailable`` while it is not read yet."""
+        """A page of it; ``Misconfigured`` where ``after`` is no ``next`` of a page in that order."""
+
+    def names(self, limit: int) -> Names:
+        """The names, at most ``limit``; those whose newest build came last are first."""
+
+    def builds_of(self, name: str) -> Sequence[Row]:
+        """The builds of one name, the newest by rpm's order first, at most 1,000; none where it is not listed."""
+
+    def arches(self) -> Mapping[str, int]:
+        """How many packages there are of each arch."""
 
     def details(self, nevra: Nevra) -> Details:
-        """What the header of a listed package says; ``NotFound`` where it is not listed."""
+        """What the header of a listed package says; ``NotFound`` where it is not listed.
+
+        Of very many files only the first 10,000 are told; ``file_count`` counts all. Directories end with a slash.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +168,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A rejected arrival, as its reason file says; each fault has ``code``, ``text`` and a ``remedy``."""
+    """A rejected arrival, as its reason file says; each fault has ``code``, ``text`` and a ``remedy``.
+
+    ``file`` is its name where it lies now, ``place`` the whole of that; ``inbox_path`` is as it was uploaded.
+    ``id`` tells it from any other, and those before it from those after it.
+    """
 
     file: str
     sha256: str | None
@@ -137,6 +180,8 @@ class Refusal:
     time: str
     place: str
     faults: Sequence[Mapping[str, str]]
+    inbox_path: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +199,22 @@ class Arrival:
     packages: Sequence[str] = ()
     faults: Sequence[Mapping[str, str]] = ()
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A host that runs a build, and when it said so."""
+
+    host: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """Which hosts run a build, by name; ``warnings`` say why that may not be all."""
+
+    hosts: Sequence[Host]
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +263,18 @@ class Looks(Protocol):
     def plan(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """What a prune would let go, with the reasons."""
 
+    def advisories(self, repository: str) -> Sequence[Mapping[str, Any]]:
+        """The advisories of the current generation; as ``repod advisory list`` shows them."""
+
+    def rejected(self, repository: str, *, limit: int = 50, before: str = "") -> Sequence[Refusal]:
+        """Rejected arrivals, newest first; those before the one with the id ``before``, if that is not empty."""
+
+    def arrival(self, repository: str, checksum: str) -> Arrival:
+        """What became of the bytes with that SHA-256: published, rejected, else unknown."""
+
+    def hosts(self, repository: str, nevra: str) -> Running:
+        """Which hosts run a build, by what they report (``[repository.retention] hosts``)."""
+
 
 class Deeds(Protocol):
     """Changes. Each is written into the audit log, done or not, by who asked for it."""
@@ -223,6 +296,12 @@ class Deeds(Protocol):
 
     def verify(self, repository: str, by: By, tell: Far, *, repair: bool) -> Deed:
         """Prove everything, and with ``repair`` mend what can be."""
+
+    def advise(self, repository: str, file: str, data: bytes, by: By) -> Deed:
+        """Add the advisories of a document, whose name ``file`` says what it is; ``Refused`` where it is not sound."""
+
+    def unadvise(self, repository: str, ids: Sequence[str], by: By) -> Deed:
+        """Remove advisories: all of them, or none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,10 +357,11 @@ class Unrecorded:
 class Office:
     """All that the listener may ask of one set of settings.
 
-    ``catalogs`` by the names of repositories; ``record`` is the audit log.
+    ``repositories`` are their names, ``catalogs`` by those names; ``record`` is the audit log.
     """
 
     looks: Looks
     deeds: Deeds
     catalogs: Mapping[str, Catalog] = field(default_factory=dict)
+    repositories: Sequence[str] = ()
     record: Record = field(default_factory=Unrecorded)

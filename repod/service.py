@@ -1,21 +1,24 @@
 """Joins a whole system with what the daemon runs and serves of it."""
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from repod.actions.means import Means
 from repod.actions.office import open_office
 from repod.actions.work import Work
+from repod.catalogs import OpenCatalog
 from repod.following import Follower
 from repod.gauges import Gauges
 from repod.loop import Log, Loop
 from repod.pruning import Pruning
+from repod.recording import open_record
 from repod.reminder import Reminder
-from repod.serving import open_access, open_desk, open_shelves
+from repod.serving import open_access, open_desk, open_shelves, open_site
 from repod.steps import open_steps
-from repod.wiring import System, Wired
+from repod.wiring import System, Wired, public_url
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -33,17 +36,24 @@ class Looped:
         self._desk = open_desk()
         self.shelves = open_shelves(settings, self._desk)
         self.access = open_access(settings)
+        self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
+        self.catalogs: Mapping[str, OpenCatalog] = {
+            name: OpenCatalog(settings, wired.settings, wired.store, system.rpms, system.workspace)
+            for name, wired in system.repositories.items()
+        }
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         means = Means(settings=settings, environ=system.environ, log=log, staff=(system.signer, system.rpms))
         self._work = Work()
-        self.office = open_office(means, self._work, self._changed)
+        record = open_record(settings, log)
+        self.office = open_office(means, self._work, self._changed, self.catalogs, record)
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
+        stopping = threading.Event()
         gauges = Gauges(name, metrics)
         return Loop(
             name=name,
@@ -56,9 +66,15 @@ class Looped:
             follower=Follower(
                 name=name,
                 store=wired.store,
-                steps=[gauges, *open_steps(settings, wired.settings, wired.store)],
+                steps=[
+                    gauges,
+                    *open_steps(
+                        settings, wired.settings, wired.store, catalog=self.catalogs[name], stopping=stopping.is_set
+                    ),
+                ],
                 interval=_LOOK_SECONDS,
                 log=log,
+                stopping=stopping,
             ),
             gauges=gauges,
             interval=settings.inbox.scan_interval,
@@ -88,4 +104,6 @@ class Looped:
         """Close the system. A change that is still at work fails as soon as it needs any part of it."""
         self._work.stop()
         self._desk.close()
+        for catalog in self.catalogs.values():
+            catalog.close()
         self._system.close()

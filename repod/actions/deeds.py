@@ -12,9 +12,11 @@ from repod.actions.back import rollback
 from repod.actions.builds import mark, remove
 from repod.actions.means import Means
 from repod.actions.mend import rebuild, verify
+from repod.actions.papers import advise, publish, unadvise
 from repod.actions.prune import prune
+from repod.actions.recorded import recorded
 from repod.actions.work import Work
-from repod.errors import Refused, RepodError
+from repod.doors import Edit
 from repod.office import By, Deed, Far, Record
 from repod.promote import Wanted
 
@@ -101,40 +103,35 @@ class RecordedDeeds:
             lambda: rebuild(self._means, repository, by, self._work.told(tell), drop_missing=drop_missing),
         )
 
+    def advise(self, repository: str, file: str, data: bytes, by: By) -> Deed:
+        """See ``Deeds.advise``."""
+        return self._documents(by, repository, [file], "added", lambda: advise(self._means, repository, file, data, by))
+
+    def unadvise(self, repository: str, ids: Sequence[str], by: By) -> Deed:
+        """See ``Deeds.unadvise``."""
+        return self._documents(by, repository, ids, "removed", lambda: unadvise(self._means, repository, ids, by))
+
+    def edit(self, repository: str, edits: Sequence[Edit], done: str, by: By) -> Deed:
+        """Publish edits of documents; ``done`` is what they do, in a word."""
+        documents = [edit.what for edit in edits]
+        return self._documents(
+            by, repository, documents, done, lambda: publish(self._means, repository, edits, done, by)
+        )
+
+    def _documents(self, by: By, repository: str, documents: Sequence[str], done: str, act: Callable[[], Deed]) -> Deed:
+        return self._change(by, "documents", repository, {"documents": list(documents), "change": done}, act)
+
     def _look(self, repository: str, act: Callable[[], Deed]) -> Deed:
         """A dry run: in turn too, since it works on the same cache; nobody records it."""
         with self._work.begun(repository):
             return act()
 
     def _change(self, by: By, what: str, repository: str, details: Mapping[str, Any], act: Callable[[], Deed]) -> Deed:
-        self._record.ready()
-        outcome = "failed"
+        told = recorded(self._record, self._means.log, by=by, what=what, repository=repository, details=details)
         try:
-            with self._work.begun(repository):
+            with told as outcome, self._work.begun(repository):
                 deed = act()
-        except RepodError as error:
-            outcome = f"{_word(error.exit_code)}: {error}"
-            raise
-        except Exception as error:
-            outcome = f"failed: {type(error).__name__}: {error}"
-            raise
-        else:
-            outcome = f"{_word(deed.code)}: {deed.stopped or deed.text}"
+                outcome.end(deed.stopped or deed.text, deed.code)
         finally:
-            unwritten = self._recorded(by=by, what=what, repository=repository, details=details, outcome=outcome)
             self._done(repository)
-        return replace(deed, warnings=[*deed.warnings, unwritten]) if unwritten else deed
-
-    def _recorded(self, *, by: By, what: str, repository: str, details: Mapping[str, Any], outcome: str) -> str:
-        """Empty, or why it is not in the audit log: what was done is done all the same."""
-        try:
-            self._record(by=by, what=what, repository=repository, details=details, outcome=outcome)
-        except RepodError as error:
-            text = f"not in the audit log: {error}"
-            self._means.log.error(text, repository=repository, what=what, actor=by.actor, outcome=outcome)  # noqa: TRY400 - it is told in a line
-            return text
-        return ""
-
-
-def _word(code: int) -> str:
-    return {0: "done", Refused.exit_code: "refused"}.get(code, "failed")
+        return replace(deed, warnings=[*deed.warnings, outcome.unwritten]) if outcome.unwritten else deed

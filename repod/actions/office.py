@@ -1,22 +1,22 @@
 """The office: what API and pages may ask, joined."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from repod.actions.deeds import RecordedDeeds
 from repod.actions.looks import OpenLooks
 from repod.actions.means import Means
 from repod.actions.work import Work
-from repod.office import Office
-from repod.recording import open_record
-
-__all__ = ["open_office", "open_record"]
+from repod.office import Catalog, Office, Record
 
 
-def open_office(means: Means, work: Work, done: Callable[[str], None]) -> Office:
+def open_office(
+    means: Means, work: Work, done: Callable[[str], None], catalogs: Mapping[str, Catalog], record: Record
+) -> Office:
     """All that may be asked of the settings of ``means``.
 
-    Changes are known to ``work``; ``done`` hears the name of a repository that may have changed.
+    Changes are known to ``work``; ``done`` hears the name of a repository that may have changed;
+    ``record`` is the audit log.
     """
-    record = open_record(means.settings, means.log)
     deeds = RecordedDeeds(means, record, work=work, done=done)
-    return Office(looks=OpenLooks(means), deeds=deeds, record=record)
+    names = [repository.name for repository in means.settings.repository]
+    return Office(looks=OpenLooks(means), deeds=deeds, catalogs=catalogs, repositories=names, record=record)

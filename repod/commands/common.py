@@ -2,7 +2,8 @@
 
 import os
 import pwd
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,10 +11,11 @@ import click
 
 from repod.actions.deeds import RecordedDeeds
 from repod.actions.means import Means
-from repod.actions.office import open_record
+from repod.actions.recorded import Outcome, recorded
 from repod.config import Settings
 from repod.log import open_log
 from repod.office import By
+from repod.recording import open_record
 from repod.service import Looped
 from repod.wiring import System
 
@@ -81,6 +83,21 @@ def deeds(settings: Settings) -> RecordedDeeds:
     """All changes that a command may make."""
     with_log = means(settings)
     return RecordedDeeds(with_log, open_record(settings, with_log.log))
+
+
+@contextmanager
+def audited(
+    settings: Settings, what: str, repository: str, details: Mapping[str, Any], why: str = "", *, dry: bool = False
+) -> Iterator[Outcome]:
+    """While the command changes something; where it is ``dry`` nobody records it."""
+    if dry:
+        yield Outcome()
+        return
+    log = open_log(settings.log.format, settings.log.level)
+    with recorded(
+        open_record(settings, log), log, by=by(why), what=what, repository=repository, details=details
+    ) as outcome:
+        yield outcome
 
 
 def warn(texts: Iterable[str]) -> None:

@@ -22,6 +22,7 @@ _SAID = {
     Reason.EXPIRED: "this token has expired; have a new one made with: repod token add",
     Reason.THROTTLED: "too many failures from your address; try again later",
 }
+_TOKEN = "changes take a token, as Authorization: Bearer TOKEN"  # noqa: S105 - what is said, no token
 _QUIET = 60.0  # seconds in which the same refusal of the same address is told once
 _REMEMBERED = 1024
 
@@ -59,7 +60,26 @@ class Gate:
         access = self._access()
         if access.rules.asks_nobody(verb, repository):
             return None
+        return await self._let_in(access, offered(request), verb, repository)
+
+    async def admit_change(self, request: Request, verb: Verb, repository: str = "", *, token: str = "") -> Caller:
+        """Who makes a change: known by a token that was sent on purpose. ``HTTPException`` as ``admit``.
+
+        What a browser sends by itself (a remembered password, a certificate) changes nothing, nor does what
+        another site has it send. ``token``: where a form of a page has it.
+        """
+        if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+            raise HTTPException(403, "changes are not taken from pages of other sites")
         offer = offered(request)
+        if token:
+            offer = Offer(address=offer.address, token=token)
+        elif offer.user or offer.password or (offer.names and not offer.token):
+            raise HTTPException(403, f"{_TOKEN}; anything else only reads")
+        elif not offer.token:
+            raise Challenge(_TOKEN, _CHALLENGES[1:])
+        return await self._let_in(self._access(), offer, verb, repository)
+
+    async def _let_in(self, access: Access, offer: Offer, verb: Verb, repository: str) -> Caller:
         try:
             caller = await self._desk.run(lambda: access.callers.recognize(offer))
         except Stranger as stranger:
@@ -75,19 +95,23 @@ class Gate:
             raise HTTPException(403, text)
         return caller
 
+    async def known(self, request: Request) -> Caller | None:
+        """Who calls, if that is known; nothing is logged where not."""
+        access, offer = self._access(), offered(request)
+        if not (offer.token or offer.password or offer.names):
+            return None
+        try:
+            return await self._desk.run(lambda: access.callers.recognize(offer))
+        except (Stranger, RepodError):
+            return None
+
     async def lets(self, request: Request, verb: Verb, repository: str = "") -> bool:
         """Whether the caller may do it; nothing is logged where not."""
         access = self._access()
         if access.rules.asks_nobody(verb, repository):
             return True
-        offer = offered(request)
-        if not (offer.token or offer.password or offer.names):
-            return False
-        try:
-            caller = await self._desk.run(lambda: access.callers.recognize(offer))
-        except (Stranger, RepodError):
-            return False
-        return access.rules.allows(caller, verb, repository)
+        caller = await self.known(request)
+        return caller is not None and access.rules.allows(caller, verb, repository)
 
     def _refused(self, stranger: Stranger, offer: Offer, repository: str) -> HTTPException:
         text = _SAID[stranger.reason]
@@ -107,10 +131,10 @@ class Gate:
 class Challenge(HTTPException):
     """401 with every way in which a caller may say who it is."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, challenges: Sequence[str] = _CHALLENGES) -> None:
         """``text``: what is missing."""
         super().__init__(401, text)
-        self.challenges: Sequence[str] = _CHALLENGES
+        self.challenges = challenges
 
 
 class _Heard:
