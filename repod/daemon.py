@@ -14,13 +14,14 @@ from typing import Protocol
 import uvicorn
 from fastapi import FastAPI
 
+from repod.accounting import Accounting
 from repod.config import Settings
 from repod.errors import Misconfigured, RepodError, Unavailable
 from repod.listening import Http
 from repod.loop import Log, Loop
 from repod.metrics import Metrics
 from repod.notify import notify, watchdog_seconds
-from repod.office import Office
+from repod.office import By, Office
 from repod.web.api.door import Door
 from repod.web.api.jobs import Jobs
 from repod.web.api.routes import make_api
@@ -63,6 +64,10 @@ class Service(Protocol):
     @property
     def site(self) -> Site:
         """By which names the listener is called, and where hosts find each repository."""
+
+    @property
+    def accounting(self) -> Accounting:
+        """What hears for the audit log."""
 
     def remind(self) -> None:
         """Say again, once a day, what ends soon; called every few seconds."""
@@ -116,7 +121,7 @@ class Daemon:
             self._listen = self._settings.http.at(channel.getsockname()[1])
             self._tls = open_tls(self._listen)
             self._service = self._build(self._on(self._settings))
-            app = self._app(Gate(self._rules, self._log))
+            app = self._app(Gate(self._rules, self._log, attempted=self._attempt))
             with _serving(app, channel, self._listen, self._tls):
                 self._start()
                 while not self._stopping:
@@ -175,11 +180,19 @@ class Daemon:
     def _health(self) -> Mapping[str, str]:
         if self._service is None:
             return {"repod": "reloading its settings"}
-        return {loop.name: loop.fault for loop in self._loops if loop.fault}
+        audit = self._service.accounting.fault
+        found = {"audit log": audit} if audit else {}
+        return found | {loop.name: loop.fault for loop in self._loops if loop.fault}
+
+    def _attempt(self, by: By, what: str, repository: str, text: str) -> None:
+        if self._service is not None:
+            self._service.accounting.attempt(by, what, repository, text)
 
     def _start(self) -> None:
         for loop in self._loops:
             loop.start()
+        if self._service:
+            self._service.accounting.tell_head()
         url = f"{self._listen.scheme}://{self._listen.listen}/"
         self._log.info("listening", url=url, repositories=sorted(self._shelves()))
         notify(self._environ, "READY=1", f"STATUS={len(self._loops)} repositories")
@@ -266,6 +279,9 @@ class Daemon:
     def _end(self) -> bool:
         notify(self._environ, "STOPPING=1")
         ended = self._halt(_STOP_SECONDS) and not self._abandoned
+        if self._service:
+            self._service.accounting.close()
+            self._service.accounting.tell_head()
         self._log.info("stopped", finished=ended)
         return ended
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from repod.accounting import Accounting
 from repod.actions.means import Means
 from repod.actions.office import open_office
 from repod.actions.work import Work
@@ -39,6 +40,8 @@ class Looped:
         self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
+        record = open_record(settings, log)
+        self.accounting = Accounting(record, log, failed=metrics.audit_errors.inc)
         self.catalogs: Mapping[str, OpenCatalog] = {
             name: OpenCatalog(settings, wired.settings, wired.store, system.rpms, system.workspace)
             for name, wired in system.repositories.items()
@@ -46,7 +49,6 @@ class Looped:
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         means = Means(settings=settings, environ=system.environ, log=log, staff=(system.signer, system.rpms))
         self._work = Work()
-        record = open_record(settings, log)
         self.office = open_office(means, self._work, self._changed, self.catalogs, record)
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
@@ -55,6 +57,7 @@ class Looped:
         settings, metrics, log = self._system.settings, self._metrics, self._log
         stopping = threading.Event()
         gauges = Gauges(name, metrics)
+        hear = partial(self.accounting.pruned, name)
         return Loop(
             name=name,
             inbox=wired.inbox,
@@ -62,7 +65,7 @@ class Looped:
             publisher=wired.publisher,
             prepare=partial(wired.write_host_files, self._system.signer),
             watching=partial(getattr, wired.inbox, "up"),
-            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log),
+            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log, hear=hear),
             follower=Follower(
                 name=name,
                 store=wired.store,
@@ -77,14 +80,16 @@ class Looped:
                 stopping=stopping,
             ),
             gauges=gauges,
+            accounting=self.accounting,
             interval=settings.inbox.scan_interval,
             metrics=metrics,
             log=log,
         )
 
     def remind(self) -> None:
-        """Say again, once a day, which keys end soon."""
+        """Say again, once a day, which keys end soon, and how the audit log ends."""
         self._reminder.again()
+        self.accounting.remind()
 
     def _changed(self, name: str) -> None:
         """A change by hand may have published."""
@@ -103,6 +108,7 @@ class Looped:
     def close(self) -> None:
         """Close the system. A change that is still at work fails as soon as it needs any part of it."""
         self._work.stop()
+        self.accounting.close()
         self._desk.close()
         for catalog in self.catalogs.values():
             catalog.close()

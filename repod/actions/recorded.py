@@ -23,7 +23,7 @@ class Outcome:
     def end(self, text: str, code: int = 0) -> None:
         """It ended with an exit code: 0 where it was done."""
         word = {0: "done", Refused.exit_code: "refused"}.get(code, "failed")
-        self.text = f"{word}: {text}"
+        self.text = f"{word}: {text}" if text else word
 
 
 @contextmanager

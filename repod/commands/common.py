@@ -71,7 +71,9 @@ def looped(settings: Settings, log: Any, metrics: "Metrics") -> Looped:
 
 def by(why: str = "") -> By:
     """Who runs the command, and why."""
-    return By(actor=person(os.environ), why=why)
+    # Who is logged in from elsewhere says so by this; it is a hint, as the environment is the caller's own.
+    address = os.environ.get("SSH_CONNECTION", "").split(" ")[0] or "local"
+    return By(actor=person(os.environ), address=address, why=why)
 
 
 def means(settings: Settings) -> Means:

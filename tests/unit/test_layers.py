@@ -127,6 +127,7 @@ _LAYERS = (
             ("repod.web.*",),
             ("repod.pruning",),
             ("repod.following", "repod.gauges"),
+            ("repod.accounting",),
             ("repod.loop",),
             ("repod.reminder",),
             ("repod.daemon",),
