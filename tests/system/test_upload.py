@@ -95,7 +95,9 @@ def test_the_same_build_uploaded_again_is_published_already(bench: Bench, tmp_pa
     assert second.body["packages"] == ["again-1.0-1.noarch"]
 
 
-def test_c018_who_uploads_another_build_of_a_published_nevra_is_told_so_by_curl_itself(bench: Bench, tmp_path: Path) -> None:
+def test_c018_who_uploads_another_build_of_a_published_nevra_is_told_so_by_curl_itself(
+    bench: Bench, tmp_path: Path
+) -> None:
     one = quick(tmp_path, "taken")
     assert bench.curl.put(one, *WAIT).status == 200
     (tmp_path / "other").mkdir()

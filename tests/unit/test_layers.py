@@ -42,7 +42,7 @@ _LAYERS = (
             ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
             ("repod.processes", "repod.memo"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
-            ("repod.generation", "repod.rpmhead", "repod.listening", "repod.served"),
+            ("repod.auditing", "repod.generation", "repod.rpmhead", "repod.listening", "repod.served"),
             ("repod.config",),
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
@@ -73,6 +73,7 @@ _LAYERS = (
         name="adapters",
         rows=(
             (
+                "repod.auditlog.*",
                 "repod.callers.*",
                 "repod.catalog.*",
                 "repod.frontpage.*",
@@ -130,7 +131,7 @@ _LAYERS = (
             ("repod.web.*",),
             ("repod.pruning",),
             ("repod.following", "repod.gauges"),
-            ("repod.telling", "repod.reporting"),
+            ("repod.telling", "repod.reporting", "repod.accounting"),
             ("repod.loop",),
             ("repod.reminder",),
             ("repod.daemon",),
@@ -142,7 +143,7 @@ _LAYERS = (
         name="wiring",
         rows=(
             ("repod.problems",),
-            ("repod.inboxes", "repod.places"),
+            ("repod.inboxes", "repod.places", "repod.recording"),
             ("repod.tools", "repod.related"),
             ("repod.retaining", "repod.serving"),
             ("repod.wiring",),
