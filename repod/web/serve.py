@@ -1,7 +1,7 @@
 """The HTTP listener: repositories for hosts, metrics for Prometheus, health for systemd and load balancers."""
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
@@ -11,6 +11,7 @@ from repod.access import METRICS, READ
 from repod.errors import Unavailable
 from repod.package import store_path
 from repod.web.api.problems import explain
+from repod.web.counted import Counts, count
 from repod.web.desk import Desk
 from repod.web.entry import Entry
 from repod.web.gate import Gate
@@ -35,11 +36,12 @@ def make_app(
     page: Page,
     health: Callable[[], Mapping[str, str]],
     site: Callable[[], Site],
-    routers: Iterable[APIRouter] = (),
+    routers: Sequence[APIRouter] = (),
+    counts: Counts | None = None,
 ) -> FastAPI:
     """The application: ``shelves`` gives each repository's files, ``page`` the metrics, ``health`` faults.
 
-    ``site`` is asked for each request, ``routers`` are all else that is served.
+    ``site`` is asked for each request; ``routers`` are all else that is served; ``counts`` is told of each request.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     explain(app)
@@ -58,6 +60,8 @@ def make_app(
 
     for router in routers:
         app.include_router(router)
+    if counts:
+        count(app, counts)  # last, so that it is around all else
     return app
 
 

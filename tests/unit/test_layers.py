@@ -80,6 +80,7 @@ _LAYERS = (
                 "repod.hostreports",
                 "repod.inbox.*",
                 "repod.idlefile",
+                "repod.machine",
                 "repod.metrics",
                 "repod.relations.*",
                 "repod.repodata.*",
