@@ -14,25 +14,31 @@ from typing import Protocol
 import uvicorn
 from fastapi import FastAPI
 
+from repod.accounting import Accounting
 from repod.config import Settings
 from repod.errors import Misconfigured, RepodError, Unavailable
 from repod.listening import Http
 from repod.loop import Log, Loop
 from repod.metrics import Metrics
 from repod.notify import notify, watchdog_seconds
-from repod.office import Office
+from repod.office import By, Office
+from repod.web.api.door import Door
+from repod.web.api.jobs import Jobs
 from repod.web.api.routes import make_api
 from repod.web.desk import Desk
 from repod.web.gate import Access, Gate
 from repod.web.serve import make_app
 from repod.web.shelves import Shelf
+from repod.web.site import Site
 from repod.web.tls import NamedConnection, open_tls, renew
 
 _STOP_SECONDS = 1.5  # what a turn gets to end by itself; then it is abandoned, which is safe
 _RELOAD_SECONDS = 60.0
 _CHANGE_SECONDS = 15.0  # what a change by hand gets to end by itself before a reload gives it up, which is safe
-_THREADS = 8  # that look and change for API and pages
+_THREADS = 8  # that look for API and pages
 _WAITING = 64
+_HANDS = 4  # that change
+_QUEUED = 32
 _HUNG_SECONDS = 600.0  # a loop that has not come round for so long is not alive
 
 
@@ -54,6 +60,14 @@ class Service(Protocol):
     @property
     def office(self) -> Office:
         """What API and pages ask."""
+
+    @property
+    def site(self) -> Site:
+        """By which names the listener is called, and where hosts find each repository."""
+
+    @property
+    def accounting(self) -> Accounting:
+        """What hears for the audit log."""
 
     def remind(self) -> None:
         """Say again, once a day, what ends soon; called every few seconds."""
@@ -97,6 +111,7 @@ class Daemon:
         self._listen = settings.http
         self._tls: ssl.SSLContext | None = None
         self._access: Access | None = None
+        self._site = Site()
         self._abandoned = False  # a change by hand
 
     def run(self) -> bool:
@@ -106,7 +121,7 @@ class Daemon:
             self._listen = self._settings.http.at(channel.getsockname()[1])
             self._tls = open_tls(self._listen)
             self._service = self._build(self._on(self._settings))
-            app = self._app(Gate(self._rules, self._log))
+            app = self._app(Gate(self._rules, self._log, attempted=self._attempt))
             with _serving(app, channel, self._listen, self._tls):
                 self._start()
                 while not self._stopping:
@@ -114,8 +129,16 @@ class Daemon:
                 return self._end()
 
     def _app(self, gate: Gate) -> FastAPI:
-        api = make_api(self._office, gate, Desk(threads=_THREADS, waiting=_WAITING))
-        return make_app(shelves=self._shelves, gate=gate, page=self._metrics.page, health=self._health, routers=[api])
+        desk, hands = Desk(threads=_THREADS, waiting=_WAITING), Desk(threads=_HANDS, waiting=_QUEUED)
+        door = Door(office=self._office, gate=gate, desk=desk, jobs=Jobs(hands, self._log))
+        return make_app(
+            shelves=self._shelves,
+            gate=gate,
+            page=self._metrics.page,
+            health=self._health,
+            site=self._named,
+            routers=[make_api(door)],
+        )
 
     def stop(self) -> None:
         """End soon; may be called from any thread or signal handler."""
@@ -142,6 +165,12 @@ class Daemon:
             raise Unavailable(msg)
         return self._access
 
+    def _named(self) -> Site:
+        """As the settings say it; while they are read anew, as they said it before."""
+        if self._service is not None:
+            self._site = self._service.site
+        return self._site
+
     def _office(self) -> Office:
         if self._service is None:
             msg = "repod is reading its settings; try again"
@@ -151,11 +180,19 @@ class Daemon:
     def _health(self) -> Mapping[str, str]:
         if self._service is None:
             return {"repod": "reloading its settings"}
-        return {loop.name: loop.fault for loop in self._loops if loop.fault}
+        audit = self._service.accounting.fault
+        found = {"audit log": audit} if audit else {}
+        return found | {loop.name: loop.fault for loop in self._loops if loop.fault}
+
+    def _attempt(self, by: By, what: str, repository: str, text: str) -> None:
+        if self._service is not None:
+            self._service.accounting.attempt(by, what, repository, text)
 
     def _start(self) -> None:
         for loop in self._loops:
             loop.start()
+        if self._service:
+            self._service.accounting.tell_head()
         url = f"{self._listen.scheme}://{self._listen.listen}/"
         self._log.info("listening", url=url, repositories=sorted(self._shelves()))
         notify(self._environ, "READY=1", f"STATUS={len(self._loops)} repositories")
@@ -242,6 +279,9 @@ class Daemon:
     def _end(self) -> bool:
         notify(self._environ, "STOPPING=1")
         ended = self._halt(_STOP_SECONDS) and not self._abandoned
+        if self._service:
+            self._service.accounting.close()
+            self._service.accounting.tell_head()
         self._log.info("stopped", finished=ended)
         return ended
 

@@ -7,7 +7,7 @@ pointer. Nothing here delays a publish, and nothing that fails here stops one.
 import threading
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from repod.doors import Store
 from repod.errors import RepodError
@@ -29,18 +29,37 @@ class Step(Protocol):
         """Catch up with ``current``. Called again with the same one where it raised; cheap where nothing is new."""
 
 
+@runtime_checkable
+class Losable(Step, Protocol):
+    """A step whose result may be lost, and that may come to know of it: it is to follow again then."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether it found that out since it followed."""
+
+
 class Follower:
     """Keeps every step of one repository in step, in a thread of its own, or at once for ``repod once``."""
 
-    def __init__(self, *, name: str, store: Store, steps: Sequence[Step], interval: float, log: Log) -> None:
-        """``interval``: seconds between two looks at the pointer."""
+    def __init__(
+        self,
+        *,
+        name: str,
+        store: Store,
+        steps: Sequence[Step],
+        interval: float,
+        log: Log,
+        stopping: threading.Event | None = None,
+    ) -> None:
+        """``interval``: seconds between two looks at the pointer. ``stopping`` is set when it is to end."""
         self._name = name
         self._history = History(store)
+        self._current: Generation | None = None
         self._steps = steps
         self._interval = interval
         self._log = log
         self._bell = threading.Event()
-        self._stop = False
+        self._stopping = stopping or threading.Event()
         self._done: dict[str, int] = {}
         self._told: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name=f"follower {name}", daemon=True)
@@ -51,7 +70,7 @@ class Follower:
 
     def stop(self) -> None:
         """End after the step it is at."""
-        self._stop = True
+        self._stopping.set()
         self._bell.set()
 
     def join(self, seconds: float) -> bool:
@@ -67,7 +86,7 @@ class Follower:
     def once(self) -> bool:
         """Catch up now; False where something could not."""
         try:
-            current = self._history.current()
+            current = self._now()
         except RepodError as error:
             self._tell("pointer", error)
             return False
@@ -75,19 +94,25 @@ class Follower:
         done = [current is None or self._follow(step, current) for step in self._steps]
         return all(done)
 
+    def _now(self) -> Generation | None:
+        """The current generation; its record, which may be long, is read once."""
+        pointed = self._history.pointed()
+        if pointed is None or self._current is None or self._current.number != pointed:
+            self._current = None if pointed is None else self._history.record(pointed)
+        return self._current
+
     def _run(self) -> None:
-        while not self._stop:
+        while not self._stopping.is_set():
             self._bell.clear()
             begun = time.monotonic()
             fine = self.once()
             # What took long is not done again at once: a burst of generations is followed in a few strides.
             took = time.monotonic() - begun
             self._bell.wait(self._interval if fine else _AFTER_FAILURE)
-            if not self._stop:
-                time.sleep(min(took, 1.0))
+            self._stopping.wait(min(took, 1.0))
 
     def _follow(self, step: Step, current: Generation) -> bool:
-        if self._stop or self._done.get(step.name) == current.number:
+        if self._stopping.is_set() or (self._done.get(step.name) == current.number and not _lost(step)):
             return True
         try:
             step.follow(current)
@@ -106,3 +131,7 @@ class Follower:
                 "behind, tried again", repository=self._name, what=what, problem=text, exc_info=not expected
             )
         self._told[what] = text
+
+
+def _lost(step: Step) -> bool:
+    return isinstance(step, Losable) and step.lost

@@ -16,11 +16,15 @@ class History:
 
     def current(self) -> Generation | None:
         """The pointer's generation; None where nothing was ever published."""
+        pointed = self.pointed()
+        return None if pointed is None else self.record(pointed)
+
+    def pointed(self) -> int | None:
+        """The number that the pointer says; None where nothing was ever published."""
         try:
-            pointer = self._store.read(HEAD)
+            return Head.from_json(self._store.read(HEAD).data).generation
         except NotFound:
             return None
-        return self.record(Head.from_json(pointer.data).generation)
 
     def record(self, number: int) -> Generation:
         """Generation ``number``; ``NotFound`` where there is none, or it is pruned."""

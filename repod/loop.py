@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from repod.accounting import Accounting
 from repod.doors import Inbox
 from repod.errors import RepodError
 from repod.following import Follower
@@ -38,6 +39,7 @@ class Loop:
         pruning: Pruning,
         follower: Follower,
         gauges: Gauges,
+        accounting: Accounting,
         interval: float,
         metrics: "Metrics",
         log: Log,
@@ -55,6 +57,7 @@ class Loop:
         self._pruning = pruning
         self._follower = follower
         self._gauges = gauges
+        self._accounting = accounting
         self._interval = interval
         self._metrics = metrics
         self._log = log
@@ -130,6 +133,7 @@ class Loop:
         self._metrics.watcher_up.labels(self.name).set(self._watching())
         for outcome in report.outcomes:
             self._tell(outcome, report.places.get(outcome.arrival.name, ""), report.generation)
+        self._accounting.turn(self.name, report)
         for problem in report.problems:
             self._log.error("not cleared", repository=self.name, problem=problem)
         if report.generation:

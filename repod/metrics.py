@@ -56,6 +56,7 @@ class Metrics:
             "repod_last_publish_timestamp_seconds", "When the current generation was made.", "repository"
         )
         self._of_keeping()
+        self.audit_errors = counter("repod_audit_errors", "Entries that the audit log could not take.")
         gauge("repod_build_info", "Version of the running repod; always 1.", "version").labels(version).set(1)
         for stage in STAGES:
             self.stage_seconds.labels(stage)

@@ -105,16 +105,55 @@ class Details:
     recommends: Sequence[str]
     files: Sequence[str]
     changelog: Sequence[Mapping[str, str]]
+    file_count: int = 0
+    suggests: Sequence[str] = ()
+    supplements: Sequence[str] = ()
+    enhances: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A name that is listed: its newest build by rpm's order, how many builds it has, and for which arches."""
+
+    newest: Row
+    builds: int
+    arches: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """Some of the names that are listed, of ``total``; ``packages``: how many builds they have together."""
+
+    rows: Sequence[Named]
+    total: int
+    packages: int
+    generation: int
 
 
 class Catalog(Protocol):
-    """The door to what one repository lists now, quick to search at any size; a cache that may be lost."""
+    """The door to what one repository lists now, quick to search at any size; a cache that may be lost.
+
+    Every method may raise ``Unavailable`` while it is not read yet. Answers are of the generation that they
+    name, which may be a little behind the current one.
+    """
 
     def search(self, search: Search) -> Page:
-        """A page of it; ``Unavailable`` while it is not read yet."""
+        """A page of it; ``Misconfigured`` where ``after`` is no ``next`` of a page in that order."""
+
+    def names(self, limit: int) -> Names:
+        """The names, at most ``limit``; those whose newest build came last are first."""
+
+    def builds_of(self, name: str) -> Sequence[Row]:
+        """The builds of one name, the newest by rpm's order first, at most 1,000; none where it is not listed."""
+
+    def arches(self) -> Mapping[str, int]:
+        """How many packages there are of each arch."""
 
     def details(self, nevra: Nevra) -> Details:
-        """What the header of a listed package says; ``NotFound`` where it is not listed."""
+        """What the header of a listed package says; ``NotFound`` where it is not listed.
+
+        Of very many files only the first 10,000 are told; ``file_count`` counts all. Directories end with a slash.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +263,9 @@ class Looks(Protocol):
     def plan(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """What a prune would let go, with the reasons."""
 
+    def advisories(self, repository: str) -> Sequence[Mapping[str, Any]]:
+        """The advisories of the current generation; as ``repod advisory list`` shows them."""
+
     def rejected(self, repository: str, *, limit: int = 50, before: str = "") -> Sequence[Refusal]:
         """Rejected arrivals, newest first; those before the one with the id ``before``, if that is not empty."""
 
@@ -255,28 +297,71 @@ class Deeds(Protocol):
     def verify(self, repository: str, by: By, tell: Far, *, repair: bool) -> Deed:
         """Prove everything, and with ``repair`` mend what can be."""
 
+    def advise(self, repository: str, file: str, data: bytes, by: By) -> Deed:
+        """Add the advisories of a document, whose name ``file`` says what it is; ``Refused`` where it is not sound."""
+
+    def unadvise(self, repository: str, ids: Sequence[str], by: By) -> Deed:
+        """Remove advisories: all of them, or none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """A change, done or not, as the audit log is to have it. ``time`` is seconds since 1970.
+
+    ``by`` did ``what`` (``promote``), or tried; ``details`` are its arguments, as JSON can hold them.
+    ``outcome`` begins with ``done``, ``refused`` or ``failed``.
+    """
+
+    time: float
+    by: By
+    what: str
+    repository: str
+    details: Mapping[str, Any]
+    outcome: str
+
 
 class Record(Protocol):
-    """The door to the audit log, which hears of each change, done or not, by a command or over HTTP."""
+    """The door to the audit log, which hears of each change, done or not. ``Unavailable`` says why it cannot."""
 
     def __call__(self, *, by: By, what: str, repository: str, details: Mapping[str, Any], outcome: str) -> None:
-        """``by`` did ``what`` (``promote``), or tried; ``details`` are its arguments, as JSON can hold them.
+        """It happened now; the words are those of ``Noted``."""
 
-        ``outcome`` begins with ``done``, ``refused`` or ``failed``. A ``RepodError`` says why it is not written.
-        """
+    def append(self, noted: Sequence[Noted]) -> None:
+        """These happened, in this order."""
+
+    def ready(self) -> None:
+        """Return where a change can be written down once it is made; it is not to be made where that raises."""
+
+    def head(self) -> str:
+        """The last record as ``N:HASH``; empty where there is no audit log."""
 
 
-def unrecorded(**_what: Any) -> None:
+class Unrecorded:
     """A ``Record`` that writes nothing."""
+
+    def __call__(self, **_what: Any) -> None:
+        """See ``Record``."""
+
+    def append(self, noted: Sequence[Noted]) -> None:
+        """See ``Record.append``."""
+
+    def ready(self) -> None:
+        """See ``Record.ready``."""
+
+    def head(self) -> str:
+        """See ``Record.head``."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
     """All that the listener may ask of one set of settings.
 
-    ``catalogs`` by the names of repositories.
+    ``repositories`` are their names, ``catalogs`` by those names; ``record`` is the audit log.
     """
 
     looks: Looks
     deeds: Deeds
     catalogs: Mapping[str, Catalog] = field(default_factory=dict)
+    repositories: Sequence[str] = ()
+    record: Record = field(default_factory=Unrecorded)

@@ -1,20 +1,24 @@
 """Joins a whole system with what the daemon runs and serves of it."""
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from repod.accounting import Accounting
 from repod.actions.office import open_means, open_office
 from repod.actions.work import Work
+from repod.catalogs import OpenCatalog
 from repod.following import Follower
 from repod.gauges import Gauges
 from repod.loop import Log, Loop
 from repod.pruning import Pruning
+from repod.recording import open_record
 from repod.reminder import Reminder
-from repod.serving import open_access, open_desk, open_shelves
+from repod.serving import open_access, open_desk, open_shelves, open_site
 from repod.steps import open_steps
-from repod.wiring import System, Wired
+from repod.wiring import System, Wired, public_url
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -32,18 +36,27 @@ class Looped:
         self._desk = open_desk()
         self.shelves = open_shelves(settings, self._desk)
         self.access = open_access(settings)
+        self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
+        record = open_record(settings, log)
+        self.accounting = Accounting(record, log, failed=metrics.audit_errors.inc)
+        self.catalogs: Mapping[str, OpenCatalog] = {
+            name: OpenCatalog(settings, wired.settings, wired.store, system.rpms, system.workspace)
+            for name, wired in system.repositories.items()
+        }
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         means = open_means(system, log)
         self._work = Work()
-        self.office = open_office(means, self._work, self._changed)
+        self.office = open_office(means, self._work, self._changed, self.catalogs, record)
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
+        stopping = threading.Event()
         gauges = Gauges(name, metrics)
+        hear = partial(self.accounting.pruned, name)
         return Loop(
             name=name,
             inbox=wired.inbox,
@@ -51,23 +64,31 @@ class Looped:
             publisher=wired.publisher,
             prepare=partial(wired.write_host_files, self._system.signer),
             watching=partial(getattr, wired.inbox, "up"),
-            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log),
+            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log, hear=hear),
             follower=Follower(
                 name=name,
                 store=wired.store,
-                steps=[gauges, *open_steps(settings, wired.settings, wired.store)],
+                steps=[
+                    gauges,
+                    *open_steps(
+                        settings, wired.settings, wired.store, catalog=self.catalogs[name], stopping=stopping.is_set
+                    ),
+                ],
                 interval=_LOOK_SECONDS,
                 log=log,
+                stopping=stopping,
             ),
             gauges=gauges,
+            accounting=self.accounting,
             interval=settings.inbox.scan_interval,
             metrics=metrics,
             log=log,
         )
 
     def remind(self) -> None:
-        """Say again, once a day, which keys end soon."""
+        """Say again, once a day, which keys end soon, and how the audit log ends."""
         self._reminder.again()
+        self.accounting.remind()
 
     def _changed(self, name: str) -> None:
         """A change by hand may have published."""
@@ -86,5 +107,8 @@ class Looped:
     def close(self) -> None:
         """Close the system. A change that is still at work fails as soon as it needs any part of it."""
         self._work.stop()
+        self.accounting.close()
         self._desk.close()
+        for catalog in self.catalogs.values():
+            catalog.close()
         self._system.close()

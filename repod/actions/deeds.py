@@ -12,9 +12,11 @@ from repod.actions.back import rollback
 from repod.actions.builds import mark, remove
 from repod.actions.means import Means
 from repod.actions.mend import rebuild, verify
+from repod.actions.papers import advise, publish, unadvise
 from repod.actions.prune import prune
 from repod.actions.recorded import recorded
 from repod.actions.work import Work
+from repod.doors import Edit
 from repod.office import By, Deed, Far, Record
 from repod.promote import Wanted
 
@@ -102,6 +104,24 @@ class RecordedDeeds:
             details,
             lambda: rebuild(self._means, repository, by, self._work.told(tell), drop_missing=drop_missing),
         )
+
+    def advise(self, repository: str, file: str, data: bytes, by: By) -> Deed:
+        """See ``Deeds.advise``."""
+        return self._documents(by, repository, [file], "added", lambda: advise(self._means, repository, file, data, by))
+
+    def unadvise(self, repository: str, ids: Sequence[str], by: By) -> Deed:
+        """See ``Deeds.unadvise``."""
+        return self._documents(by, repository, ids, "removed", lambda: unadvise(self._means, repository, ids, by))
+
+    def edit(self, repository: str, edits: Sequence[Edit], done: str, by: By) -> Deed:
+        """Publish edits of documents; ``done`` is what they do, in a word."""
+        documents = [edit.what for edit in edits]
+        return self._documents(
+            by, repository, documents, done, lambda: publish(self._means, repository, edits, done, by)
+        )
+
+    def _documents(self, by: By, repository: str, documents: Sequence[str], done: str, act: Callable[[], Deed]) -> Deed:
+        return self._change(by, "documents", repository, {"documents": list(documents), "change": done}, act)
 
     def _look(self, repository: str, act: Callable[[], Deed]) -> Deed:
         """A dry run: in turn too, since it works on the same cache; nobody records it."""

@@ -10,6 +10,7 @@ from repod.actions.changes import summary
 from repod.actions.fate import Fates
 from repod.actions.keys import keys
 from repod.actions.means import Means, Warn
+from repod.actions.papers import advisories
 from repod.actions.past import history
 from repod.actions.prune import plan
 from repod.actions.refusals import Refusals
@@ -122,6 +123,10 @@ class OpenLooks:
     def plan(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """See ``Looks.plan``."""
         return plan(self._means, repository)
+
+    def advisories(self, repository: str) -> Sequence[Mapping[str, Any]]:
+        """See ``Looks.advisories``."""
+        return advisories(self._means.settings, repository)
 
     def rejected(self, repository: str, *, limit: int = 50, before: str = "") -> Sequence[Refusal]:
         """See ``Looks.rejected``."""

@@ -71,7 +71,9 @@ def looped(settings: Settings, log: Any, metrics: "Metrics") -> "Looped":
 
 def by(why: str = "") -> By:
     """Who runs the command, and why."""
-    return By(actor=person(os.environ), why=why)
+    # Who is logged in from elsewhere says so by this; it is a hint, as the environment is the caller's own.
+    address = os.environ.get("SSH_CONNECTION", "").split(" ")[0] or "local"
+    return By(actor=person(os.environ), address=address, why=why)
 
 
 def means(settings: Settings) -> "Means":
@@ -85,9 +87,10 @@ def means(settings: Settings) -> "Means":
 def deeds(settings: Settings) -> "RecordedDeeds":
     """All changes that a command may make."""
     from repod.actions.deeds import RecordedDeeds  # noqa: PLC0415
-    from repod.actions.office import open_record  # noqa: PLC0415
+    from repod.recording import open_record  # noqa: PLC0415
 
-    return RecordedDeeds(means(settings), open_record(settings))
+    with_log = means(settings)
+    return RecordedDeeds(with_log, open_record(settings, with_log.log))
 
 
 @contextmanager
@@ -95,15 +98,17 @@ def audited(
     settings: Settings, what: str, repository: str, details: Mapping[str, Any], why: str = "", *, dry: bool = False
 ) -> "Iterator[Outcome]":
     """While the command changes something; where it is ``dry`` nobody records it."""
-    from repod.actions.office import open_record  # noqa: PLC0415
     from repod.actions.recorded import Outcome, recorded  # noqa: PLC0415
     from repod.log import open_log  # noqa: PLC0415
+    from repod.recording import open_record  # noqa: PLC0415
 
     if dry:
         yield Outcome()
         return
     log = open_log(settings.log.format, settings.log.level)
-    with recorded(open_record(settings), log, by=by(why), what=what, repository=repository, details=details) as outcome:
+    with recorded(
+        open_record(settings, log), log, by=by(why), what=what, repository=repository, details=details
+    ) as outcome:
         yield outcome
 
 
