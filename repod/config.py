@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from repod.auditing import Audit
 from repod.errors import Misconfigured
 from repod.hooking import Hook, strangers
 from repod.listening import Http
@@ -38,17 +39,21 @@ from repod.values import (
 
 # Values of key that name something else than a file.
 _NO_FILE = re.compile(r"(gpg|command|credential|aws-kms):|[a-z0-9+]+://")
-_SIGNING_PLACES = (
-    "key",
-    "passphrase_file",
-    "gnupghome",
-    "public_key",
-    "published",
-    "cosign",
-    "cosign_passphrase_file",
-    "cosign_public_key",
-)
-_HTTP_PLACES = ("tls_certificate", "tls_key", "tls_client_ca", "tokens", "passwords")
+# Keys whose values are places, by their tables.
+_PLACES = {
+    "signing": (
+        "key",
+        "passphrase_file",
+        "gnupghome",
+        "public_key",
+        "published",
+        "cosign",
+        "cosign_passphrase_file",
+        "cosign_public_key",
+    ),
+    "http": ("tls_certificate", "tls_key", "tls_client_ca", "tokens", "passwords"),
+    "audit": ("file",),
+}
 # Where pydantic speaks of Python and not of TOML.
 _EXPECTED = {
     "sequence_str": 'expected a list such as ["one", "two"]',
@@ -188,6 +193,7 @@ class Repository(Section):
     arches: Annotated[Sequence[str], Field(min_length=1)] = ("x86_64", "noarch")
     duplicates: Literal["reject", "replace"] = "reject"
     changelogs: Annotated[int, Field(ge=0)] = 10
+    expect_every: Seconds = 0.0
     retention: Retention = Retention()
     acceptance: Acceptance = Acceptance()
     promotion: Promotion = Promotion()
@@ -208,6 +214,7 @@ class Settings(Section):
 
     state_dir: LocalPlace = "/var/lib/repod"
     http: Http = Http()
+    audit: Audit = Audit()
     log: Log = Log()
     signing: Signing
     workers: Workers = Workers()
@@ -338,9 +345,9 @@ def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
     tree = dict(tree)
     if "state_dir" in tree:
         tree["state_dir"] = place(tree["state_dir"])
-    for table, keys in (("signing", _SIGNING_PLACES), ("http", _HTTP_PLACES)):
-        if table in tree:
-            tree[table] = joined(tree[table], keys)
+    for name, keys in _PLACES.items():
+        if name in tree:
+            tree[name] = joined(tree[name], keys)
     if isinstance(tree.get("repository"), list):
         tree["repository"] = [_joined_repository(row, joined) for row in tree["repository"]]
     tree["hook"] = _joined_hooks(tree.get("hook", []), joined)

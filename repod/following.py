@@ -16,6 +16,7 @@ from repod.history import History
 from repod.pruning import Log
 
 _AFTER_FAILURE = 5.0
+_LONGEST_REST = 1.0
 
 
 class Step(Protocol):
@@ -43,21 +44,50 @@ class Runner(Step, Protocol):
         """Wait for the end; False where it did not come in time."""
 
 
+@runtime_checkable
+class Losable(Step, Protocol):
+    """A step whose result may be lost, and that may come to know of it: it is to follow again then."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether it found that out since it followed."""
+
+
+@runtime_checkable
+class Resting(Step, Protocol):
+    """A step that costs too much to be done for every generation of a burst."""
+
+    @property
+    def rest(self) -> float:
+        """Seconds between two times that it follows, at the least; the daemon keeps to that."""
+
+
 class Follower:
     """Keeps every step of one repository in step, in a thread of its own, or at once for ``repod once``."""
 
-    def __init__(self, *, name: str, store: Store, steps: Sequence[Step], interval: float, log: Log) -> None:
-        """``interval``: seconds between two looks at the pointer."""
+    def __init__(
+        self,
+        *,
+        name: str,
+        store: Store,
+        steps: Sequence[Step],
+        interval: float,
+        log: Log,
+        stopping: threading.Event | None = None,
+    ) -> None:
+        """``interval``: seconds between two looks at the pointer. ``stopping`` is set when it is to end."""
         self._name = name
         self._history = History(store)
+        self._current: Generation | None = None
         self._steps = steps
         self._runners = [step for step in steps if isinstance(step, Runner)]
         self._interval = interval
         self._log = log
         self._bell = threading.Event()
-        self._stop = False
+        self._stopping = stopping or threading.Event()
         self._done: dict[str, int] = {}
         self._told: dict[str, str] = {}
+        self._rested: dict[str, float] = {}
         self._thread = threading.Thread(target=self._run, name=f"follower {name}", daemon=True)
 
     def start(self) -> None:
@@ -68,7 +98,7 @@ class Follower:
 
     def stop(self) -> None:
         """End after the step it is at."""
-        self._stop = True
+        self._stopping.set()
         for step in self._runners:
             step.stop()
         self._bell.set()
@@ -88,28 +118,49 @@ class Follower:
 
     def once(self) -> bool:
         """Catch up now; False where something could not."""
+        self._rested.clear()
+        return self._stride()
+
+    def _stride(self) -> bool:
         try:
-            current = self._history.current()
-        except RepodError as error:
+            current = self._now()
+        except Exception as error:  # noqa: BLE001 - the thread outlives whatever it meets
             self._tell("pointer", error)
             return False
         self._told.pop("pointer", None)
         done = [current is None or self._follow(step, current) for step in self._steps]
         return all(done)
 
+    def _now(self) -> Generation | None:
+        """The current generation; its record, which may be long, is read once."""
+        pointed = self._history.pointed()
+        if pointed is None or self._current is None or self._current.number != pointed:
+            self._current = None if pointed is None else self._history.record(pointed)
+        return self._current
+
     def _run(self) -> None:
-        while not self._stop:
+        while not self._stopping.is_set():
             self._bell.clear()
             begun = time.monotonic()
-            fine = self.once()
+            fine = self._stride()
+            ended = time.monotonic()
+            self._bell.wait(self._pause(ended) if fine else _AFTER_FAILURE)
             # What took long is not done again at once: a burst of generations is followed in a few strides.
-            took = time.monotonic() - begun
-            self._bell.wait(self._interval if fine else _AFTER_FAILURE)
-            if not self._stop:
-                time.sleep(min(took, 1.0))
+            self._stopping.wait(max(0.0, ended + min(ended - begun, _LONGEST_REST) - time.monotonic()))
+
+    def _pause(self, now: float) -> float:
+        """Seconds until the next look: until it is time, or until a step that has something to do is rested."""
+        waiting = [until - now for name, until in self._rested.items() if self._done.get(name) != self._number]
+        return max(0.0, min([self._interval, *waiting]))
+
+    @property
+    def _number(self) -> int | None:
+        return self._current.number if self._current else None
 
     def _follow(self, step: Step, current: Generation) -> bool:
-        if self._stop or self._done.get(step.name) == current.number:
+        if self._stopping.is_set() or (self._done.get(step.name) == current.number and not _lost(step)):
+            return True
+        if time.monotonic() < self._rested.get(step.name, 0.0):
             return True
         try:
             step.follow(current)
@@ -118,6 +169,8 @@ class Follower:
             return False
         self._done[step.name] = current.number
         self._told.pop(step.name, None)
+        if isinstance(step, Resting):
+            self._rested[step.name] = time.monotonic() + step.rest
         return True
 
     def _tell(self, what: str, error: Exception) -> None:
@@ -128,3 +181,7 @@ class Follower:
                 "behind, tried again", repository=self._name, what=what, problem=text, exc_info=not expected
             )
         self._told[what] = text
+
+
+def _lost(step: Step) -> bool:
+    return isinstance(step, Losable) and step.lost

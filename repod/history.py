@@ -16,11 +16,15 @@ class History:
 
     def current(self) -> Generation | None:
         """The pointer's generation; None where nothing was ever published."""
+        pointed = self.pointed()
+        return None if pointed is None else self.record(pointed)
+
+    def pointed(self) -> int | None:
+        """The number that the pointer says; None where nothing was ever published."""
         try:
-            pointer = self._store.read(HEAD)
+            return Head.from_json(self._store.read(HEAD).data).generation
         except NotFound:
             return None
-        return self.record(Head.from_json(pointer.data).generation)
 
     def record(self, number: int) -> Generation:
         """Generation ``number``; ``NotFound`` where there is none, or it is pruned."""
@@ -38,12 +42,17 @@ class History:
         after = generation.carried
         return sorted(kind for kind in {*before, *after} if before.get(kind) != after.get(kind))
 
-    def back(self) -> Iterator[Generation]:
-        """The generations, newest first, as far back as the records reach."""
+    def back(self, before: int = 0) -> Iterator[Generation]:
+        """The generations, newest first, as far back as the records reach; only those older than ``before``, if any."""
         generation = self.current()
+        if generation is not None and 0 < before <= generation.number:
+            generation = self._older(before - 1)
         while generation is not None:
             yield generation
-            try:
-                generation = self.record(generation.parent) if generation.parent else None
-            except NotFound:
-                return
+            generation = self._older(generation.parent)
+
+    def _older(self, number: int) -> Generation | None:
+        try:
+            return self.record(number) if number > 0 else None
+        except NotFound:
+            return None

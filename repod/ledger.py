@@ -8,7 +8,7 @@ in the store, in shards by package name, and each change is a compare-and-swap o
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -90,9 +90,14 @@ class Ledger:
     def all(self) -> dict[Sha256, Known]:
         """Everything that is known, by pkgid. ``Corrupt`` where a shard is unreadable."""
         known: dict[Sha256, Known] = {}
-        for stored in self._store.list(FOLDER):
-            known |= self._read(stored.path)[0]
+        for book in self.shards():
+            known |= book
         return known
+
+    def shards(self) -> Iterator[Book]:
+        """Everything that is known, in pieces. ``Corrupt`` where a shard is unreadable."""
+        for stored in self._store.list(FOLDER):
+            yield self._read(stored.path)[0]
 
     def of(self, package: Build) -> Known:
         """What is known of one build; nothing is an answer too."""

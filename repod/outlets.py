@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from repod.backlog import Told as About
 from repod.config import Repository, Settings
@@ -22,6 +23,9 @@ from repod.posting import hooks_of
 from repod.pruning import Log
 from repod.signing.secret import locate
 from repod.wiring import public_url
+
+if TYPE_CHECKING:
+    from repod.metrics import Metrics
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -118,16 +122,15 @@ def open_couriers(
 class Tallies:
     """A ``Tally`` for metrics: what waits for a hook is counted over all its repositories."""
 
-    def __init__(self, tried: Callable[[str, str], object], waits: Callable[[str, int, float], object]) -> None:
-        """``tried`` gets hook and result; ``waits`` hook, how many events wait, and since when the oldest (0: none)."""
-        self._tried = tried
-        self._waits = waits
+    def __init__(self, metrics: "Metrics") -> None:
+        """``metrics``: those of the process."""
+        self._metrics = metrics
         self._lock = threading.Lock()
         self._known: dict[str, dict[str, Standing]] = {}
 
     def tried(self, hook: str, result: str) -> None:
         """See ``Tally``."""
-        self._tried(hook, "failed" if result == "paused" else result)
+        self._metrics.hook_deliveries.labels(hook, "failed" if result == "paused" else result).inc()
 
     def waits(self, hook: str, repository: str, standing: Standing) -> None:
         """See ``Tally``."""
@@ -135,7 +138,8 @@ class Tallies:
             known = self._known.setdefault(hook, {})
             known[repository] = standing
             oldest = min((one.oldest for one in known.values() if one.oldest), default=0.0)
-            self._waits(hook, sum(one.pending for one in known.values()), oldest)
+            self._metrics.hook_pending.labels(hook).set(sum(one.pending for one in known.values()))
+            self._metrics.hook_oldest.labels(hook).set(oldest)
 
 
 def _this_process() -> str:

@@ -5,11 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from repod import tidings
 from repod.doors import Clock
 from repod.errors import RepodError
 from repod.generation import Generation
-from repod.happenings import Hear, unheard
 from repod.prune import Pruned, Pruner
 from repod.retention import Verdict, summary
 
@@ -46,14 +44,11 @@ class Pruning:
         pruner: Pruner,
         metrics: "Metrics",
         log: Log,
-        hear: Hear = unheard,
+        hear: Callable[[Pruned], object] = lambda _: None,
         clock: Clock = time.time,
         monotonic: Clock = time.monotonic,
     ) -> None:
-        """``name`` is the repository's; ``hear`` is told what was let go.
-
-        ``monotonic`` counts seconds for what is due when.
-        """
+        """``name`` is the repository's; ``hear`` is told of every run. ``monotonic`` counts seconds for what is due."""
         self._name = name
         self._pruner = pruner
         self._metrics = metrics
@@ -104,6 +99,7 @@ class Pruning:
         return pruned.generation
 
     def _tell(self, pruned: Pruned) -> None:
+        self._hear(pruned)
         self._metrics.pruned_packages.labels(self._name).inc(len(pruned.retired))
         self._metrics.pruned_bytes.labels(self._name).inc(pruned.size)
         if pruned.stored is not None:
@@ -122,16 +118,6 @@ class Pruning:
             )
         if pruned.removed:
             self._log.info("pruned", repository=self._name, objects=len(pruned.removed), bytes=pruned.size)
-        if pruned.retired or pruned.removed:
-            self._hear(
-                tidings.pruned(
-                    self._name,
-                    builds=len(pruned.retired),
-                    objects=len(pruned.removed),
-                    size=pruned.size,
-                    time=self._clock(),
-                )
-            )
         for text in pruned.left:
             self._log.info("left to the next prune", repository=self._name, what=text)
 

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from repod.errors import NotFound
+
 MOST_HOSTS = 10_000
 MOST_LINES = 50_000
 LARGEST = 4 << 20
@@ -127,11 +129,33 @@ class Summary(Report):
     reported: AwareDatetime
 
 
-class Noted(Report):
+class HostNoted(Report):
     """A host's report was kept: how many packages it names."""
 
     host: str
     packages: int
+
+
+class NoReports:
+    """``office.Reports`` where nothing is reported."""
+
+    def rollouts(self, _repository: str, *, limit: int = 20) -> Sequence[Summary]:
+        """None of ``limit``."""
+        return ()[:limit]
+
+    def rollout(self, repository: str, name: str) -> Reported:
+        """``NotFound``."""
+        msg = f"there is no rollout {name!r} in {repository}"
+        raise NotFound(msg)
+
+    def report(self, repository: str, rollout: Rollout, _by: object) -> Reported:
+        """``NotFound``."""
+        return self.rollout(repository, rollout.id)
+
+    def host(self, repository: str, host: str, _text: str, _by: object) -> HostNoted:
+        """``NotFound``."""
+        msg = f"reports of hosts such as {host!r} are not kept in {repository}"
+        raise NotFound(msg)
 
 
 def summary(one: Reported) -> Summary:

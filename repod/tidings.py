@@ -7,7 +7,7 @@ from typing import Any
 from repod.doors import Expect
 from repod.generation import Generation
 from repod.happenings import Event, Kind
-from repod.package import Fault, Origin, Package, trace
+from repod.package import REMEDIES, Fault, Origin, Package, trace
 from repod.reports import Reported
 
 LISTED = 500
@@ -64,7 +64,7 @@ def rejected(
         "sha256": checksum,
         "trace": trace(checksum),
         "package": package,
-        "faults": [{"code": fault.code, "text": fault.text} for fault in faults],
+        "faults": said_of(faults),
         "place": _printable(place),
     }
     name = _id(Kind.REJECTED, repository, file, mark)
@@ -120,6 +120,11 @@ def test(repository: str, *, hook: str, time: float) -> Event:
 def _printable(text: str) -> str:
     """A name of any bytes as text that any receiver takes."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def said_of(faults: Sequence[Fault]) -> Sequence[Mapping[str, str]]:
+    """What is told of faults: each with ``code``, ``text`` and ``remedy``."""
+    return [{"code": one.code, "text": one.text, "remedy": REMEDIES.get(one.code, "")} for one in faults]
 
 
 def _added(package: Package, origin: Origin) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ from repod.holdings import Tell, silent
 from repod.hostfiles import repo_file, write_host_files
 from repod.inboxes import Inboxes, WatchedInbox
 from repod.intake import Intake, Observe, Policy
+from repod.letterbox import Letterbox
 from repod.loop import Log
 from repod.outbox import Post
 from repod.package import Package
@@ -160,6 +161,7 @@ class Wired:
     repodata: SegmentedRepodata
     publisher: Publisher
     inbox: WatchedInbox
+    letterbox: Letterbox
     turns: Turns
     pruner: Pruner
 
@@ -176,9 +178,10 @@ def open_publisher(
     repodata: Repodata,
     signer: OpenSigner,
     log: Log | None = None,
+    raced: Callable[[], object] = lambda: None,
     restore: Restore | None = None,
 ) -> Publisher:
-    """What publishes a repository; ``log`` hears of what was made anew, ``restore`` as in ``Publisher``."""
+    """What publishes a repository; ``log`` hears of what was made anew, the others as in ``Publisher``."""
 
     def warn(text: str) -> None:
         if log:
@@ -193,6 +196,7 @@ def open_publisher(
         clock=time.time,
         pause=pause,
         warn=warn,
+        raced=raced,
         restore=restore,
     )
 
@@ -227,11 +231,17 @@ class System:
         observe: Observe,
         environ: Mapping[str, str],
         count: Callable[[str], None] = lambda _: None,
+        raced: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Raises ``Misconfigured`` with what is wrong; nothing stays open then. ``count``: see ``Inboxes``."""
+        """Raises ``Misconfigured`` with what is wrong; nothing stays open then. ``count``: see ``Inboxes``.
+
+        ``raced`` is told the repository of each publish that another writer was faster than.
+        """
         self.settings = settings
+        self.environ = environ
         self._log = log
         self._observe = observe
+        self._raced = raced
         with ExitStack() as stack:
             self._stack = stack
             self.workspace = stack.enter_context(workspace(Path(settings.state_dir)))
@@ -243,7 +253,9 @@ class System:
             self.rpms = RpmWorkers(count=workers.count, timeout=workers.timeout, memory=workers.memory)
             stack.callback(self.rpms.close)
             self.documents = DocumentReader(self.rpms.run)
-            self._inboxes = Inboxes(settings, log=log, wanted=self.documents.knows, count=count)
+            self._inboxes = Inboxes(
+                settings, log=log, wanted=self.documents.knows, count=count, workspace=self.workspace
+            )
             stack.callback(self._inboxes.close)
             self.repositories = {r.name: self._wire(r) for r in settings.repository}
             self._stack = stack.pop_all()
@@ -261,14 +273,11 @@ class System:
         self.close()
 
     def _wire(self, repository: Repository) -> Wired:
-        refuse_key(repository, self.signer)
-        for doubt in key_doubts(repository, self.signer):
-            self._log.warning("signing key", repository=repository.name, problem=doubt)
+        self._check_key(repository)
         store = open_writable(self.settings, repository)
         repodata = open_repodata(self.settings, repository, store)
         self._stack.callback(repodata.close)
         tools = Tools(settings=self.settings, signer=self.signer, rpms=self.rpms, workspace=self.workspace)
-        rebuild = rebuilding(tools, repository, store)
         publisher = open_publisher(
             self.settings,
             repository,
@@ -276,37 +285,13 @@ class System:
             repodata=repodata,
             signer=self.signer,
             log=self._log,
-            restore=rebuild.restore,
+            raced=partial(self._raced, repository.name),
+            restore=rebuilding(tools, repository, store).restore,
         )
-        inbox = self._inboxes.open(repository)
-        post = open_post(self.settings, repository.name, store)
-        turns = self._turns(repository, store, inbox, repodata, publisher, post=post)
-        return Wired(
-            settings=repository,
-            post=post,
-            url=public_url(self.settings, repository),
-            store=store,
-            repodata=repodata,
-            publisher=publisher,
-            inbox=inbox,
-            turns=turns,
-            pruner=self._pruner(repository, store, repodata, publisher),
-        )
-
-    def _turns(
-        self,
-        repository: Repository,
-        store: Store,
-        inbox: Inbox,
-        repodata: SegmentedRepodata,
-        publisher: Publisher,
-        *,
-        post: Post,
-    ) -> Turns:
-        intake = self._intake(repository, store, inbox, repodata)
-        self._stack.callback(intake.close)
-        return Turns(
-            inbox=inbox,
+        opened, post = self._inboxes.open(repository), open_post(self.settings, repository.name, store)
+        intake = self._intake(repository, store, opened.inbox, repodata)
+        turns = Turns(
+            inbox=opened.inbox,
             intake=intake,
             publisher=publisher,
             scales=open_scales(store, repodata),
@@ -314,9 +299,26 @@ class System:
             usable=lambda: self.signer.refuse_expired(time.time()),
             refusing=refusing(repository, post),
         )
+        return Wired(
+            settings=repository,
+            post=post,
+            url=public_url(self.settings, repository),
+            store=store,
+            repodata=repodata,
+            publisher=publisher,
+            inbox=opened.inbox,
+            letterbox=opened.letterbox,
+            turns=turns,
+            pruner=self._pruner(repository, store, repodata, publisher),
+        )
+
+    def _check_key(self, repository: Repository) -> None:
+        refuse_key(repository, self.signer)
+        for doubt in key_doubts(repository, self.signer):
+            self._log.warning("signing key", repository=repository.name, problem=doubt)
 
     def _intake(self, repository: Repository, store: Store, inbox: Inbox, repodata: SegmentedRepodata) -> Intake:
-        return Intake(
+        intake = Intake(
             store=store,
             inbox=inbox,
             rpms=self.rpms,
@@ -328,6 +330,8 @@ class System:
             parallel=2 * self.rpms.count,
             observe=self._observe,
         )
+        self._stack.callback(intake.close)
+        return intake
 
     def _pruner(
         self, repository: Repository, store: Store, repodata: SegmentedRepodata, publisher: Publisher

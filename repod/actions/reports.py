@@ -1,22 +1,18 @@
 """Reports of hosts and of rollouts, kept where retention and pages find them."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from repod.config import Settings
-from repod.doors import Store
 from repod.errors import Unfit
 from repod.happenings import Event, Hear
 from repod.hostreports import ReportFolder
-from repod.office import By
+from repod.office import By, Record
 from repod.package import Nevra
-from repod.reports import MOST_LINES, Noted, Reported, Rollout, Summary
+from repod.reports import MOST_LINES, HostNoted, Reported, Rollout, Summary
 from repod.rollouts import Rollouts
-from repod.wiring import pause
-
-Post = Callable[[Event], object]
-"""See ``Rollouts``."""
+from repod.wiring import Wired, pause
 
 # rpm lists imported keys as packages without an architecture.
 _KEY = "gpg-pubkey-"
@@ -26,12 +22,12 @@ _SHOWN = 80
 class SettledReports:
     """``Reports`` of the repositories of some settings."""
 
-    def __init__(self, settings: Settings, stores: Mapping[str, Store], posts: Mapping[str, Post], hear: Hear) -> None:
-        """``stores`` and ``posts`` by repository: a post makes sure that hooks will be told; ``hear`` is told now."""
+    def __init__(self, settings: Settings, parts: Mapping[str, Wired], hear: Hear, record: Record) -> None:
+        """``parts`` of each repository; ``hear`` and the audit log are told of rollouts that begin or end."""
         self._settings = settings
-        self._stores = stores
-        self._posts = posts
+        self._parts = parts
         self._hear = hear
+        self._record = record
 
     def rollouts(self, repository: str, *, limit: int = 20) -> Sequence[Summary]:
         """See ``Reports``."""
@@ -43,13 +39,16 @@ class SettledReports:
 
     def report(self, repository: str, rollout: Rollout, by: By) -> Reported:
         """See ``Reports``."""
+        self._record.ready()
         told: list[Event] = []
         kept = self._of(repository, told).report(rollout, by.actor)
         for event in told:
+            details = {"rollout": rollout.id, "package": rollout.package, "state": rollout.state}
+            self._record(by=by, what="report rollout", repository=repository, details=details, outcome="done")
             self._hear(event)
         return kept
 
-    def host(self, repository: str, host: str, text: str, _by: By) -> Noted:
+    def host(self, repository: str, host: str, text: str, _by: By) -> HostNoted:
         """See ``Reports``."""
         folder = self._settings.named(repository).retention.hosts
         if not folder:
@@ -61,18 +60,17 @@ class SettledReports:
             msg = f"report of host {host}: {fault}"
             raise Unfit(msg)
         ReportFolder(Path(folder)).write(host, "".join(f"{line}\n" for line in lines))
-        return Noted(host=host, packages=sum(not line.startswith(_KEY) for line in lines))
+        return HostNoted(host=host, packages=sum(not line.startswith(_KEY) for line in lines))
 
     def _of(self, repository: str, told: list[Event] | None = None) -> Rollouts:
-        post = self._posts.get(repository)
+        parts = self._parts[repository]
 
         def posted(event: Event) -> None:
-            if post:
-                post(event)
+            parts.post(event)
             if told is not None:
                 told.append(event)
 
-        return Rollouts(repository, self._stores[repository], post=posted, pause=pause, clock=time.time)
+        return Rollouts(repository, parts.store, post=posted, pause=pause, clock=time.time)
 
 
 def _fault(lines: Sequence[str]) -> str:

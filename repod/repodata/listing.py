@@ -14,13 +14,13 @@ from repod.repodata.codec import Codec, Member
 
 def packages(store: Store, generation: Generation) -> Iterator[Package]:
     """All packages, in document order; ``Corrupt`` where primary is not what the record says."""
-    for run in _runs(store, generation, text.KINDS[0]):
+    for run in runs(store, generation, text.KINDS[0]):
         yield from text.packages(run)
 
 
 def named(store: Store, generation: Generation, name: str) -> Iterator[Package]:
     """The packages called ``name``; ``Corrupt`` as in ``packages``."""
-    for run in _runs(store, generation, text.KINDS[0]):
+    for run in runs(store, generation, text.KINDS[0]):
         yield from text.named(run, name)
 
 
@@ -54,7 +54,7 @@ class StoredListings:
 
     def listed(self, generation: Generation) -> Iterator[Built]:
         """See ``StoredBuilds.listed``."""
-        for run in _runs(self._store, generation, text.KINDS[0]):
+        for run in runs(self._store, generation, text.KINDS[0]):
             yield from text.builds(run)
 
     def streams(self, generation: Generation) -> Mapping[Nevra, frozenset[Stream]]:
@@ -68,11 +68,11 @@ class StoredListings:
 
 
 def _column(store: Store, generation: Generation, kind: str) -> Iterator[bytes]:
-    for run in _runs(store, generation, kind):
+    for run in runs(store, generation, kind):
         yield from text.split(run)
 
 
-def _runs(store: Store, generation: Generation, kind: str) -> Iterator[bytes]:
+def runs(store: Store, generation: Generation, kind: str) -> Iterator[bytes]:
     """The entries of one of the live documents of a generation, in runs."""
     document = next(document for document in generation.documents if document.type == kind)
     yield from text.runs(kind, generation.packages, texts(store, document, document.href))

@@ -24,26 +24,26 @@ UP = "../../"
 """What leads from a frozen view to the repository it is of."""
 
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
-_LINUX_DUKE = "http://linux.duke.edu/metadata"
-COMMON = f"{_LINUX_DUKE}/common"
-_RPM = f"{_LINUX_DUKE}/rpm"
-_PRIMARY = ("metadata", f'xmlns="{COMMON}" xmlns:rpm="{_RPM}"')
+LINUX_DUKE = "http://linux.duke.edu/metadata"
+COMMON = f"{LINUX_DUKE}/common"
+RPM = f"{LINUX_DUKE}/rpm"
+_PRIMARY = ("metadata", f'xmlns="{COMMON}" xmlns:rpm="{RPM}"')
 _ROOTS: Mapping[str, tuple[str, str]] = {
     "primary": _PRIMARY,
     "frozen": _PRIMARY,
-    "filelists": ("filelists", f'xmlns="{_LINUX_DUKE}/filelists"'),
-    "other": ("otherdata", f'xmlns="{_LINUX_DUKE}/other"'),
+    "filelists": ("filelists", f'xmlns="{LINUX_DUKE}/filelists"'),
+    "other": ("otherdata", f'xmlns="{LINUX_DUKE}/other"'),
 }
 _LOCATION = b'\n  <location href="'
 _END = b"</package>\n"
 # How createrepo_c begins an entry of primary; one that begins otherwise is parsed.
-_IDENTITY = re.compile(
+IDENTITY = re.compile(
     rb'<package type="rpm">\n  <name>([^<&]+)</name>\n  <arch>([^<&]+)</arch>\n'
     rb'  <version epoch="([0-9]+)" ver="([^"&]+)" rel="([^"&]+)"/>'
 )
 # What createrepo_c writes up to the source package; it escapes what would look like a tag inside text.
 _BUILT = re.compile(
-    _IDENTITY.pattern
+    IDENTITY.pattern
     + rb'\n  <checksum type="sha256" pkgid="YES">([0-9a-f]{64})</checksum>.*?\n  <time file="[0-9]*" build="([0-9]+)"/>'
     rb'\n  <size package="([0-9]+)"[^>]*/>\n  <location href="([^"&]+)"/>\n  <format>'
     rb".*?<rpm:sourcerpm(?:/>|>([^<&]*)</rpm:sourcerpm>)",
@@ -146,7 +146,7 @@ def entry_row(entries: Sequence[bytes]) -> Row:
 
 
 def _order(primary: bytes) -> Order:
-    match = _IDENTITY.match(primary)
+    match = IDENTITY.match(primary)
     if match is None:
         return packages(primary)[0].nevra.order
     name, arch, epoch, version, release = map(bytes.decode, match.groups())
@@ -180,7 +180,7 @@ def prove(texts: Sequence[bytes]) -> list[Package]:
 
 def packages(primary: bytes) -> list[Package]:
     """The packages of a run of primary's text; ``Corrupt`` where it is not XML or lacks a field."""
-    return [_package(element) for element in _parse("primary", primary)]
+    return [package_of(element) for element in _parse("primary", primary)]
 
 
 def builds(primary: bytes) -> Iterator[Built]:
@@ -200,9 +200,9 @@ def builds(primary: bytes) -> Iterator[Built]:
 
 def _built(element: etree._Element) -> Built:
     time = element.find(f"{{{COMMON}}}time")
-    source = element.findtext(f"{{{COMMON}}}format/{{{_RPM}}}sourcerpm")
+    source = element.findtext(f"{{{COMMON}}}format/{{{RPM}}}sourcerpm")
     built = time.get("build", "0") if time is not None else "0"
-    return Built(package=_package(element), source_rpm=source or "", time=int(built) if built.isdecimal() else 0)
+    return Built(package=package_of(element), source_rpm=source or "", time=int(built) if built.isdecimal() else 0)
 
 
 def _parse(kind: str, text: bytes) -> etree._Element:
@@ -213,7 +213,17 @@ def _parse(kind: str, text: bytes) -> etree._Element:
         raise Corrupt(msg) from error
 
 
-def _package(element: etree._Element) -> Package:
+def element(kind: str, entry: bytes) -> etree._Element:
+    """One entry of a document, parsed; ``Corrupt`` where it is not XML, or not one."""
+    found = list(_parse(kind, entry))
+    if len(found) != 1:
+        msg = f"expected one entry of {kind}, found {len(found)}"
+        raise Corrupt(msg)
+    return found[0]
+
+
+def package_of(element: etree._Element) -> Package:
+    """The package that an entry of primary speaks of; ``Corrupt`` where it lacks a field."""
     fields = {child.tag: child for child in element}
     try:
         name, arch, version, checksum, size, location = (fields[tag] for tag in _FIELDS)

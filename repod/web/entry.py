@@ -43,7 +43,7 @@ _API = {
 _PAGES = {**_PRIVATE, "Cache-Control": "no-store", "Content-Security-Policy": PAGE_POLICY}
 
 _HOST = re.compile(
-    r"(?:([A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9.])?)|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{0,5}))?"
+    r"(?:([A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9.])?)|\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\])(?::([0-9]{0,5}))?"
 )
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(/[^?#]*)?", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")

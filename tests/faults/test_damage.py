@@ -19,7 +19,7 @@ from repod.commands.common import looped
 from repod.config import load
 from repod.metrics import Metrics
 from repod.package import REASONS
-from repod.wiring import Looped
+from repod.service import Looped
 from tests.lab import damage, headers, processes
 from tests.lab.checker import assert_sound
 from tests.lab.clients import rpmkeys_check

@@ -340,7 +340,7 @@ def test_a_daemon_that_publishes_meanwhile_is_no_finding(site: Site, tmp_path: P
     numbers = iter(range(1000))
 
     def publish(step: Step) -> None:
-        if step.moment == "before" and step.name in {"read", "list"} and (number := next(numbers)) < 60:
+        if step.moment == "before" and step.name in {"read", "list"} and (number := next(numbers)) < 25:
             site.publish(publisher, made(f"n{number}-1.0-1.noarch"))
 
     care = Care(site, tmp_path / "care", store=FaultyStore(site.inner, publish))

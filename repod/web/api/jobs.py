@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from repod.errors import RepodError
 from repod.office import Deed, Far
@@ -40,13 +40,6 @@ class Job:
     deed: Deed | None = None
     error: BaseException | None = None
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
-
-    @property
-    def state(self) -> Literal["running", "done", "failed"]:
-        """How it stands; a change that a policy refused has failed."""
-        if self.ended is None:
-            return "running"
-        return "done" if self.deed is not None and not self.deed.refused else "failed"
 
 
 class Jobs:

@@ -4,7 +4,8 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,12 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.routing import Match
 
-from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, Refused, RepodError, Unavailable, Unfit
+from repod.errors import Conflict, Corrupt, Misconfigured, NoRoom, NotFound, Refused, RepodError, Unavailable, Unfit
+from repod.office import Deed
 from repod.web.gate import Challenge
+
+INVALID, MEDIA = "invalid", "media-type"
+"""Names of kinds."""
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "/api/v1"
@@ -68,6 +73,11 @@ KINDS: Mapping[str, Kind] = {
         title="The body has another type",
         meaning="Bodies are JSON and say so: Content-Type: application/json.",
     ),
+    "no-arrival": Kind(
+        status=415,
+        title="An inbox takes no such file",
+        meaning="It takes packages (NAME.rpm) and documents (comps, modules, updateinfo, advisories), as they are.",
+    ),
     "misdirected": Kind(
         status=421,
         title="This host name is not known here",
@@ -88,6 +98,16 @@ KINDS: Mapping[str, Kind] = {
         title="The change does not fit what is there",
         meaning="Nothing was changed. Ask for another one.",
     ),
+    "mismatch": Kind(
+        status=422,
+        title="These are other bytes",
+        meaning="The body has not the checksum that the request says. Nothing of it was kept: send it again.",
+    ),
+    "rejected": Kind(
+        status=422,
+        title="The file was rejected",
+        meaning="It was uploaded, and is not let in. All reasons are listed; it lies among the rejected.",
+    ),
     "throttled": Kind(
         status=429,
         title="Too many failures",
@@ -103,6 +123,11 @@ KINDS: Mapping[str, Kind] = {
         title="Not now",
         meaning="It cannot be read or written now. Try again after the time in the header Retry-After.",
     ),
+    "no-room": Kind(
+        status=507,
+        title="There is no room for it",
+        meaning="The disk is full, or would be nearly full. Nothing of it was kept.",
+    ),
 }
 """Every kind, by the last part of its ``type``."""
 
@@ -116,6 +141,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What went wrong, as a command of repod says it in one line.")
     faults: Sequence[str] = Field(default=(), description="A line each, where there is more than one.")
     refused: bool = Field(default=False, description="Whether a policy says no: asking again changes nothing.")
+    deed: Deed | None = Field(default=None, description="What a change came to nevertheless, or would have.")
 
 
 _BY_STATUS = {kind.status: name for name, kind in reversed(list(KINDS.items()))}
@@ -123,6 +149,7 @@ _BY_ERROR: Sequence[tuple[type[RepodError], str]] = (
     (NotFound, "not-found"),
     (Unfit, "unfit"),
     (Conflict, "conflict"),
+    (NoRoom, "no-room"),
     (Unavailable, "unavailable"),
     (Misconfigured, "failed"),
     (Corrupt, "failed"),
@@ -136,6 +163,24 @@ class Declined(RepodError):
         """``name``: of ``KINDS``; ``lines``: what is wrong, each in one."""
         super().__init__("\n".join(lines))
         self.name = name
+
+
+class Met(RepodError):
+    """A change met this problem."""
+
+    def __init__(self, found: Problem) -> None:
+        """``found``: as it is answered."""
+        super().__init__(found.detail)
+        self.problem = found
+
+
+@contextmanager
+def asked() -> Iterator[None]:
+    """Around what may find that a parameter is not as expected: ``Misconfigured`` is the caller's fault here."""
+    try:
+        yield
+    except Misconfigured as error:
+        raise Declined(INVALID, *error.faults) from error
 
 
 def problem(name: str, *lines: str) -> Problem:
@@ -153,6 +198,8 @@ def problem(name: str, *lines: str) -> Problem:
 
 def problem_of(error: BaseException) -> Problem:
     """What an error is to who asked; of one that repod did not raise on purpose only that it happened."""
+    if isinstance(error, Met):
+        return error.problem
     if isinstance(error, Declined):
         return problem(error.name, *str(error).splitlines())
     if isinstance(error, RepodError):
@@ -229,12 +276,13 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> Iterable[str]:
     """The methods of all routes with this path; each alone names its own only."""
-    found: set[str] = set()
-    for route in request.app.router.routes:
-        match, _ = route.matches(dict(request.scope))
-        if match != Match.NONE:
-            found |= set(getattr(route, "methods", None) or ())
-    return sorted(found | ({"HEAD"} if "GET" in found else set()))
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] == Match.FULL for route in request.app.router.routes)
+
+    found = [method for method in ("DELETE", "GET", "PATCH", "POST", "PUT") if takes(method)]
+    return sorted([*found, "HEAD"] if "GET" in found else found)
 
 
 def _of_status(error: AnyHTTPException) -> Problem:

@@ -9,7 +9,7 @@ from starlette.types import Message
 
 from repod.access import REPORT
 from repod.office import By
-from repod.reports import LARGEST, HostName, Noted, Reported, Rollout, RolloutId, Summary, summary
+from repod.reports import LARGEST, HostName, HostNoted, Reported, Rollout, RolloutId, Summary, summary
 from repod.web.api.door import Door, Name
 from repod.web.api.problems import documented
 
@@ -74,7 +74,7 @@ def make_reports(door: Door) -> APIRouter:
         return summary(await door.ask(lambda office: office.reports.report(name, body, by)))
 
     @api.put("/hosts/{host}", operation_id="reportHost", responses=documented(*_PROBLEMS), openapi_extra=_BODY)
-    async def host(name: Name, host: _Host, request: Request, by: By = admitted) -> Noted:
+    async def host(name: Name, host: _Host, request: Request, by: By = admitted) -> HostNoted:
         """Say what a host runs, so that retention keeps it: the text that `rpm -qa` prints there."""
         data = await request.body()
         try:

@@ -1,0 +1,1 @@
+"""What a repository lists, in a file that is quick to search."""
