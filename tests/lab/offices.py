@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 from repod.config import Settings
 from repod.loop import Loop
 from repod.metrics import Metrics
-from repod.office import By, Office
+from repod.office import By, Office, Unrecorded
 from repod.service import Looped
 from repod.wiring import System
 from tests.lab.inboxes import Lines
@@ -35,12 +35,17 @@ class Entry(NamedTuple):
     outcome: str
 
 
-class Records:
-    """A ``Record`` that remembers; ``broken`` is raised after that."""
+class Records(Unrecorded):
+    """A ``Record`` that remembers; ``broken`` is raised after that, ``full`` before anything is done."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.broken: Exception | None = None
+        self.full: Exception | None = None
+
+    def ready(self) -> None:
+        if self.full:
+            raise self.full
 
     def __call__(self, *, by: By, what: str, repository: str, details: Mapping[str, Any], outcome: str) -> None:
         self.entries.append(Entry(by, what, repository, details, outcome))

@@ -145,6 +145,14 @@ def test_what_cannot_be_recorded_was_done_all_the_same_and_says_so(service: Serv
     assert service.office.looks.builds("dev", "hello-2.0-1.noarch")[0]["pin"]["actor"] == "token ci"
 
 
+def test_nothing_is_done_where_it_could_not_be_recorded(service: Service) -> None:
+    deeds, record = _recorded(service)
+    record.full = Unavailable("audit.log cannot be written: no space")
+    with pytest.raises(Unavailable, match="no space"):
+        deeds.remove("dev", ["hello-2.0-1.noarch"], BY, dry_run=False)
+    assert service.office.looks.states()[0].generation == 2
+
+
 def test_a_change_of_what_is_not_there_is_recorded_too(service: Service) -> None:
     deeds, record = _recorded(service)
     with pytest.raises(NotFound):
