@@ -57,9 +57,13 @@ class Service:
     """Open it by ``with``: every repository is open then; no loop runs but those that a test starts."""
 
     def __init__(
-        self, base: Path, key_file: Path, repositories: Mapping[str, Mapping[str, Any]] | Sequence[str]
+        self,
+        base: Path,
+        key_file: Path,
+        repositories: Mapping[str, Mapping[str, Any]] | Sequence[str],
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """``repositories``: names, or names with what their tables override."""
+        """``repositories``: names, or names with what their tables override. ``settings``: further tables."""
         self.base = base
         named = repositories if isinstance(repositories, Mapping) else {name: {} for name in repositories}
         for name in named:
@@ -78,6 +82,7 @@ class Service:
                 "inbox": {"watch": "poll", "scan_interval": 0.1, "settle": 0.0, "incomplete_after": 1.0},
                 "repository": tables,
             }
+            | dict(settings or {})
         )
         self.metrics = Metrics("test")
         self.log = Log()
