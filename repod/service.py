@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from repod.accounting import Accounting
 from repod.actions.means import Means
 from repod.actions.office import open_office
 from repod.actions.work import Work
@@ -17,6 +18,7 @@ from repod.gauges import Gauges
 from repod.letterbox import Letterbox
 from repod.loop import Log, Loop
 from repod.pruning import Pruning
+from repod.recording import open_record
 from repod.reminder import Reminder
 from repod.reporting import Reporting
 from repod.serving import open_access, open_desk, open_shelves, open_site
@@ -49,6 +51,8 @@ class Looped:
         self._log = log
         self._bus = Bus() if bus is None else bus
         self._board = Board() if board is None else board
+        record = open_record(settings, log)
+        self.accounting = Accounting(record, log, failed=metrics.audit_errors.inc)
         self.catalogs: Mapping[str, OpenCatalog] = {
             name: OpenCatalog(settings, wired.settings, wired.store, system.rpms, system.workspace)
             for name, wired in system.repositories.items()
@@ -56,7 +60,7 @@ class Looped:
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         means = Means(settings=settings, environ=system.environ, log=log, staff=(system.signer, system.rpms))
         self._work = Work()
-        self.office = open_office(means, self._work, self._changed, self.catalogs)
+        self.office = open_office(means, self._work, self._changed, self.catalogs, record)
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
@@ -64,6 +68,7 @@ class Looped:
         settings, metrics, log = self._system.settings, self._metrics, self._log
         stopping = threading.Event()
         gauges = Gauges(name, metrics)
+        hear = partial(self.accounting.pruned, name)
         return Loop(
             name=name,
             inbox=wired.inbox,
@@ -71,7 +76,7 @@ class Looped:
             publisher=wired.publisher,
             prepare=partial(wired.write_host_files, self._system.signer),
             watching=partial(getattr, wired.inbox, "up"),
-            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log),
+            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log, hear=hear),
             follower=Follower(
                 name=name,
                 store=wired.store,
@@ -92,6 +97,7 @@ class Looped:
             ),
             gauges=gauges,
             reporting=Reporting(name=name, board=self._board, hear=self._bus, clock=time.time),
+            accounting=self.accounting,
             interval=settings.inbox.scan_interval,
             expect_every=wired.settings.expect_every,
             metrics=metrics,
@@ -99,8 +105,9 @@ class Looped:
         )
 
     def remind(self) -> None:
-        """Say again, once a day, which keys end soon."""
+        """Say again, once a day, which keys end soon, and how the audit log ends."""
         self._reminder.again()
+        self.accounting.remind()
 
     def _changed(self, name: str) -> None:
         """A change by hand may have published."""
@@ -119,6 +126,7 @@ class Looped:
     def close(self) -> None:
         """Close the system. A change that is still at work fails as soon as it needs any part of it."""
         self._work.stop()
+        self.accounting.close()
         self._desk.close()
         for catalog in self.catalogs.values():
             catalog.close()

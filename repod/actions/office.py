@@ -6,20 +6,17 @@ from repod.actions.deeds import RecordedDeeds
 from repod.actions.looks import OpenLooks
 from repod.actions.means import Means
 from repod.actions.work import Work
-from repod.config import Settings
-from repod.office import Catalog, Office, Record, unrecorded
+from repod.office import Catalog, Office, Record
 
 
-def open_record(_settings: Settings) -> Record:
-    """The audit log that the settings name."""
-    return unrecorded
-
-
-def open_office(means: Means, work: Work, done: Callable[[str], None], catalogs: Mapping[str, Catalog]) -> Office:
+def open_office(
+    means: Means, work: Work, done: Callable[[str], None], catalogs: Mapping[str, Catalog], record: Record
+) -> Office:
     """All that may be asked of the settings of ``means``.
 
-    Changes are known to ``work``; ``done`` hears the name of a repository that may have changed.
+    Changes are known to ``work``; ``done`` hears the name of a repository that may have changed;
+    ``record`` is the audit log.
     """
-    deeds = RecordedDeeds(means, open_record(means.settings), work=work, done=done)
+    deeds = RecordedDeeds(means, record, work=work, done=done)
     names = [repository.name for repository in means.settings.repository]
-    return Office(looks=OpenLooks(means), deeds=deeds, catalogs=catalogs, repositories=names)
+    return Office(looks=OpenLooks(means), deeds=deeds, catalogs=catalogs, repositories=names, record=record)

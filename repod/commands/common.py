@@ -11,13 +11,13 @@ import click
 
 from repod.actions.deeds import RecordedDeeds
 from repod.actions.means import Means
-from repod.actions.office import open_record
 from repod.actions.recorded import Outcome, recorded
 from repod.board import Board
 from repod.bus import Bus
 from repod.config import Settings
 from repod.log import open_log
 from repod.office import By
+from repod.recording import open_record
 from repod.service import Looped
 from repod.wiring import System
 
@@ -76,7 +76,9 @@ def looped(
 
 def by(why: str = "") -> By:
     """Who runs the command, and why."""
-    return By(actor=person(os.environ), why=why)
+    # Who is logged in from elsewhere says so by this; it is a hint, as the environment is the caller's own.
+    address = os.environ.get("SSH_CONNECTION", "").split(" ")[0] or "local"
+    return By(actor=person(os.environ), address=address, why=why)
 
 
 def means(settings: Settings) -> Means:
@@ -86,7 +88,8 @@ def means(settings: Settings) -> Means:
 
 def deeds(settings: Settings) -> RecordedDeeds:
     """All changes that a command may make."""
-    return RecordedDeeds(means(settings), open_record(settings))
+    with_log = means(settings)
+    return RecordedDeeds(with_log, open_record(settings, with_log.log))
 
 
 @contextmanager
@@ -98,7 +101,9 @@ def audited(
         yield Outcome()
         return
     log = open_log(settings.log.format, settings.log.level)
-    with recorded(open_record(settings), log, by=by(why), what=what, repository=repository, details=details) as outcome:
+    with recorded(
+        open_record(settings, log), log, by=by(why), what=what, repository=repository, details=details
+    ) as outcome:
         yield outcome
 
 

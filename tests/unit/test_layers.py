@@ -42,7 +42,7 @@ _LAYERS = (
             ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
             ("repod.processes", "repod.memo"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
-            ("repod.generation", "repod.rpmhead", "repod.listening", "repod.served"),
+            ("repod.auditing", "repod.generation", "repod.rpmhead", "repod.listening", "repod.served"),
             ("repod.config",),
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
@@ -72,6 +72,7 @@ _LAYERS = (
         name="adapters",
         rows=(
             (
+                "repod.auditlog.*",
                 "repod.callers.*",
                 "repod.catalog.*",
                 "repod.hostreports",
@@ -129,6 +130,7 @@ _LAYERS = (
             ("repod.pruning",),
             ("repod.following", "repod.gauges"),
             ("repod.telling", "repod.reporting"),
+            ("repod.accounting",),
             ("repod.loop",),
             ("repod.reminder",),
             ("repod.daemon",),
@@ -140,7 +142,7 @@ _LAYERS = (
         name="wiring",
         rows=(
             ("repod.problems",),
-            ("repod.inboxes", "repod.places"),
+            ("repod.inboxes", "repod.places", "repod.recording"),
             ("repod.tools", "repod.related"),
             ("repod.retaining", "repod.serving"),
             ("repod.wiring",),
