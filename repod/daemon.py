@@ -135,7 +135,7 @@ class Daemon:
             self._listen = self._settings.http.at(channel.getsockname()[1])
             self._tls = open_tls(self._listen)
             self._service = self._build(self._on(self._settings))
-            app = self._app(Gate(self._rules, self._log, attempted=self._attempt))
+            app = self._app(Gate(self._rules, self._log, attempted=self._attempt, count=self._metrics.refuse))
             with serving(app, channel, self._listen, self._tls, limits_for(raise_files())):
                 self._start()
                 while not self._stopping:
@@ -153,6 +153,7 @@ class Daemon:
             health=self._health,
             site=self._named,
             routers=[make_api(door, live)],
+            counts=self._metrics,
         )
 
     def stop(self) -> None:

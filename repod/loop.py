@@ -145,7 +145,8 @@ class Loop:
             self._tell(outcome, report.places.get(outcome.arrival.name, ""), report.generation)
         self._accounting.turn(self.name, report)
         for problem in report.problems:
-            self._log.error("not cleared", repository=self.name, problem=problem)
+            known = {"trace": trace(problem.checksum)} if problem.checksum else {}
+            self._log.error("not cleared", repository=self.name, problem=problem.text, **known)
         if report.generation:
             self._published(report, report.generation)
         self._reporting.turn(report, self._gauges.number)

@@ -75,6 +75,7 @@ def serving(
     config = uvicorn.Config(
         Unread(app),
         log_config=None,
+        log_level="error",  # below that it tells of every request that is no HTTP, as anybody may send them
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
