@@ -1,7 +1,9 @@
 """The HTTP API of a running daemon, with real packages: what a person with curl gets, and what a program does."""
 
 import json
+import os
 import socket
+import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from repod.access import ANY
+from repod.callers.tokens import TokenFile
 from repod.history import History
 from repod.repodata.listing import packages
 from repod.store.local import LocalStore
@@ -69,11 +73,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived: se
     with Repod(base, key_file, repositories, settings={"http": http}) as repod:
         long_lived.add(repod.pid)
         made: dict[str, str] = {}
-        wanted = {"all": (), "reader": (), "bound": ("--repository", "staging")}
-        for name, more in wanted.items():
+        tokens = TokenFile(base / "tokens.json", time.time)
+        for name, repository in (("all", ANY), ("reader", ANY), ("bound", "staging")):
             verbs = ("read",) if name == "reader" else _ALL
-            may = [word for verb in verbs for word in ("--may", verb)]
-            made[name] = repod.cli("token add", name, *may, *more).out.strip()
+            made[name] = tokens.add(name, os.urandom, verbs=verbs, repositories=[repository], seconds=None)
         for version in ("1.0", "1.1", "1.2"):
             quick(repod.inbox("staging"), "hello", version, summary=f"Greets, version {version}")
         quick(repod.inbox("staging"), "tool")
