@@ -117,6 +117,11 @@ class Bus:
             subscription.close("repod is stopping")
         return subscription
 
+    @property
+    def listening(self) -> int:
+        """How many subscriptions there are."""
+        return len(self._subscriptions)
+
     def leave(self, subscription: Subscription) -> None:
         """Listen no more."""
         with self._lock:

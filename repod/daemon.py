@@ -12,6 +12,7 @@ from typing import Protocol
 
 from fastapi import FastAPI
 
+from repod.accounting import Accounting
 from repod.board import Board
 from repod.bus import Bus
 from repod.config import Settings
@@ -21,7 +22,7 @@ from repod.listening import Http
 from repod.loop import Log, Loop
 from repod.metrics import Metrics
 from repod.notify import notify, watchdog_seconds
-from repod.office import Office
+from repod.office import By, Office
 from repod.web.api.door import Door
 from repod.web.api.jobs import Jobs
 from repod.web.api.live import make_live
@@ -70,6 +71,10 @@ class Service(Protocol):
     @property
     def site(self) -> Site:
         """By which names the listener is called, and where hosts find each repository."""
+
+    @property
+    def accounting(self) -> Accounting:
+        """What hears for the audit log."""
 
     def remind(self) -> None:
         """Say again, once a day, what ends soon; called every few seconds."""
@@ -130,7 +135,7 @@ class Daemon:
             self._listen = self._settings.http.at(channel.getsockname()[1])
             self._tls = open_tls(self._listen)
             self._service = self._build(self._on(self._settings))
-            app = self._app(Gate(self._rules, self._log))
+            app = self._app(Gate(self._rules, self._log, attempted=self._attempt, count=self._metrics.refuse))
             with serving(app, channel, self._listen, self._tls, limits_for(raise_files())):
                 self._start()
                 while not self._stopping:
@@ -148,6 +153,7 @@ class Daemon:
             health=self._health,
             site=self._named,
             routers=[make_api(door, live)],
+            counts=self._metrics,
         )
 
     def stop(self) -> None:
@@ -193,11 +199,19 @@ class Daemon:
     def _health(self) -> Mapping[str, str]:
         if self._service is None:
             return {"repod": "reloading its settings"}
-        return {loop.name: loop.fault for loop in self._loops if loop.fault}
+        audit = self._service.accounting.fault
+        found = {"audit log": audit} if audit else {}
+        return found | {loop.name: loop.fault for loop in self._loops if loop.fault}
+
+    def _attempt(self, by: By, what: str, repository: str, text: str) -> None:
+        if self._service is not None:
+            self._service.accounting.attempt(by, what, repository, text)
 
     def _start(self) -> None:
         for loop in self._loops:
             loop.start()
+        if self._service:
+            self._service.accounting.tell_head()
         url = f"{self._listen.scheme}://{self._listen.listen}/"
         self._log.info("listening", url=url, repositories=sorted(self._shelves()))
         notify(self._environ, "READY=1", f"STATUS={len(self._loops)} repositories")
@@ -288,6 +302,9 @@ class Daemon:
         self._bus.close()
         self._board.close()
         ended = self._halt(_STOP_SECONDS) and not self._abandoned
+        if self._service:
+            self._service.accounting.close()
+            self._service.accounting.tell_head()
         self._log.info("stopped", finished=ended)
         return ended
 

@@ -205,7 +205,7 @@ class Intake:
         fault = arrival.fault or too_large(arrival.size, self._policy.rules)
         if fault:
             return Outcome(arrival=arrival, result="rejected", faults=[fault])
-        copy = work / f"{secrets.token_hex(16)}.rpm"
+        copy, checksum = work / f"{secrets.token_hex(16)}.rpm", Sha256("")
         try:
             with self._stage("copy"):
                 checksum = self._inbox.take(arrival, copy)
@@ -218,12 +218,12 @@ class Intake:
             return self._refused(arrival, checksum, error.faults)
         except (RepodError, OSError) as error:
             copy.unlink(missing_ok=True)
-            return Outcome(arrival=arrival, result="failed", problem=str(error))
+            return Outcome(arrival=arrival, result="failed", checksum=checksum, problem=str(error))
 
     def _refused(self, arrival: Arrival, checksum: str, faults: Sequence[Fault], nevra: Nevra | None = None) -> Outcome:
         young = not arrival.whole and arrival.age < self._policy.settle
         if young and any(fault.code in _MAYBE_UNFINISHED for fault in faults):
-            return Outcome(arrival=arrival, result="waiting", problem=faults[0].text)
+            return Outcome(arrival=arrival, result="waiting", checksum=checksum, problem=faults[0].text)
         return Outcome(arrival=arrival, result="rejected", checksum=checksum, nevra=nevra, faults=faults)
 
     def _judge(
@@ -243,7 +243,7 @@ class Intake:
             nevra = item.facts.nevra
             if nevra in accepted or nevra in pending:
                 # The one that came first is not published yet; then this one can be judged.
-                yield Outcome(arrival=item.arrival, result="waiting", nevra=nevra, problem=ANOTHER_FIRST)
+                yield _undone(item, "waiting", ANOTHER_FIRST)
             elif nevra in listed:
                 verdict = self._against(item, listed[nevra])
                 if not isinstance(verdict, Outcome):
@@ -259,7 +259,7 @@ class Intake:
         try:
             same = item.checksum == published.pkgid or self._stored_build(published) == item.facts.build
         except (RepodError, OSError) as error:
-            return Outcome(arrival=item.arrival, result="failed", nevra=nevra, problem=str(error))
+            return _undone(item, "failed", str(error))
         if same:
             return Outcome(arrival=item.arrival, result="duplicate", checksum=item.checksum, nevra=nevra)
         if self._policy.replace:
@@ -279,10 +279,10 @@ class Intake:
         except Unreadable as error:
             if any(fault.code == "signing" for fault in error.faults):
                 # Our own signature does not hold: not the package's fault, so it stays.
-                return Outcome(arrival=item.arrival, result="failed", nevra=item.facts.nevra, problem=str(error))
+                return _undone(item, "failed", str(error))
             return self._refused(item.arrival, item.checksum, error.faults, item.facts.nevra)
         except (RepodError, OSError) as error:
-            return Outcome(arrival=item.arrival, result="failed", nevra=item.facts.nevra, problem=str(error))
+            return _undone(item, "failed", str(error))
         return Outcome(
             arrival=item.arrival,
             result="accepted",
@@ -352,3 +352,9 @@ class Intake:
                 )
                 raise Corrupt(msg)
             return self._rpms.examine(copy, b"").build
+
+
+def _undone(item: _Taken, result: str, problem: str) -> Outcome:
+    """Not now, through no fault of the arrival."""
+    nevra = item.facts.nevra
+    return Outcome(arrival=item.arrival, result=result, checksum=item.checksum, nevra=nevra, problem=problem)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from repod.accounting import Accounting
 from repod.doors import Inbox
 from repod.errors import RepodError
 from repod.following import Follower
@@ -42,6 +43,7 @@ class Loop:
         follower: Follower,
         gauges: Gauges,
         reporting: Reporting,
+        accounting: Accounting,
         interval: float,
         expect_every: float,
         metrics: "Metrics",
@@ -61,6 +63,7 @@ class Loop:
         self._follower = follower
         self._gauges = gauges
         self._reporting = reporting
+        self._accounting = accounting
         self._interval = interval
         self._metrics = metrics
         self._log = log
@@ -140,8 +143,10 @@ class Loop:
         self._metrics.watcher_up.labels(self.name).set(self._watching())
         for outcome in report.outcomes:
             self._tell(outcome, report.places.get(outcome.arrival.name, ""), report.generation)
+        self._accounting.turn(self.name, report)
         for problem in report.problems:
-            self._log.error("not cleared", repository=self.name, problem=problem)
+            known = {"trace": trace(problem.checksum)} if problem.checksum else {}
+            self._log.error("not cleared", repository=self.name, problem=problem.text, **known)
         if report.generation:
             self._published(report, report.generation)
         self._reporting.turn(report, self._gauges.number)

@@ -304,28 +304,64 @@ class Deeds(Protocol):
         """Remove advisories: all of them, or none."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """A change, done or not, as the audit log is to have it. ``time`` is seconds since 1970.
+
+    ``by`` did ``what`` (``promote``), or tried; ``details`` are its arguments, as JSON can hold them.
+    ``outcome`` begins with ``done``, ``refused`` or ``failed``.
+    """
+
+    time: float
+    by: By
+    what: str
+    repository: str
+    details: Mapping[str, Any]
+    outcome: str
+
+
 class Record(Protocol):
-    """The door to the audit log, which hears of each change, done or not, by a command or over HTTP."""
+    """The door to the audit log, which hears of each change, done or not. ``Unavailable`` says why it cannot."""
 
     def __call__(self, *, by: By, what: str, repository: str, details: Mapping[str, Any], outcome: str) -> None:
-        """``by`` did ``what`` (``promote``), or tried; ``details`` are its arguments, as JSON can hold them.
+        """It happened now; the words are those of ``Noted``."""
 
-        ``outcome`` begins with ``done``, ``refused`` or ``failed``. A ``RepodError`` says why it is not written.
-        """
+    def append(self, noted: Sequence[Noted]) -> None:
+        """These happened, in this order."""
+
+    def ready(self) -> None:
+        """Return where a change can be written down once it is made; it is not to be made where that raises."""
+
+    def head(self) -> str:
+        """The last record as ``N:HASH``; empty where there is no audit log."""
 
 
-def unrecorded(**_what: Any) -> None:
+class Unrecorded:
     """A ``Record`` that writes nothing."""
+
+    def __call__(self, **_what: Any) -> None:
+        """See ``Record``."""
+
+    def append(self, noted: Sequence[Noted]) -> None:
+        """See ``Record.append``."""
+
+    def ready(self) -> None:
+        """See ``Record.ready``."""
+
+    def head(self) -> str:
+        """See ``Record.head``."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
     """All that the listener may ask of one set of settings.
 
-    ``repositories`` are their names, ``catalogs`` by those names.
+    ``repositories`` are their names, ``catalogs`` by those names; ``record`` is the audit log.
     """
 
     looks: Looks
     deeds: Deeds
     catalogs: Mapping[str, Catalog] = field(default_factory=dict)
     repositories: Sequence[str] = ()
+    record: Record = field(default_factory=Unrecorded)

@@ -289,7 +289,6 @@ class System:
         )
         opened = self._inboxes.open(repository)
         intake = self._intake(repository, store, opened.inbox, repodata)
-        self._stack.callback(intake.close)
         turns = Turns(
             inbox=opened.inbox,
             intake=intake,
@@ -311,7 +310,7 @@ class System:
         )
 
     def _intake(self, repository: Repository, store: Store, inbox: Inbox, repodata: SegmentedRepodata) -> Intake:
-        return Intake(
+        intake = Intake(
             store=store,
             inbox=inbox,
             rpms=self.rpms,
@@ -323,6 +322,8 @@ class System:
             parallel=2 * self.rpms.count,
             observe=self._observe,
         )
+        self._stack.callback(intake.close)
+        return intake
 
     def _pruner(
         self, repository: Repository, store: Store, repodata: SegmentedRepodata, publisher: Publisher

@@ -23,14 +23,18 @@ class Outcome:
     def end(self, text: str, code: int = 0) -> None:
         """It ended with an exit code: 0 where it was done."""
         word = {0: "done", Refused.exit_code: "refused"}.get(code, "failed")
-        self.text = f"{word}: {text}"
+        self.text = f"{word}: {text}" if text else word
 
 
 @contextmanager
 def recorded(
     record: Record, log: Log, *, by: By, what: str, repository: str, details: Mapping[str, Any]
 ) -> Iterator[Outcome]:
-    """While ``by`` does ``what``; what is raised meanwhile is its outcome, and raised."""
+    """While ``by`` does ``what``; what is raised meanwhile is its outcome, and raised.
+
+    ``Unavailable`` before anything is done, where it could not be written down.
+    """
+    record.ready()
     outcome = Outcome()
     try:
         yield outcome

@@ -95,13 +95,15 @@ def test_the_same_build_uploaded_again_is_published_already(bench: Bench, tmp_pa
     assert second.body["packages"] == ["again-1.0-1.noarch"]
 
 
-def test_another_build_of_a_published_nevra_is_rejected_with_its_reason(bench: Bench, tmp_path: Path) -> None:
+def test_c018_who_uploads_another_build_of_a_published_nevra_is_told_so_by_curl_itself(
+    bench: Bench, tmp_path: Path
+) -> None:
     one = quick(tmp_path, "taken")
     assert bench.curl.put(one, *WAIT).status == 200
     (tmp_path / "other").mkdir()
     other = quick(tmp_path / "other", "taken", files={"/usr/share/taken/x": b"other"})
-    done = bench.curl.put(other, *WAIT)
-    assert done.status == 422, done.text
+    done = bench.curl.put(other, "--fail-with-body", *WAIT)
+    assert (done.status, done.rc) == (422, 22), done.text
     assert done.body["type"] == "/api/v1/problems/rejected"
     assert done.body["arrival"]["faults"][0]["code"] == "conflict"
     asked = bench.curl.run(f"{bench.curl.api}/arrivals/{_sha256(other)}")

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from repod.web.api.about import make_about
 from repod.web.api.advisories import make_advisories
+from repod.web.api.audit import make_audit
 from repod.web.api.changes import make_changes, make_marks
 from repod.web.api.document import serve_document
 from repod.web.api.door import Door
@@ -24,6 +25,7 @@ def make_api(door: Door, live: APIRouter) -> APIRouter:
         make_marks,
         make_advisories,
         make_about,
+        make_audit,
     ):
         api.include_router(make(door))
     api.include_router(live)
