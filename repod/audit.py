@@ -22,6 +22,7 @@ from repod.package import Package, Sha256, StorePath, store_path
 from repod.placed import Placed, StoredDocuments
 from repod.records import Contents, Records, contents, read_records, undo
 from repod.views import REPOMD, SIGNATURE, current, frozen
+from repod.welcome import PAGE, mark
 
 VerifySignature = Callable[[bytes, bytes], bool]
 """Whether an armored signature (second) over data (first) is by the published key."""
@@ -199,6 +200,9 @@ class Audit:
             for stored in self._store.list(place):
                 if stored.path not in named and not (_DOCUMENT.fullmatch(stored.path) and stored.modified > young):
                     yield self._stray(stored)
+        page = self._bytes(PAGE)
+        if page is not None and mark(page) is None:
+            yield note("page", PAGE, "not repod's, so it stays as it is; remove it to get a front page")
         for place in (ASIDE, SPARE):
             for stored in self._store.list(place):
                 yield note("stray", stored.path, "left by a repair; remove it when nobody needs it")

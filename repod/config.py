@@ -192,6 +192,7 @@ class Repository(Section):
     arches: Annotated[Sequence[str], Field(min_length=1)] = ("x86_64", "noarch")
     duplicates: Literal["reject", "replace"] = "reject"
     changelogs: Annotated[int, Field(ge=0)] = 10
+    expect_every: Seconds = 0.0
     retention: Retention = Retention()
     acceptance: Acceptance = Acceptance()
     promotion: Promotion = Promotion()

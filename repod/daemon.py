@@ -5,18 +5,19 @@ import select
 import signal
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Protocol
 
-import uvicorn
 from fastapi import FastAPI
 
 from repod.accounting import Accounting
+from repod.board import Board
+from repod.bus import Bus
 from repod.config import Settings
 from repod.errors import Misconfigured, RepodError, Unavailable
+from repod.letterbox import Letterbox
 from repod.listening import Http
 from repod.loop import Log, Loop
 from repod.metrics import Metrics
@@ -24,13 +25,15 @@ from repod.notify import notify, watchdog_seconds
 from repod.office import By, Office
 from repod.web.api.door import Door
 from repod.web.api.jobs import Jobs
+from repod.web.api.live import make_live
 from repod.web.api.routes import make_api
 from repod.web.desk import Desk
 from repod.web.gate import Access, Gate
+from repod.web.listener import limits_for, raise_files, serving
 from repod.web.serve import make_app
 from repod.web.shelves import Shelf
 from repod.web.site import Site
-from repod.web.tls import NamedConnection, open_tls, renew
+from repod.web.tls import open_tls, renew
 
 _STOP_SECONDS = 1.5  # what a turn gets to end by itself; then it is abandoned, which is safe
 _RELOAD_SECONDS = 60.0
@@ -52,6 +55,10 @@ class Service(Protocol):
     @property
     def shelves(self) -> Mapping[str, Shelf]:
         """The files of each repository, for hosts."""
+
+    @property
+    def letterboxes(self) -> Mapping[str, Letterbox]:
+        """Where files are brought to each repository."""
 
     @property
     def access(self) -> Access:
@@ -95,8 +102,13 @@ class Daemon:
         log: Log,
         environ: Mapping[str, str],
         ready: Callable[[str], None],
+        bus: Bus,
+        board: Board,
     ) -> None:
-        """``read`` and ``build`` may raise ``Misconfigured``; ``ready`` is told the URL once."""
+        """``read`` and ``build`` may raise ``Misconfigured``; ``ready`` is told the URL once.
+
+        ``bus`` and ``board`` are those of what is built; they are closed at the end.
+        """
         self._settings = settings
         self._read = read
         self._build = build
@@ -107,6 +119,8 @@ class Daemon:
         self._stopping = False
         self._reload = False
         self._ready = ready
+        self._bus = bus
+        self._board = board
         self._service: Service | None = None
         self._listen = settings.http
         self._tls: ssl.SSLContext | None = None
@@ -121,8 +135,8 @@ class Daemon:
             self._listen = self._settings.http.at(channel.getsockname()[1])
             self._tls = open_tls(self._listen)
             self._service = self._build(self._on(self._settings))
-            app = self._app(Gate(self._rules, self._log, attempted=self._attempt))
-            with _serving(app, channel, self._listen, self._tls):
+            app = self._app(Gate(self._rules, self._log, attempted=self._attempt, count=self._metrics.refuse))
+            with serving(app, channel, self._listen, self._tls, limits_for(raise_files())):
                 self._start()
                 while not self._stopping:
                     self._tick()
@@ -131,13 +145,15 @@ class Daemon:
     def _app(self, gate: Gate) -> FastAPI:
         desk, hands = Desk(threads=_THREADS, waiting=_WAITING), Desk(threads=_HANDS, waiting=_QUEUED)
         door = Door(office=self._office, gate=gate, desk=desk, jobs=Jobs(hands, self._log))
+        live = make_live(door, letterboxes=self._letterboxes, board=self._board, bus=self._bus, log=self._log)
         return make_app(
             shelves=self._shelves,
             gate=gate,
             page=self._metrics.page,
             health=self._health,
             site=self._named,
-            routers=[make_api(door)],
+            routers=[make_api(door, live)],
+            counts=self._metrics,
         )
 
     def stop(self) -> None:
@@ -155,6 +171,9 @@ class Daemon:
 
     def _shelves(self) -> Mapping[str, Shelf]:
         return self._service.shelves if self._service else {}
+
+    def _letterboxes(self) -> Mapping[str, Letterbox]:
+        return self._service.letterboxes if self._service else {}
 
     def _rules(self) -> Access:
         """As the settings say it; while they are read anew, as they said it before."""
@@ -226,6 +245,8 @@ class Daemon:
             notify(self._environ, "READY=1")
             return
         self._listen_anew(fresh.http)
+        # Who may hear of what may be another now: everybody asks again.
+        self._bus.hang_up("repod read its settings anew")
         before = {loop.name for loop in self._loops}
         if not self._halt(_RELOAD_SECONDS):
             msg = f"a turn did not end within {_RELOAD_SECONDS:g} s of a reload; repod ends, to be started again"
@@ -278,6 +299,8 @@ class Daemon:
 
     def _end(self) -> bool:
         notify(self._environ, "STOPPING=1")
+        self._bus.close()
+        self._board.close()
         ended = self._halt(_STOP_SECONDS) and not self._abandoned
         if self._service:
             self._service.accounting.close()
@@ -348,26 +371,3 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
             msg = f"[http] listen {settings.http.listen}: cannot be bound ({error}); choose a free address"
             raise Misconfigured(msg) from error
         yield channel
-
-
-@contextlib.contextmanager
-def _serving(app: FastAPI, channel: socket.socket, http: Http, tls: ssl.SSLContext | None) -> Iterator[None]:
-    """Serve ``app`` on ``channel`` from a thread of its own."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=1,
-        lifespan="off",
-        http=NamedConnection,
-        forwarded_allow_ips=list(http.proxies),
-        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]}, name="http", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(2)

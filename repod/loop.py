@@ -12,8 +12,10 @@ from repod.following import Follower
 from repod.gauges import Gauges
 from repod.generation import Generation
 from repod.intake import Outcome
+from repod.package import trace
 from repod.pruning import Log, Pruning
 from repod.publish import Publisher
+from repod.reporting import Reporting
 from repod.turn import Report, Turns
 
 if TYPE_CHECKING:  # a command whose metrics nobody reads does without the library
@@ -22,6 +24,7 @@ if TYPE_CHECKING:  # a command whose metrics nobody reads does without the libra
 __all__ = ["Log", "Loop"]
 
 _BACKOFF = (1.0, 2.0, 5.0, 15.0, 30.0)
+_TRACES = 100  # that one line names
 
 
 class Loop:
@@ -39,14 +42,16 @@ class Loop:
         pruning: Pruning,
         follower: Follower,
         gauges: Gauges,
+        reporting: Reporting,
         accounting: Accounting,
         interval: float,
+        expect_every: float,
         metrics: "Metrics",
         log: Log,
     ) -> None:
         """``prepare`` writes what hosts need; ``gauges`` are one of the steps of ``follower``.
 
-        ``interval``: seconds between two scans at the most.
+        ``interval``: seconds between two scans at the most. ``expect_every``: the setting, in seconds.
         """
         self.name = name
         self._inbox = inbox
@@ -57,6 +62,7 @@ class Loop:
         self._pruning = pruning
         self._follower = follower
         self._gauges = gauges
+        self._reporting = reporting
         self._accounting = accounting
         self._interval = interval
         self._metrics = metrics
@@ -67,7 +73,7 @@ class Loop:
         self.fault = "not opened yet"
         self.alive_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"repository {name}", daemon=True)
-        metrics.repository(name)
+        metrics.repository(name, expect_every)
 
     def start(self) -> None:
         """Begin."""
@@ -94,7 +100,7 @@ class Loop:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        failures = 0
+        failures, since = 0, 0.0
         opened = False
         while not self._stop.is_set():
             self.alive_at = time.monotonic()
@@ -105,8 +111,11 @@ class Loop:
                 report = self.once()
                 self._prune(report)
                 failures, self.fault = 0, ""
+                self._reporting.fine()
+                self._metrics.works(self.name)
             except Exception as error:  # noqa: BLE001 - the loop outlives whatever a turn meets
-                self._failed(error)
+                since = since if failures else time.time()
+                self._failed(error, since)
                 opened = False  # the turn may have stopped halfway: what it had begun is finished first
                 self._stop.wait(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
                 failures += 1
@@ -128,6 +137,7 @@ class Loop:
         """One turn, told to log and metrics."""
         report = self._turns.turn("inbox")
         waiting = [arrival for arrival in report.seen if arrival.name not in _done(report.outcomes)]
+        self._metrics.last_scan.labels(self.name).set(time.time())
         self._metrics.inbox_depth.labels(self.name).set(len(waiting))
         self._metrics.inbox_oldest.labels(self.name).set(max((arrival.age for arrival in waiting), default=0))
         self._metrics.watcher_up.labels(self.name).set(self._watching())
@@ -135,11 +145,13 @@ class Loop:
             self._tell(outcome, report.places.get(outcome.arrival.name, ""), report.generation)
         self._accounting.turn(self.name, report)
         for problem in report.problems:
-            self._log.error("not cleared", repository=self.name, problem=problem)
+            known = {"trace": trace(problem.checksum)} if problem.checksum else {}
+            self._log.error("not cleared", repository=self.name, problem=problem.text, **known)
         if report.generation:
             self._published(report, report.generation)
+        self._reporting.turn(report, self._gauges.number)
         if report.outcomes:
-            self._metrics.stage("turn", report.seconds)
+            self._metrics.stage("turn", report.seconds, next(iter(_traces(report.outcomes)), ""))
         self._told = {name: text for name, text in self._told.items() if name in {a.name for a in report.seen}}
         return report
 
@@ -165,8 +177,8 @@ class Loop:
         return generation
 
     def _published(self, report: Report, generation: Generation) -> None:
-        self._metrics.publish_seconds.labels(self.name).observe(report.published_seconds)
-        self._metrics.stage("publish", report.published_seconds)
+        traces = _traces(report.outcomes)
+        self._metrics.published(self.name, report.published_seconds, next(iter(traces), ""))
         self._note(generation)
         self._log.info(
             "published",
@@ -177,6 +189,7 @@ class Loop:
             removed=len(generation.removed),
             documents=sum(1 for outcome in report.outcomes if outcome.edit and outcome.result == "accepted"),
             seconds=round(report.published_seconds, 3),
+            traces=[*traces[:_TRACES], f"and {len(traces) - _TRACES} more"] if len(traces) > _TRACES else traces,
         )
 
     def _note(self, generation: Generation) -> None:
@@ -186,6 +199,8 @@ class Loop:
     def _tell(self, outcome: Outcome, place: str, generation: Generation | None) -> None:
         fields: dict[str, Any] = {"repository": self.name, "file": outcome.arrival.name}
         noun = "package" if outcome.is_package else "document"
+        if outcome.checksum:
+            fields["trace"] = trace(outcome.checksum)
         if outcome.nevra:
             fields["package"] = str(outcome.nevra)
         if outcome.edit:
@@ -210,13 +225,20 @@ class Loop:
             else:
                 self._log.info(f"{noun} waits", why=outcome.problem, **fields)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, since: float) -> None:
         self._metrics.error(self.name, error)
+        self._metrics.fails(self.name, since)
         text = str(error) if isinstance(error, RepodError) else f"{type(error).__name__}: {error}"
         if text != self.fault:
             expected = isinstance(error, RepodError)
             self._log.error("turn failed, tried again", repository=self.name, problem=text, exc_info=not expected)
         self.fault = text
+        self._reporting.failed(text)
+
+
+def _traces(outcomes: Iterable[Outcome]) -> list[str]:
+    """The traces of the arrivals that were accepted."""
+    return [trace(outcome.checksum) for outcome in outcomes if outcome.result == "accepted"]
 
 
 def _done(outcomes: Iterable[Outcome]) -> set[str]:

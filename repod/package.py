@@ -31,6 +31,14 @@ def is_rpm(name: str) -> bool:
     return name.endswith(".rpm")
 
 
+def trace(checksum: str) -> str:
+    """The id by which one arrival is followed through log, metrics, events and records: 32 hexadecimal digits.
+
+    ``checksum``: the SHA-256 of the bytes that were uploaded, so ``sha256sum FILE | cut -c-32`` tells it too.
+    """
+    return checksum[:32]
+
+
 def sha256(text: str) -> Sha256:
     """``text`` as a proven SHA-256; ``ValueError`` if it is not one."""
     if not _HEX64.fullmatch(text):

@@ -25,6 +25,7 @@ _TYPES: Mapping[str, str] = {
     ".key": "application/pgp-keys",
     ".repo": "text/plain",
     ".json": "application/json",
+    ".html": "text/html; charset=utf-8",
 }
 
 

@@ -46,28 +46,29 @@ class Workplace:
     headers: Headers
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Already:
+    """What is open already, and stays so: signer and processes; the proven store; another folder for the cache."""
+
+    staff: Staff | None = None
+    store: Store | None = None
+    cache: Path | None = None
+
+
 @contextmanager
 def open_workplace(
-    settings: Settings,
-    name: str,
-    log: Log,
-    environ: Mapping[str, str],
-    *,
-    staff: Staff | None = None,
-    cache: Path | None = None,
+    settings: Settings, name: str, log: Log, environ: Mapping[str, str], already: Already | None = None
 ) -> Iterator[Workplace]:
-    """Everything opened, for as long as it is needed; nothing of the repository is changed by that.
-
-    ``staff``: signer and processes that are open already, and stay so. ``cache``: as ``folder`` of ``open_repodata``.
-    """
+    """Everything else opened, for as long as it is needed; nothing of the repository is changed by that."""
+    already = already or Already()
     repository = settings.named(name)
     with ExitStack() as stack:
-        signer, rpms = staff or open_staff(settings, environ, stack)
+        signer, rpms = already.staff or open_staff(settings, environ, stack)
         signer.refuse_expired(time.time())
         refuse_key(repository, signer)
         folder = stack.enter_context(workspace(Path(settings.state_dir)))
-        store = open_writable(settings, repository)
-        repodata = stack.enter_context(closing(open_repodata(settings, repository, store, cache)))
+        store = already.store or open_writable(settings, repository)
+        repodata = stack.enter_context(closing(open_repodata(settings, repository, store, already.cache)))
         tools = Tools(settings=settings, signer=signer, rpms=rpms, workspace=folder)
         publisher = open_publisher(
             settings,

@@ -72,9 +72,11 @@ class RecordedDeeds:
         """See ``Deeds.mark``."""
         what = ("un" if off else "") + ("label" if label else "pin")
         details = {"packages": list(nevras)} | ({"label": label} if label else {})
-        return self._change(
-            by, what, repository, details, lambda: mark(self._means, repository, nevras, by, label=label, off=off)
-        )
+
+        def act() -> Deed:
+            return mark(self._means, repository, nevras, by, label=label, off=off)
+
+        return self._change(by, what, repository, details, act, turn=f"marks of {repository}")
 
     def prune(self, repository: str, by: By, tell: Far) -> Deed:
         """See ``Deeds.prune``."""
@@ -82,14 +84,14 @@ class RecordedDeeds:
         return self._change(by, "prune", repository, {}, lambda: prune(self._means, repository, by))
 
     def verify(self, repository: str, by: By, tell: Far, *, repair: bool) -> Deed:
-        """See ``Deeds.verify``. Without ``repair`` it works beside changes."""
+        """See ``Deeds.verify``. Without ``repair`` it works beside changes, one for each repository."""
 
         def act() -> Deed:
             return verify(self._means, repository, by, self._work.told(tell), repair=repair)
 
         if repair:
             return self._change(by, "repair", repository, {}, act)
-        with self._work.begun():
+        with self._work.begun(f"verify {repository}"):
             return act()
 
     def rebuild(self, repository: str, by: By, tell: Far, *, drop_missing: bool) -> Deed:
@@ -126,10 +128,20 @@ class RecordedDeeds:
         with self._work.begun(repository):
             return act()
 
-    def _change(self, by: By, what: str, repository: str, details: Mapping[str, Any], act: Callable[[], Deed]) -> Deed:
+    def _change(
+        self,
+        by: By,
+        what: str,
+        repository: str,
+        details: Mapping[str, Any],
+        act: Callable[[], Deed],
+        *,
+        turn: str = "",
+    ) -> Deed:
+        """One change, which waits for others of the same ``turn``; empty: of its repository."""
         told = recorded(self._record, self._means.log, by=by, what=what, repository=repository, details=details)
         try:
-            with told as outcome, self._work.begun(repository):
+            with told as outcome, self._work.begun(turn or repository):
                 deed = act()
                 outcome.end(deed.stopped or deed.text, deed.code)
         finally:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from repod.care import Care, open_care
 from repod.config import Settings
+from repod.doors import Store
 from repod.holdings import Tell
 from repod.keyring import opened_keys
 from repod.loop import Log
@@ -14,7 +15,7 @@ from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner
 from repod.tools import Staff
 from repod.wiring import workspace
-from repod.workplace import Workplace, open_workplace
+from repod.workplace import Already, Workplace, open_workplace
 
 Warn = Callable[[str], None]
 """Hears, in a line, of what could not be told or is better known."""
@@ -22,18 +23,23 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """All that an action may need. Without ``staff`` each opens a signer and processes of its own."""
+    """All that an action may need. Without ``staff`` each opens a signer and processes of its own.
+
+    ``stores`` are those of repositories that are open and proven, by name.
+    """
 
     settings: Settings
     environ: Mapping[str, str]
     log: Log
     staff: Staff | None = None
+    stores: Mapping[str, Store] = field(default_factory=dict)
 
     def workplace(self, name: str) -> AbstractContextManager[Workplace]:
         """The repository of that name, opened to be changed."""
         # The loop of this process has the usual cache; a second one that is kept needs no cold start each time.
         cache = Path(self.settings.state_dir) / "office" / name if self.staff else None
-        return open_workplace(self.settings, name, self.log, self.environ, staff=self.staff, cache=cache)
+        already = Already(staff=self.staff, store=self.stores.get(name), cache=cache)
+        return open_workplace(self.settings, name, self.log, self.environ, already)
 
     def care(self, name: str, tell: Tell) -> AbstractContextManager[Care]:
         """What proves and mends the repository of that name."""

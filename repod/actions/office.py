@@ -6,7 +6,21 @@ from repod.actions.deeds import RecordedDeeds
 from repod.actions.looks import OpenLooks
 from repod.actions.means import Means
 from repod.actions.work import Work
+from repod.loop import Log
 from repod.office import Catalog, Office, Record
+from repod.rpmfile.pool import Share
+from repod.wiring import System
+
+
+def open_means(system: System, log: Log) -> Means:
+    """What actions in the daemon work with: its own signer, half of its processes, and its stores."""
+    return Means(
+        settings=system.settings,
+        environ=system.environ,
+        log=log,
+        staff=(system.signer, Share(system.rpms)),
+        stores={name: wired.store for name, wired in system.repositories.items()},
+    )
 
 
 def open_office(

@@ -18,29 +18,26 @@ class Work:
         self._patience = patience
         self._changed = threading.Condition()
         self._busy: set[str] = set()
-        self._running = 0
         self._stopping = False
 
     @contextmanager
-    def begun(self, repository: str = "") -> Iterator[None]:
-        """While something works on ``repository``, alone where it is named.
+    def begun(self, what: str) -> Iterator[None]:
+        """While something works on ``what``, such as a repository, alone.
 
         ``Unavailable`` where another one does not end in time, or repod is to stop.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or repository not in self._busy, self._patience)
+            self._changed.wait_for(lambda: self._stopping or what not in self._busy, self._patience)
             self._refuse_stopping()
-            if repository in self._busy:
-                msg = f"{repository}: another change has been at work for {self._patience:g} s; try again later"
+            if what in self._busy:
+                msg = f"{what}: another one is at work and did not end within {self._patience:g} s; try again later"
                 raise Unavailable(msg)
-            self._running += 1
-            self._busy |= {repository} - {""}
+            self._busy.add(what)
         try:
             yield
         finally:
             with self._changed:
-                self._running -= 1
-                self._busy -= {repository}
+                self._busy.remove(what)
                 self._changed.notify_all()
 
     def told(self, tell: Far) -> Far:
@@ -61,7 +58,7 @@ class Work:
     def join(self, seconds: float) -> bool:
         """Wait until nothing is at work; False where that took longer."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._running == 0, seconds)
+            return self._changed.wait_for(lambda: not self._busy, seconds)
 
     def _refuse_stopping(self) -> None:
         if self._stopping:

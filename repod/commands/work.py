@@ -26,7 +26,7 @@ class _Unread:
     def __getattr__(self, _name: str) -> "_Unread":
         return self
 
-    def __call__(self, *_: object) -> "_Unread":
+    def __call__(self, *_: object, **__: object) -> "_Unread":
         return self
 
 

@@ -148,6 +148,10 @@ class BucketInbox:
         polled = self._feed is None or self._feed.down
         return self._hint.wait(min(seconds, self._scan_interval) if polled else seconds) and not self._closed
 
+    def knock(self) -> None:
+        """Something arrived: ends a ``wait``, or the next one."""
+        self._hint.set()
+
     def close(self) -> None:
         """Hear of nothing more; wakes a ``wait``. Scanning, taking and removing go on to work, by listing."""
         self._closed = True

@@ -23,7 +23,7 @@ from repod.inbox.folders import (
     state_of,
 )
 from repod.inbox.names import OURS, REASON, fitted, shown
-from repod.package import REMEDIES, Fault
+from repod.package import REMEDIES, Fault, trace
 
 
 def reason(arrival: Arrival, inbox: str, *, checksum: str, time: float, faults: Sequence[Fault]) -> dict[str, object]:
@@ -36,6 +36,7 @@ def reason(arrival: Arrival, inbox: str, *, checksum: str, time: float, faults: 
         "inbox": shown(inbox),
         "inbox_path": shown(arrival.name),
         "sha256": checksum or None,
+        "trace": trace(checksum) or None,
         "size": arrival.size,
         "time": datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "faults": [

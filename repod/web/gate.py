@@ -60,9 +60,15 @@ class Gate:
         log: Told,
         clock: Callable[[], float] = time.monotonic,
         attempted: Attempted = lambda *_: None,
+        count: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """``access`` is asked for each request; ``attempted`` hears, once a minute, of who was not let change what."""
+        """``access`` is asked for each request.
+
+        ``attempted`` hears, once a minute, of who was not let change what; ``count`` is told why one was
+        not let in: a reason, or forbidden.
+        """
         self._access = access
+        self._count = count
         self._log = log
         self._attempted = attempted
         self._heard = _Heard(clock)
@@ -111,6 +117,7 @@ class Gate:
             raise HTTPException(503, text, headers={"Retry-After": str(_UNAVAILABLE_SECONDS)}) from error
         if not access.rules.allows(caller, verb, repository):
             text = f"{caller} may not {verb} {repository or 'this'}"
+            self._count("forbidden")
             self._tell(offer.address, text, repository)
             raise Forbidden(text, str(caller))
         return caller
@@ -135,6 +142,8 @@ class Gate:
 
     def _refused(self, stranger: Stranger, offer: Offer, repository: str) -> HTTPException:
         text = _SAID[stranger.reason]
+        if stranger.reason != Reason.NOTHING:
+            self._count(stranger.reason)
         if stranger.reason == Reason.THROTTLED:
             self._tell(offer.address, text, repository)
             return HTTPException(429, text, headers={"Retry-After": str(int(stranger.wait) + 1)})

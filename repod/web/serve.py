@@ -1,33 +1,47 @@
 """The HTTP listener: repositories for hosts, metrics for Prometheus, health for systemd and load balancers."""
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from repod.access import METRICS, READ
+from repod.errors import Unavailable
 from repod.package import store_path
 from repod.web.api.problems import explain
+from repod.web.counted import Counts, count
+from repod.web.desk import Desk
 from repod.web.entry import Entry
 from repod.web.gate import Gate
 from repod.web.shelves import Shelf, missing
 from repod.web.site import Site
+from repod.welcome import PAGE
+
+Page = Callable[[str], tuple[bytes, str]]
+"""The metrics and their media type, for the value of an Accept header."""
+
+_NOT_FOUND = 404
+# Whoever can write to a store must not get a script to run where people show their tokens.
+_NO_SCRIPTS = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def make_app(
     *,
     shelves: Callable[[], Mapping[str, Shelf]],
     gate: Gate,
-    page: Callable[[], bytes],
+    page: Page,
     health: Callable[[], Mapping[str, str]],
     site: Callable[[], Site],
-    routers: Iterable[APIRouter] = (),
+    routers: Sequence[APIRouter] = (),
+    counts: Counts | None = None,
 ) -> FastAPI:
     """The application: ``shelves`` gives each repository's files, ``page`` the metrics, ``health`` faults.
 
-    ``site`` is asked for each request, ``routers`` are all else that is served.
+    ``site`` is asked for each request; ``routers`` are all else that is served; ``counts`` is told of each request.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     explain(app)
@@ -40,22 +54,24 @@ def make_app(
         shelf = shelves().get(name)
         if shelf is None:
             raise HTTPException(404, f"there is no repository {name!r} here")
-        if not path:
-            return PlainTextResponse(
-                f"yum repository {name}\nconfiguration for hosts: {site().urls[name]}{name}.repo\n"
-            )
-        return await _file(shelf, path, request.method)
+        if path:
+            return await _file(shelf, path, request.method)
+        return await _front(shelf, name, site().urls[name], request.method)
 
     for router in routers:
         app.include_router(router)
+    if counts:
+        count(app, counts)  # last, so that it is around all else
     return app
 
 
-def _watch(app: FastAPI, gate: Gate, page: Callable[[], bytes], health: Callable[[], Mapping[str, str]]) -> None:
+def _watch(app: FastAPI, gate: Gate, page: Page, health: Callable[[], Mapping[str, str]]) -> None:
     """What watches repod asks for."""
+    # A thread of its own: whatever else hangs, this is answered.
+    desk = Desk(threads=1, waiting=64)
 
     @app.get("/healthz", include_in_schema=False)
-    def healthz() -> PlainTextResponse:
+    async def healthz() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
     @app.get("/readyz", include_in_schema=False)
@@ -68,8 +84,11 @@ def _watch(app: FastAPI, gate: Gate, page: Callable[[], bytes], health: Callable
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
         await gate.admit(request, METRICS)
-        text = await run_in_threadpool(page)
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+        try:
+            text, media_type = await desk.run(partial(page, request.headers.get("accept", "")))
+        except Unavailable as error:
+            raise HTTPException(503, str(error), headers={"Retry-After": "1"}) from error
+        return Response(text, headers={"Content-Type": media_type})
 
 
 async def _file(shelf: Shelf, path: str, method: str) -> Response:
@@ -80,4 +99,18 @@ async def _file(shelf: Shelf, path: str, method: str) -> Response:
         raise missing(path) from error
     if any(part.startswith(".") for part in proven.split("/")):
         raise missing(path)
-    return await shelf.answer(proven, method)
+    answer = await shelf.answer(proven, method)
+    if answer.headers.get("Content-Type", "").startswith("text/html"):
+        answer.headers["Content-Security-Policy"] = _NO_SCRIPTS
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+async def _front(shelf: Shelf, name: str, url: str, method: str) -> Response:
+    """The front page, or what is known before there is one."""
+    try:
+        return await _file(shelf, PAGE, method)
+    except HTTPException as error:
+        if error.status_code != _NOT_FOUND:
+            raise
+        return PlainTextResponse(f"yum repository {name}\nconfiguration for hosts: {url}{name}.repo\n")

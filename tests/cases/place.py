@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from repod.catalogs import OpenCatalog
 from repod.config import Settings
 from repod.intake import Outcome
 from repod.loop import Loop
@@ -93,7 +94,12 @@ class Place:
         """Open everything and publish nothing yet."""
         settings = Settings.model_validate(self._settings)
         system = System(
-            settings, log=self.log, observe=self.metrics.stage, environ=os.environ, count=self.metrics.message
+            settings,
+            log=self.log,
+            observe=self.metrics.stage,
+            environ=os.environ,
+            count=self.metrics.message,
+            raced=self.metrics.conflict,
         )
         self.system = system
         self._looped = Looped(system, self.metrics, self.log)
@@ -126,6 +132,12 @@ class Place:
     def loop(self) -> Loop:
         assert self._looped is not None, "it is not open"
         return self._looped.loops[0]
+
+    @property
+    def catalog(self) -> OpenCatalog:
+        """What is listed; ``loop.follow`` brings it up to now."""
+        assert self._looped is not None, "it is not open"
+        return self._looped.catalogs["test"]
 
     @property
     def wired(self) -> Wired:

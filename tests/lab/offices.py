@@ -67,6 +67,7 @@ class Service:
         self.settings = Settings.model_validate(
             {
                 "state_dir": str(base / "state"),
+                "http": {"listen": "127.0.0.1:0"},
                 "signing": {"key": str(key_file)},
                 "workers": {"count": 1},
                 "inbox": {"watch": "poll", "scan_interval": 0.1, "settle": 0.0, "incomplete_after": 1.0},
@@ -82,9 +83,14 @@ class Service:
     def store(self, name: str) -> Path:
         return self.base / "www" / name
 
-    def __enter__(self) -> Self:
-        self.system = System(self.settings, log=self.log, observe=self.metrics.stage, environ=os.environ)
+    def build(self, settings: Settings) -> Looped:
+        """Everything opened, as the daemon does it."""
+        self.system = System(settings, log=self.log, observe=self.metrics.stage, environ=os.environ)
         self.looped = Looped(self.system, self.metrics, self.log)
+        return self.looped
+
+    def __enter__(self) -> Self:
+        self.build(self.settings)
         for loop in self.looped.loops:
             loop.open()
         return self

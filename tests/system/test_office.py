@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,9 @@ from repod.actions.deeds import RecordedDeeds
 from repod.actions.means import Means
 from repod.actions.work import Work
 from repod.config import load
+from repod.daemon import Daemon
 from repod.errors import Misconfigured, NotFound, Refused, Unavailable
-from repod.office import Deeds, Looks
+from repod.office import Deed, Deeds, Looks
 from repod.promote import Wanted
 from tests.cases.place import forked
 from tests.lab.checker import assert_sound
@@ -189,9 +190,9 @@ def test_changes_race_the_loop_and_each_other_and_none_is_lost(
 def test_two_changes_of_one_repository_take_turns_and_another_repository_does_not_wait() -> None:
     work = Work(patience=0.05)
     with work.begun("dev"):
-        with work.begun("prod"), work.begun(), work.begun():
+        with work.begun("prod"):
             pass
-        with pytest.raises(Unavailable, match="dev: another change"), work.begun("dev"):
+        with pytest.raises(Unavailable, match="dev: another one is at work"), work.begun("dev"):
             pass
     with work.begun("dev"):
         assert not work.join(0)
@@ -259,6 +260,41 @@ def test_a_change_that_outlasts_the_service_fails_cleanly_and_leaves_a_sound_rep
         with pytest.raises(Unavailable):
             deeds.promote("dev", "prod", _HELLO, BY, force=False, dry_run=False)
     assert set(assert_sound(service.store("dev"), key.public)) == {"hello-1.0-1.noarch", "hello-2.0-1.noarch"}
+
+
+def test_a_daemon_that_stops_gives_up_a_change_that_does_not_end(tmp_path: Path, key_file: Path, key: Key) -> None:
+    made = Service(tmp_path, key_file, ["dev"])
+    begun, going_on = threading.Event(), threading.Event()
+
+    def tell(_what: str, _done: int, _all: int) -> None:
+        begun.set()
+        assert going_on.wait(30)
+
+    with ThreadPoolExecutor(1) as threads:
+        works: list[Future[Deed]] = []
+
+        def ready(_url: str) -> None:
+            until(lambda: made.metric("repod_generation", "dev") == 1, 30, "the repository to be open")
+            works.append(threads.submit(made.office.deeds.verify, "dev", BY, tell, repair=True))
+            assert begun.wait(30)
+            daemon.stop()
+
+        daemon = Daemon(
+            settings=made.settings,
+            read=lambda: made.settings,
+            build=made.build,
+            metrics=made.metrics,
+            log=made.log,
+            environ={},
+            ready=ready,
+        )
+        try:
+            assert not daemon.run(), "it says that nothing was given up"
+        finally:
+            going_on.set()
+        with pytest.raises(Unavailable):
+            works[0].result(30)
+    assert set(assert_sound(made.store("dev"), key.public)) == set()
 
 
 def test_the_answers_are_those_of_the_commands(service: Service, looks: Looks, deeds: Deeds, tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ def make_about(door: Door) -> APIRouter:
         seen = {name for name in door.names() if await door.gate.lets(request, READ, name)}
         return [{**row, "repositories": _of(seen, row["repositories"])} for row in rows]
 
+    _jobs(api, door)
+    return api
+
+
+def _jobs(api: APIRouter, door: Door) -> None:
     @api.get("/jobs/{job}", operation_id="getJob", responses=documented("not-found"))
     async def jobs(
         request: Request,
@@ -58,8 +63,6 @@ def make_about(door: Door) -> APIRouter:
         if known is None:
             raise HTTPException(404, f"{kind!r} is no kind of problem; there are: {', '.join(KINDS)}")
         return Meaning(name=kind, status=known.status, title=known.title, meaning=known.meaning)
-
-    return api
 
 
 def _of(names: set[str], rows: Mapping[str, Any]) -> dict[str, Any]:

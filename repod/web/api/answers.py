@@ -12,7 +12,7 @@ from repod.times import stamp
 from repod.web.api.door import Door
 from repod.web.api.jobs import Job, Work, lines_of
 from repod.web.api.models import Change, Progress
-from repod.web.api.problems import PREFIX, Declined, Met, Problem, documented, problem, problem_of
+from repod.web.api.problems import MEDIA, PREFIX, Declined, Met, Problem, documented, problem, problem_of
 
 LARGEST = 64 << 10
 """Bytes of a body."""
@@ -48,7 +48,7 @@ def _check_body(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         found = repr(kind) if kind else "none"
-        raise Declined(f"expected a body with Content-Type: application/json, found {found}", kind="media-type")
+        raise Declined(MEDIA, f"expected a body with Content-Type: application/json, found {found}")
 
 
 def _bounded(request: Request) -> Callable[[], Coroutine[Any, Any, Message]]:

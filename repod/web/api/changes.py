@@ -12,7 +12,7 @@ from repod.promote import Wanted
 from repod.web.api.answers import JsonRoute, Wait, begin, carry_out, changing
 from repod.web.api.door import Door, Name
 from repod.web.api.models import NAME_PATTERN, NEVRA_PATTERN, Promote, Reason, Remove, Rollback, Verify
-from repod.web.api.problems import Declined
+from repod.web.api.problems import INVALID, Declined
 
 Nevra = Annotated[str, Path(max_length=300, pattern=NEVRA_PATTERN, description="NAME-[EPOCH:]VERSION-RELEASE.ARCH.")]
 Label = Annotated[str, Path(max_length=100, pattern=NAME_PATTERN, description="What is said of the build.")]
@@ -39,7 +39,7 @@ def _promotions(api: APIRouter, door: Door) -> None:
         this repository or its acceptance says no.
         """
         if body.source == name:
-            raise Declined(f"body: from is {name} itself; expected another repository", kind="invalid")
+            raise Declined(INVALID, f"body: from is {name} itself; expected another repository")
         await door.gate.admit_change(request, READ, body.source)
         door.need(body.source)
         wanted = Wanted(
@@ -94,11 +94,17 @@ def make_marks(door: Door) -> APIRouter:
     """The routes that pin and label builds."""
     api = APIRouter(prefix="/repositories/{name}/packages/{nevra}", tags=["marks"], route_class=JsonRoute)
     may = Depends(door.changes(MARK))
+    _pins(api, door, may)
+    _labels(api, door, may)
+    return api
 
-    async def mark(what: str, name: str, nevra: str, by: By, wait: float, **how: Any) -> Any:
-        act = partial(door.office().deeds.mark, name, [nevra], by, **how)
-        return await carry_out(door, begin(door, what, name, by.actor, lambda _: act()), wait)
 
+async def _mark(door: Door, what: str, name: str, nevra: str, by: By, *, wait: float, **how: Any) -> Any:
+    act = partial(door.office().deeds.mark, name, [nevra], by, **how)
+    return await carry_out(door, begin(door, what, name, by.actor, lambda _: act()), wait)
+
+
+def _pins(api: APIRouter, door: Door, may: Any) -> None:
     @api.put("/pin", operation_id="pin", response_model=Deed, responses=changing())
     async def pin(
         name: Name,
@@ -108,13 +114,15 @@ def make_marks(door: Door) -> APIRouter:
         wait: Wait = 30,
     ) -> Any:
         """Never let retention take a build that is listed now."""
-        return await mark("pin", name, nevra, replace(by, why=body.why if body else ""), wait)
+        return await _mark(door, "pin", name, nevra, _why(by, body), wait=wait)
 
     @api.delete("/pin", operation_id="unpin", response_model=Deed, responses=changing())
     async def unpin(name: Name, nevra: Nevra, by: Annotated[By, may], wait: Wait = 30) -> Any:
         """Let retention decide on a build again."""
-        return await mark("unpin", name, nevra, by, wait, off=True)
+        return await _mark(door, "unpin", name, nevra, by, wait=wait, off=True)
 
+
+def _labels(api: APIRouter, door: Door, may: Any) -> None:
     @api.put("/labels/{label}", operation_id="label", response_model=Deed, responses=changing())
     async def label(
         name: Name,
@@ -126,11 +134,13 @@ def make_marks(door: Door) -> APIRouter:
         wait: Wait = 30,
     ) -> Any:
         """Put a label on a build that is listed now, such as what a test of it said."""
-        return await mark("label", name, nevra, replace(by, why=body.why if body else ""), wait, label=label)
+        return await _mark(door, "label", name, nevra, _why(by, body), wait=wait, label=label)
 
     @api.delete("/labels/{label}", operation_id="unlabel", response_model=Deed, responses=changing())
     async def unlabel(name: Name, nevra: Nevra, label: Label, by: Annotated[By, may], wait: Wait = 30) -> Any:
         """Take a label off a build."""
-        return await mark("unlabel", name, nevra, by, wait, label=label, off=True)
+        return await _mark(door, "unlabel", name, nevra, by, wait=wait, label=label, off=True)
 
-    return api
+
+def _why(by: By, body: Reason | None) -> By:
+    return replace(by, why=body.why if body else "")

@@ -29,6 +29,8 @@ _TAGS = {
     "changes": "What they list, changed.",
     "marks": "Pins and labels of builds.",
     "advisories": "What updates are about.",
+    "arrivals": "What comes in, and what became of it.",
+    "events": "What happens, as it happens.",
     "about": "Keys, jobs, this daemon.",
 }
 

@@ -23,7 +23,12 @@ _After = Annotated[str, Query(max_length=1000, pattern=TEXT, description="``next
 def make_packages(door: Door) -> APIRouter:
     """The routes about packages."""
     api = APIRouter(prefix="/repositories/{name}/packages", tags=["packages"], dependencies=[Depends(door.reads)])
+    _search(api, door)
+    _one(api, door)
+    return api
 
+
+def _search(api: APIRouter, door: Door) -> None:
     @api.get(
         "",
         operation_id="searchPackages",
@@ -54,6 +59,8 @@ def make_packages(door: Door) -> APIRouter:
             response.headers["Link"] = link(request, after=page.next)
         return page
 
+
+def _one(api: APIRouter, door: Door) -> None:
     @api.get("/{nevra}", operation_id="getPackage", response_model=Package, responses=documented("not-found"))
     async def one(
         name: Name,
@@ -70,8 +77,6 @@ def make_packages(door: Door) -> APIRouter:
             "details": await door.ask(lambda office: _details(office, name, nevra)),
             "running": await door.ask(lambda office: office.looks.hosts(name, nevra)),
         }
-
-    return api
 
 
 def _catalog(office: Office, name: str) -> Catalog:

@@ -17,9 +17,12 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.routing import Match
 
-from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, Refused, RepodError, Unavailable, Unfit
+from repod.errors import Conflict, Corrupt, Misconfigured, NoRoom, NotFound, Refused, RepodError, Unavailable, Unfit
 from repod.office import Deed
 from repod.web.gate import Challenge
+
+INVALID, MEDIA = "invalid", "media-type"
+"""Names of kinds."""
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "/api/v1"
@@ -70,6 +73,11 @@ KINDS: Mapping[str, Kind] = {
         title="The body has another type",
         meaning="Bodies are JSON and say so: Content-Type: application/json.",
     ),
+    "no-arrival": Kind(
+        status=415,
+        title="An inbox takes no such file",
+        meaning="It takes packages (NAME.rpm) and documents (comps, modules, updateinfo, advisories), as they are.",
+    ),
     "misdirected": Kind(
         status=421,
         title="This host name is not known here",
@@ -90,6 +98,16 @@ KINDS: Mapping[str, Kind] = {
         title="The change does not fit what is there",
         meaning="Nothing was changed. Ask for another one.",
     ),
+    "mismatch": Kind(
+        status=422,
+        title="These are other bytes",
+        meaning="The body has not the checksum that the request says. Nothing of it was kept: send it again.",
+    ),
+    "rejected": Kind(
+        status=422,
+        title="The file was rejected",
+        meaning="It was uploaded, and is not let in. All reasons are listed; it lies among the rejected.",
+    ),
     "throttled": Kind(
         status=429,
         title="Too many failures",
@@ -104,6 +122,11 @@ KINDS: Mapping[str, Kind] = {
         status=503,
         title="Not now",
         meaning="It cannot be read or written now. Try again after the time in the header Retry-After.",
+    ),
+    "no-room": Kind(
+        status=507,
+        title="There is no room for it",
+        meaning="The disk is full, or would be nearly full. Nothing of it was kept.",
     ),
 }
 """Every kind, by the last part of its ``type``."""
@@ -126,6 +149,7 @@ _BY_ERROR: Sequence[tuple[type[RepodError], str]] = (
     (NotFound, "not-found"),
     (Unfit, "unfit"),
     (Conflict, "conflict"),
+    (NoRoom, "no-room"),
     (Unavailable, "unavailable"),
     (Misconfigured, "failed"),
     (Corrupt, "failed"),
@@ -135,10 +159,10 @@ _BY_ERROR: Sequence[tuple[type[RepodError], str]] = (
 class Declined(RepodError):
     """A request that is answered with a problem of that kind."""
 
-    def __init__(self, *lines: str, kind: str) -> None:
-        """``lines``: what is wrong, each in one; ``kind`` is of ``KINDS``."""
+    def __init__(self, name: str, *lines: str) -> None:
+        """``name``: of ``KINDS``; ``lines``: what is wrong, each in one."""
         super().__init__("\n".join(lines))
-        self.kind = kind
+        self.name = name
 
 
 class Met(RepodError):
@@ -156,7 +180,7 @@ def asked() -> Iterator[None]:
     try:
         yield
     except Misconfigured as error:
-        raise Declined(*error.faults, kind="invalid") from error
+        raise Declined(INVALID, *error.faults) from error
 
 
 def problem(name: str, *lines: str) -> Problem:
@@ -177,7 +201,7 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, Met):
         return error.problem
     if isinstance(error, Declined):
-        return problem(error.kind, *str(error).splitlines())
+        return problem(error.name, *str(error).splitlines())
     if isinstance(error, RepodError):
         by_policy = "refused" if error.exit_code == Refused.exit_code else "failed"
         name = next((name for kind, name in _BY_ERROR if isinstance(error, kind)), by_policy)

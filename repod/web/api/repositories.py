@@ -28,6 +28,11 @@ def make_repositories(door: Door) -> APIRouter:
             await door.gate.admit(request, READ)
         return seen
 
+    api.include_router(_one(door))
+    return api
+
+
+def _one(door: Door) -> APIRouter:
     one = APIRouter(prefix="/repositories/{name}", dependencies=[Depends(door.reads)])
 
     @one.get("", operation_id="getRepository", responses=documented("not-found"))
@@ -39,6 +44,17 @@ def make_repositories(door: Door) -> APIRouter:
                 return row
         raise HTTPException(404, f"there is no repository {name!r} here")
 
+    _rejected(one, door)
+
+    @one.get("/prune", operation_id="planPrune", response_model=Sequence[Going], responses=documented("not-found"))
+    async def plan(name: Name) -> object:
+        """What a prune would let go now, with the reasons."""
+        return await door.ask(lambda office: office.looks.plan(name))
+
+    return one
+
+
+def _rejected(one: APIRouter, door: Door) -> None:
     @one.get(
         "/rejected",
         operation_id="listRejected",
@@ -56,11 +72,3 @@ def make_repositories(door: Door) -> APIRouter:
         if len(rows) == limit:
             response.headers["Link"] = link(request, before=rows[-1].id)
         return rows
-
-    @one.get("/prune", operation_id="planPrune", response_model=Sequence[Going], responses=documented("not-found"))
-    async def plan(name: Name) -> object:
-        """What a prune would let go now, with the reasons."""
-        return await door.ask(lambda office: office.looks.plan(name))
-
-    api.include_router(one)
-    return api

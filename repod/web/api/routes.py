@@ -14,8 +14,8 @@ from repod.web.api.problems import PREFIX
 from repod.web.api.repositories import make_repositories
 
 
-def make_api(door: Door) -> APIRouter:
-    """Every route of the API."""
+def make_api(door: Door, live: APIRouter) -> APIRouter:
+    """Every route of the API; ``live`` are those that live with the daemon."""
     api = APIRouter(prefix=PREFIX)
     for make in (
         make_repositories,
@@ -28,5 +28,6 @@ def make_api(door: Door) -> APIRouter:
         make_audit,
     ):
         api.include_router(make(door))
+    api.include_router(live)
     serve_document(api)
     return api
