@@ -1,5 +1,6 @@
 """Who changed what: the audit log of a running daemon, and of the commands beside it."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived
     (base / "log").mkdir()
     with Repod(base, key_file, settings=settings) as repod:
         long_lived.add(repod.pid)
-        token = repod.cli("token add", "ci", "--may", "rollback").out.strip()
+        token = repod.cli("token add", "ci", "--may", "rollback", "--may", "upload").out.strip()
         quick(repod.inbox(), "hello", "1.0")
         until(lambda: repod.find_events("package published"), 30, "the first build to be live")
         quick(repod.inbox(), "hello", "1.1")
@@ -54,7 +55,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived
 
 def test_what_came_through_the_inbox_is_written_down(watched: Watched) -> None:
     until(lambda: watched.records("reject"), 10, "the refusal to be written")
-    first, second = watched.records("publish")
+    first, second = watched.records("publish")[:2]
     assert (first["actor"], first["repository"], first["outcome"]) == ("inbox", "test", "done")
     (file,) = second["details"]["files"]
     assert (file["file"], file["package"]) == ("hello-1.1-1.noarch.rpm", "hello-1.1-1.noarch")
@@ -74,6 +75,18 @@ def test_a_change_over_http_is_written_down_with_who_from_where_and_what_came_of
     assert done["details"] == {"to": 2, "why": "1.1 crashes"}
     assert done["outcome"].startswith("done: ")
     assert failed["outcome"].startswith(("failed: ", "refused: "))
+
+
+def test_an_upload_is_written_down_with_its_checksum(watched: Watched, tmp_path: Path) -> None:
+    package = quick(tmp_path, "tool").read_bytes()
+    url = f"{watched.repod.url}/api/v1/repositories/test/inbox/tool.rpm?wait=30"
+    answer = httpx.put(url, content=package, headers={"Authorization": f"Bearer {watched.token}"}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    (upload,) = watched.records("upload")
+    assert (upload["actor"], upload["address"]) == ("token ci", "127.0.0.1")
+    wanted = {"file": "tool.rpm", "bytes": len(package), "sha256": hashlib.sha256(package).hexdigest()}
+    assert upload["details"] == wanted
+    until(lambda: wanted["sha256"] in str(watched.records("publish")), 10, "the publish to be written")
 
 
 def test_who_was_not_let_in_is_written_down_once_and_without_his_secret(watched: Watched) -> None:
@@ -151,7 +164,11 @@ def test_while_it_cannot_be_written_changes_by_hand_are_refused_and_the_inbox_go
     assert repod.cli("token add", "late").rc == 4
     assert json.loads(repod.cli("status", "--json").out)[0]["generation"] == generation
     quick(repod.inbox(), "hello", "1.2")
-    until(lambda: len(repod.find_events("package published")) == 3, 30, "the package to be live all the same")
+    until(
+        lambda: repod.find_events("package published", file="hello-1.2-1.noarch.rpm"),
+        30,
+        "the package to be live all the same",
+    )
     until(lambda: repod.get("/readyz")[0] == 503, 20, "the fault to be shown")
     assert "audit log" in json.loads(repod.get("/readyz")[1])["faults"]
     assert b"repod_audit_errors_total 0.0" not in repod.get("/metrics")[1]

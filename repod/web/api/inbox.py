@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from repod.access import UPLOAD
-from repod.errors import NotFound, Unavailable
+from repod.errors import NotFound, RepodError, Unavailable
 from repod.letterbox import Letterbox
-from repod.office import Arrival, By
+from repod.office import Arrival, By, Record
 from repod.package import trace
 from repod.web.api.arrivals import Arrivals, Ticket, outcome
 from repod.web.api.door import Door, Name
@@ -38,15 +38,28 @@ class Log(Protocol):
     def info(self, event: str, **fields: Any) -> object:
         """One line."""
 
+    def error(self, event: str, **fields: Any) -> object:
+        """One line."""
+
 
 class Inboxes:
     """Takes uploads in, a bounded number at once. Only the event loop of the listener uses it."""
 
     def __init__(
-        self, letterboxes: Callable[[], Mapping[str, Letterbox]], arrivals: Arrivals, log: Log, desk: Desk
+        self,
+        letterboxes: Callable[[], Mapping[str, Letterbox]],
+        arrivals: Arrivals,
+        log: Log,
+        desk: Desk,
+        record: Callable[[], Record],
     ) -> None:
-        """``letterboxes`` is asked for each upload; ``desk``: threads that write, of this one alone."""
+        """``letterboxes`` and ``record``, the audit log, are asked for with each upload.
+
+        ``desk``: threads that write, of this one alone.
+        """
         self._letterboxes = letterboxes
+        self._record = record
+        self._desk = desk
         self._arrivals = arrivals
         self._log = log
         self._receiving = Receiving(desk)
@@ -59,6 +72,8 @@ class Inboxes:
             msg = f"there is no repository {repository!r} here"
             raise NotFound(msg)
         upload = announced(request, file, box, repository)
+        record = self._record()
+        await self._desk.run(record.ready)
         if self._going >= _AT_ONCE:
             msg = f"{_AT_ONCE} uploads are under way; try again later"
             raise Unavailable(msg)
@@ -83,7 +98,17 @@ class Inboxes:
             by=by.actor,
             address=by.address,
         )
+        await self._desk.run(lambda: self._written(record, brought, repository, by))
         return brought
+
+    def _written(self, record: Record, brought: Brought, repository: str, by: By) -> None:
+        """It lies in the inbox whether or not the audit log can take it now."""
+        details = {"file": brought.file, "bytes": brought.size, "sha256": brought.sha256}
+        try:
+            record(by=by, what=UPLOAD, repository=repository, details=details, outcome="done")
+        except RepodError as error:
+            text = f"an upload is not in the audit log: {error}"
+            self._log.error(text, repository=repository, by=by.actor, **details)
 
 
 def make_inbox(door: Door, arrivals: Arrivals, inboxes: Inboxes) -> APIRouter:
