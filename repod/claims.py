@@ -96,9 +96,10 @@ class Patience:
     So of many writers few work in vain, and what arrives for the others becomes one generation.
     """
 
-    def __init__(self, pause: Pause) -> None:
-        """``pause`` sleeps."""
+    def __init__(self, pause: Pause, raced: Callable[[], object]) -> None:
+        """``pause`` sleeps; ``raced`` is told of each race that was lost."""
         self._pause = pause
+        self._raced = raced
         self._crowd = 0
         self._began = 0.0
 
@@ -112,6 +113,7 @@ class Patience:
 
     def lost(self) -> None:
         """It was; sleep."""
+        self._raced()
         self._crowd += self._crowd < _CROWDED
         self._pause(self._crowd, time.perf_counter() - self._began)
 

@@ -46,6 +46,7 @@ _COMMANDS: Mapping[str, str] = {
     "why": "why",
     "verify": "mend",
     "rebuild": "mend",
+    "audit": "audit",
 }
 """Each command's name and its module in ``repod.commands``."""
 

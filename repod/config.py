@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from repod.auditing import Audit
 from repod.errors import Misconfigured
 from repod.listening import Http
 from repod.profiles import PROFILES
@@ -37,17 +38,21 @@ from repod.values import (
 
 # Values of key that name something else than a file.
 _NO_FILE = re.compile(r"(gpg|command|credential|aws-kms):|[a-z0-9+]+://")
-_SIGNING_PLACES = (
-    "key",
-    "passphrase_file",
-    "gnupghome",
-    "public_key",
-    "published",
-    "cosign",
-    "cosign_passphrase_file",
-    "cosign_public_key",
-)
-_HTTP_PLACES = ("tls_certificate", "tls_key", "tls_client_ca", "tokens", "passwords")
+# Keys whose values are places, by their tables.
+_PLACES = {
+    "signing": (
+        "key",
+        "passphrase_file",
+        "gnupghome",
+        "public_key",
+        "published",
+        "cosign",
+        "cosign_passphrase_file",
+        "cosign_public_key",
+    ),
+    "http": ("tls_certificate", "tls_key", "tls_client_ca", "tokens", "passwords"),
+    "audit": ("file",),
+}
 # Where pydantic speaks of Python and not of TOML.
 _EXPECTED = {
     "sequence_str": 'expected a list such as ["one", "two"]',
@@ -187,6 +192,7 @@ class Repository(Section):
     arches: Annotated[Sequence[str], Field(min_length=1)] = ("x86_64", "noarch")
     duplicates: Literal["reject", "replace"] = "reject"
     changelogs: Annotated[int, Field(ge=0)] = 10
+    expect_every: Seconds = 0.0
     retention: Retention = Retention()
     acceptance: Acceptance = Acceptance()
     promotion: Promotion = Promotion()
@@ -207,6 +213,7 @@ class Settings(Section):
 
     state_dir: LocalPlace = "/var/lib/repod"
     http: Http = Http()
+    audit: Audit = Audit()
     log: Log = Log()
     signing: Signing
     workers: Workers = Workers()
@@ -335,10 +342,9 @@ def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
     tree = dict(tree)
     if "state_dir" in tree:
         tree["state_dir"] = place(tree["state_dir"])
-    if "signing" in tree:
-        tree["signing"] = joined(tree["signing"], _SIGNING_PLACES)
-    if "http" in tree:
-        tree["http"] = joined(tree["http"], _HTTP_PLACES)
+    for name, keys in _PLACES.items():
+        if name in tree:
+            tree[name] = joined(tree[name], keys)
     if isinstance(tree.get("repository"), list):
         tree["repository"] = [_joined_repository(table, joined) for table in tree["repository"]]
     return tree

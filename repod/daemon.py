@@ -5,33 +5,43 @@ import select
 import signal
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Protocol
 
-import uvicorn
 from fastapi import FastAPI
 
+from repod.accounting import Accounting
+from repod.board import Board
+from repod.bus import Bus
 from repod.config import Settings
 from repod.errors import Misconfigured, RepodError, Unavailable
+from repod.letterbox import Letterbox
 from repod.listening import Http
 from repod.loop import Log, Loop
 from repod.metrics import Metrics
 from repod.notify import notify, watchdog_seconds
-from repod.office import Office
+from repod.office import By, Office
+from repod.web.api.door import Door
+from repod.web.api.jobs import Jobs
+from repod.web.api.live import make_live
 from repod.web.api.routes import make_api
 from repod.web.desk import Desk
 from repod.web.gate import Access, Gate
+from repod.web.listener import limits_for, raise_files, serving
 from repod.web.serve import make_app
 from repod.web.shelves import Shelf
-from repod.web.tls import NamedConnection, open_tls, renew
+from repod.web.site import Site
+from repod.web.tls import open_tls, renew
 
 _STOP_SECONDS = 1.5  # what a turn gets to end by itself; then it is abandoned, which is safe
 _RELOAD_SECONDS = 60.0
-_THREADS = 8  # that look and change for API and pages
+_CHANGE_SECONDS = 15.0  # what a change by hand gets to end by itself before a reload gives it up, which is safe
+_THREADS = 8  # that look for API and pages
 _WAITING = 64
+_HANDS = 4  # that change
+_QUEUED = 32
 _HUNG_SECONDS = 600.0  # a loop that has not come round for so long is not alive
 
 
@@ -47,6 +57,10 @@ class Service(Protocol):
         """The files of each repository, for hosts."""
 
     @property
+    def letterboxes(self) -> Mapping[str, Letterbox]:
+        """Where files are brought to each repository."""
+
+    @property
     def access(self) -> Access:
         """Who may do what over HTTP."""
 
@@ -54,11 +68,25 @@ class Service(Protocol):
     def office(self) -> Office:
         """What API and pages ask."""
 
+    @property
+    def site(self) -> Site:
+        """By which names the listener is called, and where hosts find each repository."""
+
+    @property
+    def accounting(self) -> Accounting:
+        """What hears for the audit log."""
+
     def remind(self) -> None:
         """Say again, once a day, what ends soon; called every few seconds."""
 
+    def stop(self) -> None:
+        """Let no change begin any more, and end soon what can."""
+
+    def join(self, seconds: float) -> bool:
+        """Wait until no change is at work; False where one did not end in time."""
+
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything; a change that is still at work fails soon, which is safe."""
 
 
 class Daemon:
@@ -74,8 +102,13 @@ class Daemon:
         log: Log,
         environ: Mapping[str, str],
         ready: Callable[[str], None],
+        bus: Bus,
+        board: Board,
     ) -> None:
-        """``read`` and ``build`` may raise ``Misconfigured``; ``ready`` is told the URL once."""
+        """``read`` and ``build`` may raise ``Misconfigured``; ``ready`` is told the URL once.
+
+        ``bus`` and ``board`` are those of what is built; they are closed at the end.
+        """
         self._settings = settings
         self._read = read
         self._build = build
@@ -86,28 +119,42 @@ class Daemon:
         self._stopping = False
         self._reload = False
         self._ready = ready
+        self._bus = bus
+        self._board = board
         self._service: Service | None = None
         self._listen = settings.http
         self._tls: ssl.SSLContext | None = None
         self._access: Access | None = None
+        self._site = Site()
+        self._abandoned = False  # a change by hand
 
     def run(self) -> bool:
-        """Run to the end. False where a turn had to be abandoned. Raises ``Misconfigured`` at start only."""
+        """Run to the end. False where a turn or change had to be abandoned. Raises ``Misconfigured`` at start only."""
         handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._on_hangup}
         with self._bell, _signals(handlers), _listening(self._settings) as channel:
             self._listen = self._settings.http.at(channel.getsockname()[1])
             self._tls = open_tls(self._listen)
             self._service = self._build(self._on(self._settings))
-            app = self._app(Gate(self._rules, self._log))
-            with _serving(app, channel, self._listen, self._tls):
+            app = self._app(Gate(self._rules, self._log, attempted=self._attempt, count=self._metrics.refuse))
+            with serving(app, channel, self._listen, self._tls, limits_for(raise_files())):
                 self._start()
                 while not self._stopping:
                     self._tick()
                 return self._end()
 
     def _app(self, gate: Gate) -> FastAPI:
-        api = make_api(self._office, gate, Desk(threads=_THREADS, waiting=_WAITING))
-        return make_app(shelves=self._shelves, gate=gate, page=self._metrics.page, health=self._health, routers=[api])
+        desk, hands = Desk(threads=_THREADS, waiting=_WAITING), Desk(threads=_HANDS, waiting=_QUEUED)
+        door = Door(office=self._office, gate=gate, desk=desk, jobs=Jobs(hands, self._log))
+        live = make_live(door, letterboxes=self._letterboxes, board=self._board, bus=self._bus, log=self._log)
+        return make_app(
+            shelves=self._shelves,
+            gate=gate,
+            page=self._metrics.page,
+            health=self._health,
+            site=self._named,
+            routers=[make_api(door, live)],
+            counts=self._metrics,
+        )
 
     def stop(self) -> None:
         """End soon; may be called from any thread or signal handler."""
@@ -125,6 +172,9 @@ class Daemon:
     def _shelves(self) -> Mapping[str, Shelf]:
         return self._service.shelves if self._service else {}
 
+    def _letterboxes(self) -> Mapping[str, Letterbox]:
+        return self._service.letterboxes if self._service else {}
+
     def _rules(self) -> Access:
         """As the settings say it; while they are read anew, as they said it before."""
         if self._service is not None:
@@ -133,6 +183,12 @@ class Daemon:
             msg = "repod is starting; try again"
             raise Unavailable(msg)
         return self._access
+
+    def _named(self) -> Site:
+        """As the settings say it; while they are read anew, as they said it before."""
+        if self._service is not None:
+            self._site = self._service.site
+        return self._site
 
     def _office(self) -> Office:
         if self._service is None:
@@ -143,11 +199,19 @@ class Daemon:
     def _health(self) -> Mapping[str, str]:
         if self._service is None:
             return {"repod": "reloading its settings"}
-        return {loop.name: loop.fault for loop in self._loops if loop.fault}
+        audit = self._service.accounting.fault
+        found = {"audit log": audit} if audit else {}
+        return found | {loop.name: loop.fault for loop in self._loops if loop.fault}
+
+    def _attempt(self, by: By, what: str, repository: str, text: str) -> None:
+        if self._service is not None:
+            self._service.accounting.attempt(by, what, repository, text)
 
     def _start(self) -> None:
         for loop in self._loops:
             loop.start()
+        if self._service:
+            self._service.accounting.tell_head()
         url = f"{self._listen.scheme}://{self._listen.listen}/"
         self._log.info("listening", url=url, repositories=sorted(self._shelves()))
         notify(self._environ, "READY=1", f"STATUS={len(self._loops)} repositories")
@@ -181,6 +245,8 @@ class Daemon:
             notify(self._environ, "READY=1")
             return
         self._listen_anew(fresh.http)
+        # Who may hear of what may be another now: everybody asks again.
+        self._bus.hang_up("repod read its settings anew")
         before = {loop.name for loop in self._loops}
         if not self._halt(_RELOAD_SECONDS):
             msg = f"a turn did not end within {_RELOAD_SECONDS:g} s of a reload; repod ends, to be started again"
@@ -220,16 +286,25 @@ class Daemon:
     def _halt(self, seconds: float) -> bool:
         """Stop the loops; False where one did not end in time (nothing is closed then)."""
         deadline = time.monotonic() + seconds
+        if self._service:
+            self._service.stop()
         for loop in self._loops:
             loop.stop()
         ended = [loop.join(max(0.0, deadline - time.monotonic())) for loop in self._loops]
         if all(ended) and self._service:
+            left = max(0.0, deadline - time.monotonic())
+            self._abandoned = not self._service.join(min(left, _CHANGE_SECONDS))
             self._service.close()
         return all(ended)
 
     def _end(self) -> bool:
         notify(self._environ, "STOPPING=1")
-        ended = self._halt(_STOP_SECONDS)
+        self._bus.close()
+        self._board.close()
+        ended = self._halt(_STOP_SECONDS) and not self._abandoned
+        if self._service:
+            self._service.accounting.close()
+            self._service.accounting.tell_head()
         self._log.info("stopped", finished=ended)
         return ended
 
@@ -296,26 +371,3 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
             msg = f"[http] listen {settings.http.listen}: cannot be bound ({error}); choose a free address"
             raise Misconfigured(msg) from error
         yield channel
-
-
-@contextlib.contextmanager
-def _serving(app: FastAPI, channel: socket.socket, http: Http, tls: ssl.SSLContext | None) -> Iterator[None]:
-    """Serve ``app`` on ``channel`` from a thread of its own."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=1,
-        lifespan="off",
-        http=NamedConnection,
-        forwarded_allow_ips=list(http.proxies),
-        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [channel]}, name="http", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(2)

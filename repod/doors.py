@@ -138,7 +138,8 @@ class Arrival:
     ``name`` is the path below the inbox as it was uploaded, raw. ``mark`` tells one state
     of the file from any other; only the inbox that made it reads it. ``age`` is seconds
     since the file last changed. ``waiting`` says why the file is not ready to be taken,
-    and is empty where it is ready. ``fault`` is set where it must be refused unread.
+    and is empty where it is ready. ``fault`` is set where it must be refused unread. ``whole``: who
+    brought the file has said that nothing is missing, so that waiting mends nothing.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Arrival:
     age: float
     waiting: str = ""
     fault: Fault | None = None
+    whole: bool = False
 
 
 class Inbox(Protocol):

@@ -47,6 +47,10 @@ class Unavailable(RepodError):
     exit_code = 4
 
 
+class NoRoom(Unavailable):
+    """There is no room for it where it would lie; nothing of it was kept."""
+
+
 class OutcomeUnknown(Unavailable):
     """A write may or may not have happened: delete nothing, read back."""
 

@@ -23,8 +23,8 @@ from repod.doors import Arrival, Documents, Edit, Inbox, Repodata, Rpms, Signer,
 from repod.errors import Conflict, Corrupt, NotFound, RepodError, Unavailable
 from repod.package import Entry, Facts, Fault, Nevra, Origin, Package, Sha256, StorePath, is_rpm
 
-Observe = Callable[[str, float], None]
-"""Told the name of a stage and the seconds it took."""
+Observe = Callable[[str, float, str], None]
+"""Told the name of a stage, the seconds it took, and the SHA-256 of the arrival; empty where it is not known yet."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -161,10 +161,10 @@ class Intake:
         return [result for result in results if result is not None]
 
     @contextlib.contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
+    def _stage(self, name: str, checksum: str = "") -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self._observe(name, time.perf_counter() - start)
+        self._observe(name, time.perf_counter() - start, checksum)
 
     def _examine(self, work: Path, arrival: Arrival) -> Outcome | _Taken:
         trusted = self._signer.public_key + b"\n" + self._policy.trusted
@@ -205,11 +205,11 @@ class Intake:
         fault = arrival.fault or too_large(arrival.size, self._policy.rules)
         if fault:
             return Outcome(arrival=arrival, result="rejected", faults=[fault])
-        copy = work / f"{secrets.token_hex(16)}.rpm"
+        copy, checksum = work / f"{secrets.token_hex(16)}.rpm", Sha256("")
         try:
             with self._stage("copy"):
                 checksum = self._inbox.take(arrival, copy)
-            with self._stage("read"):
+            with self._stage("read", checksum):
                 return copy, checksum, read(copy)
         except (Conflict, NotFound):
             return Outcome(arrival=arrival, result="waiting", problem="it changed while it was read")
@@ -218,12 +218,12 @@ class Intake:
             return self._refused(arrival, checksum, error.faults)
         except (RepodError, OSError) as error:
             copy.unlink(missing_ok=True)
-            return Outcome(arrival=arrival, result="failed", problem=str(error))
+            return Outcome(arrival=arrival, result="failed", checksum=checksum, problem=str(error))
 
     def _refused(self, arrival: Arrival, checksum: str, faults: Sequence[Fault], nevra: Nevra | None = None) -> Outcome:
-        young = arrival.age < self._policy.settle
+        young = not arrival.whole and arrival.age < self._policy.settle
         if young and any(fault.code in _MAYBE_UNFINISHED for fault in faults):
-            return Outcome(arrival=arrival, result="waiting", problem=faults[0].text)
+            return Outcome(arrival=arrival, result="waiting", checksum=checksum, problem=faults[0].text)
         return Outcome(arrival=arrival, result="rejected", checksum=checksum, nevra=nevra, faults=faults)
 
     def _judge(
@@ -243,7 +243,7 @@ class Intake:
             nevra = item.facts.nevra
             if nevra in accepted or nevra in pending:
                 # The one that came first is not published yet; then this one can be judged.
-                yield Outcome(arrival=item.arrival, result="waiting", nevra=nevra, problem=ANOTHER_FIRST)
+                yield _undone(item, "waiting", ANOTHER_FIRST)
             elif nevra in listed:
                 verdict = self._against(item, listed[nevra])
                 if not isinstance(verdict, Outcome):
@@ -259,7 +259,7 @@ class Intake:
         try:
             same = item.checksum == published.pkgid or self._stored_build(published) == item.facts.build
         except (RepodError, OSError) as error:
-            return Outcome(arrival=item.arrival, result="failed", nevra=nevra, problem=str(error))
+            return _undone(item, "failed", str(error))
         if same:
             return Outcome(arrival=item.arrival, result="duplicate", checksum=item.checksum, nevra=nevra)
         if self._policy.replace:
@@ -279,10 +279,10 @@ class Intake:
         except Unreadable as error:
             if any(fault.code == "signing" for fault in error.faults):
                 # Our own signature does not hold: not the package's fault, so it stays.
-                return Outcome(arrival=item.arrival, result="failed", nevra=item.facts.nevra, problem=str(error))
+                return _undone(item, "failed", str(error))
             return self._refused(item.arrival, item.checksum, error.faults, item.facts.nevra)
         except (RepodError, OSError) as error:
-            return Outcome(arrival=item.arrival, result="failed", nevra=item.facts.nevra, problem=str(error))
+            return _undone(item, "failed", str(error))
         return Outcome(
             arrival=item.arrival,
             result="accepted",
@@ -295,7 +295,7 @@ class Intake:
         """Sign the private copy, store it, and describe the stored bytes."""
         entry = self._entry_as_it_is(item, path) or self._signed_entry(item, path)
         try:
-            with self._stage("store"):
+            with self._stage("store", item.checksum):
                 self._store.add(path, [item.copy], entry.package.pkgid)
         except Conflict:
             return self._left_over(item, path)
@@ -305,14 +305,14 @@ class Intake:
         """The entry of what we signed before; None where it has to be signed, first or anew."""
         if self._signer.fingerprint in item.facts.signers:
             # Another's signature beside ours, or a damaged copy of ours: signing leaves one, ours.
-            with self._stage("seal"), contextlib.suppress(Unreadable):
+            with self._stage("seal", item.checksum), contextlib.suppress(Unreadable):
                 return self._entry(item.copy, None, path)
         return None
 
     def _signed_entry(self, item: _Taken, path: StorePath) -> Entry:
-        with self._stage("sign"):
+        with self._stage("sign", item.checksum):
             signature = self._signer.sign(item.facts.signable)
-        with self._stage("seal"):
+        with self._stage("seal", item.checksum):
             return self._entry(item.copy, signature, path)
 
     def _entry(self, copy: Path, signature: bytes | None, path: StorePath) -> Entry:
@@ -352,3 +352,9 @@ class Intake:
                 )
                 raise Corrupt(msg)
             return self._rpms.examine(copy, b"").build
+
+
+def _undone(item: _Taken, result: str, problem: str) -> Outcome:
+    """Not now, through no fault of the arrival."""
+    nevra = item.facts.nevra
+    return Outcome(arrival=item.arrival, result=result, checksum=item.checksum, nevra=nevra, problem=problem)

@@ -19,6 +19,7 @@ class Http(Section):
     tls_key: str = ""
     tls_client_ca: str = ""
     proxies: Sequence[str] = ("127.0.0.1", "::1")
+    hosts: Sequence[str] = ()
     access: Literal["open", "readers"] = "open"
     tokens: str = ""
     passwords: str = ""

@@ -5,13 +5,17 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from repod.accounting import Accounting
 from repod.doors import Inbox
 from repod.errors import RepodError
 from repod.following import Follower
+from repod.gauges import Gauges
 from repod.generation import Generation
 from repod.intake import Outcome
+from repod.package import trace
 from repod.pruning import Log, Pruning
 from repod.publish import Publisher
+from repod.reporting import Reporting
 from repod.turn import Report, Turns
 
 if TYPE_CHECKING:  # a command whose metrics nobody reads does without the library
@@ -20,6 +24,7 @@ if TYPE_CHECKING:  # a command whose metrics nobody reads does without the libra
 __all__ = ["Log", "Loop"]
 
 _BACKOFF = (1.0, 2.0, 5.0, 15.0, 30.0)
+_TRACES = 100  # that one line names
 
 
 class Loop:
@@ -36,11 +41,18 @@ class Loop:
         watching: Callable[[], bool],
         pruning: Pruning,
         follower: Follower,
+        gauges: Gauges,
+        reporting: Reporting,
+        accounting: Accounting,
         interval: float,
+        expect_every: float,
         metrics: "Metrics",
         log: Log,
     ) -> None:
-        """``prepare`` writes what hosts need; ``interval``: seconds between two scans at the most."""
+        """``prepare`` writes what hosts need; ``gauges`` are one of the steps of ``follower``.
+
+        ``interval``: seconds between two scans at the most. ``expect_every``: the setting, in seconds.
+        """
         self.name = name
         self._inbox = inbox
         self._turns = turns
@@ -49,17 +61,19 @@ class Loop:
         self._watching = watching
         self._pruning = pruning
         self._follower = follower
+        self._gauges = gauges
+        self._reporting = reporting
+        self._accounting = accounting
         self._interval = interval
         self._metrics = metrics
         self._log = log
         self._stop = threading.Event()
         self._told: dict[str, str] = {}
         self._woken = True
-        self._noted = 0
         self.fault = "not opened yet"
         self.alive_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"repository {name}", daemon=True)
-        metrics.repository(name)
+        metrics.repository(name, expect_every)
 
     def start(self) -> None:
         """Begin."""
@@ -86,7 +100,7 @@ class Loop:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        failures = 0
+        failures, since = 0, 0.0
         opened = False
         while not self._stop.is_set():
             self.alive_at = time.monotonic()
@@ -97,8 +111,11 @@ class Loop:
                 report = self.once()
                 self._prune(report)
                 failures, self.fault = 0, ""
+                self._reporting.fine()
+                self._metrics.works(self.name)
             except Exception as error:  # noqa: BLE001 - the loop outlives whatever a turn meets
-                self._failed(error)
+                since = since if failures else time.time()
+                self._failed(error, since)
                 opened = False  # the turn may have stopped halfway: what it had begun is finished first
                 self._stop.wait(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
                 failures += 1
@@ -111,7 +128,7 @@ class Loop:
         """Finish what a stopped writer had begun; a new repository gets its first, empty generation."""
         generation = self._publisher.open("repod")
         self._prepare()
-        if generation.number != self._noted:
+        if generation.number != self._gauges.number:
             self._note(generation)
             self._log.info("opened", repository=self.name, generation=generation.number, packages=generation.packages)
         return generation
@@ -120,17 +137,21 @@ class Loop:
         """One turn, told to log and metrics."""
         report = self._turns.turn("inbox")
         waiting = [arrival for arrival in report.seen if arrival.name not in _done(report.outcomes)]
+        self._metrics.last_scan.labels(self.name).set(time.time())
         self._metrics.inbox_depth.labels(self.name).set(len(waiting))
         self._metrics.inbox_oldest.labels(self.name).set(max((arrival.age for arrival in waiting), default=0))
         self._metrics.watcher_up.labels(self.name).set(self._watching())
         for outcome in report.outcomes:
             self._tell(outcome, report.places.get(outcome.arrival.name, ""), report.generation)
+        self._accounting.turn(self.name, report)
         for problem in report.problems:
-            self._log.error("not cleared", repository=self.name, problem=problem)
+            known = {"trace": trace(problem.checksum)} if problem.checksum else {}
+            self._log.error("not cleared", repository=self.name, problem=problem.text, **known)
         if report.generation:
             self._published(report, report.generation)
+        self._reporting.turn(report, self._gauges.number)
         if report.outcomes:
-            self._metrics.stage("turn", report.seconds)
+            self._metrics.stage("turn", report.seconds, next(iter(_traces(report.outcomes)), ""))
         self._told = {name: text for name, text in self._told.items() if name in {a.name for a in report.seen}}
         return report
 
@@ -138,13 +159,17 @@ class Loop:
         """Let go of what retention lets go; raises what went wrong. The generation that was published, if any."""
         return self._pruned(self._pruning.at_once())
 
+    def wake(self) -> None:
+        """Somebody published here; any thread may say so."""
+        self._follower.wake()
+
     def follow(self) -> None:
         """Bring all that follows the generations up to now; what fails is told."""
         self._follower.once()
 
     def _prune(self, report: Report) -> None:
         quiet = not report.outcomes
-        self._pruned(self._pruning.after_turn(self._noted, quiet=quiet, stopping=self._stop.is_set))
+        self._pruned(self._pruning.after_turn(self._gauges.number, quiet=quiet, stopping=self._stop.is_set))
 
     def _pruned(self, generation: Generation | None) -> Generation | None:
         if generation:
@@ -152,8 +177,8 @@ class Loop:
         return generation
 
     def _published(self, report: Report, generation: Generation) -> None:
-        self._metrics.publish_seconds.labels(self.name).observe(report.published_seconds)
-        self._metrics.stage("publish", report.published_seconds)
+        traces = _traces(report.outcomes)
+        self._metrics.published(self.name, report.published_seconds, next(iter(traces), ""))
         self._note(generation)
         self._log.info(
             "published",
@@ -164,18 +189,18 @@ class Loop:
             removed=len(generation.removed),
             documents=sum(1 for outcome in report.outcomes if outcome.edit and outcome.result == "accepted"),
             seconds=round(report.published_seconds, 3),
+            traces=[*traces[:_TRACES], f"and {len(traces) - _TRACES} more"] if len(traces) > _TRACES else traces,
         )
 
     def _note(self, generation: Generation) -> None:
-        self._noted = generation.number
-        self._metrics.generation.labels(self.name).set(generation.number)
-        self._metrics.packages.labels(self.name).set(generation.packages)
-        self._metrics.last_publish.labels(self.name).set(generation.time)
+        self._gauges.show(generation)
         self._follower.wake()
 
     def _tell(self, outcome: Outcome, place: str, generation: Generation | None) -> None:
         fields: dict[str, Any] = {"repository": self.name, "file": outcome.arrival.name}
         noun = "package" if outcome.is_package else "document"
+        if outcome.checksum:
+            fields["trace"] = trace(outcome.checksum)
         if outcome.nevra:
             fields["package"] = str(outcome.nevra)
         if outcome.edit:
@@ -200,13 +225,20 @@ class Loop:
             else:
                 self._log.info(f"{noun} waits", why=outcome.problem, **fields)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, since: float) -> None:
         self._metrics.error(self.name, error)
+        self._metrics.fails(self.name, since)
         text = str(error) if isinstance(error, RepodError) else f"{type(error).__name__}: {error}"
         if text != self.fault:
             expected = isinstance(error, RepodError)
             self._log.error("turn failed, tried again", repository=self.name, problem=text, exc_info=not expected)
         self.fault = text
+        self._reporting.failed(text)
+
+
+def _traces(outcomes: Iterable[Outcome]) -> list[str]:
+    """The traces of the arrivals that were accepted."""
+    return [trace(outcome.checksum) for outcome in outcomes if outcome.result == "accepted"]
 
 
 def _done(outcomes: Iterable[Outcome]) -> set[str]:

@@ -75,14 +75,14 @@ class Publisher:
         clock: Clock,
         pause: Pause,
         warn: Callable[[str], object] = lambda _text: None,
+        raced: Callable[[], object] = lambda: None,
         restore: Restore | None = None,
     ) -> None:
         """``url``: where hosts find the store, with a slash at its end.
 
         ``restore`` makes documents that are lost or damaged anew from the packages, and returns the
-        generation that is current then.
-
-        ``warn`` is told of what was found damaged and made anew.
+        generation that is current then. ``warn`` is told of what was found damaged and made anew,
+        ``raced`` of each publish that is begun anew since another writer was faster.
         """
         self._store = store
         self._claims = Claims(store)
@@ -95,7 +95,7 @@ class Publisher:
         self._armor = armor
         self._clock = clock
         self._pause = pause
-        self._patience = Patience(pause)
+        self._patience = Patience(pause, raced)
         self._warn = warn
         self._restore = restore
 

@@ -4,17 +4,29 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repod.actions.office import open_office
+from repod.accounting import Accounting
+from repod.actions.office import open_means, open_office
+from repod.actions.work import Work
+from repod.board import Board
+from repod.bus import Bus
 from repod.catalogs import OpenCatalog
+from repod.config import Settings
 from repod.following import Follower
+from repod.gauges import Gauges
+from repod.letterbox import Letterbox
 from repod.loop import Log, Loop
+from repod.machine import Place, Rooms, workers
 from repod.pruning import Pruning
+from repod.recording import open_record
 from repod.reminder import Reminder
-from repod.serving import open_access, open_desk, open_shelves
+from repod.reporting import Reporting
+from repod.serving import open_access, open_desk, open_shelves, open_site
 from repod.steps import open_steps
-from repod.wiring import System, Wired
+from repod.values import S3Place
+from repod.wiring import System, Wired, public_url
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -25,27 +37,43 @@ _LOOK_SECONDS = 5.0  # between two looks whether somebody else published
 class Looped:
     """A system with a loop per repository: what the daemon runs."""
 
-    def __init__(self, system: System, metrics: "Metrics", log: Log) -> None:
-        """``system`` is closed with it."""
+    def __init__(
+        self, system: System, metrics: "Metrics", log: Log, *, bus: Bus | None = None, board: Board | None = None
+    ) -> None:
+        """``system`` is closed with it; ``bus`` and ``board`` stay, as those of the process (None: of its own)."""
         self._system = system
         settings = system.settings
         self._desk = open_desk()
         self.shelves = open_shelves(settings, self._desk)
         self.access = open_access(settings)
-        self.office = open_office(settings)
+        self.letterboxes: Mapping[str, Letterbox] = {
+            name: wired.letterbox for name, wired in system.repositories.items()
+        }
+        self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
+        self._bus = Bus() if bus is None else bus
+        self._board = Board() if board is None else board
+        record = open_record(settings, log)
+        self.accounting = Accounting(record, log, failed=metrics.audit_errors.inc)
         self.catalogs: Mapping[str, OpenCatalog] = {
             name: OpenCatalog(settings, wired.settings, wired.store, system.rpms, system.workspace)
             for name, wired in system.repositories.items()
         }
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
+        means = open_means(system, log)
+        self._work = Work()
+        self.office = open_office(means, self._work, self._changed, self.catalogs, record)
+        self._rooms = Rooms(_places(settings), metrics)
+        metrics.look = self._look
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
         stopping = threading.Event()
+        gauges = Gauges(name, metrics)
+        hear = partial(self.accounting.pruned, name)
         return Loop(
             name=name,
             inbox=wired.inbox,
@@ -53,35 +81,80 @@ class Looped:
             publisher=wired.publisher,
             prepare=partial(wired.write_host_files, self._system.signer),
             watching=partial(getattr, wired.inbox, "up"),
-            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log),
+            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log, hear=hear),
             follower=Follower(
                 name=name,
                 store=wired.store,
-                steps=open_steps(
-                    settings,
-                    wired.settings,
-                    wired.store,
-                    catalog=self.catalogs[name],
-                    signer=self._system.signer,
-                    log=log,
-                    stopping=stopping.is_set,
-                ),
+                steps=[
+                    gauges,
+                    *open_steps(
+                        settings,
+                        wired.settings,
+                        wired.store,
+                        catalog=self.catalogs[name],
+                        signer=self._system.signer,
+                        log=log,
+                        stopping=stopping.is_set,
+                        hear=self._bus,
+                        board=self._board,
+                    ),
+                ],
                 interval=_LOOK_SECONDS,
                 log=log,
                 stopping=stopping,
             ),
+            gauges=gauges,
+            reporting=Reporting(name=name, board=self._board, hear=self._bus, clock=time.time),
+            accounting=self.accounting,
             interval=settings.inbox.scan_interval,
+            expect_every=wired.settings.expect_every,
             metrics=metrics,
             log=log,
         )
 
     def remind(self) -> None:
-        """Say again, once a day, which keys end soon."""
+        """Say again, once a day, which keys end soon, and how the audit log ends."""
         self._reminder.again()
+        self.accounting.remind()
+
+    def _changed(self, name: str) -> None:
+        """A change by hand may have published."""
+        for loop in self.loops:
+            if loop.name == name:
+                loop.wake()
+
+    def stop(self) -> None:
+        """Let no change begin any more, and end soon what can."""
+        self._work.stop()
+
+    def join(self, seconds: float) -> bool:
+        """Wait until no change is at work; False where one did not end in time."""
+        return self._work.join(seconds)
+
+    def _look(self) -> None:
+        """Measure what is measured when it is asked for."""
+        self._rooms.look()
+        count, resident = workers()
+        self._metrics.workers.set(count)
+        self._metrics.worker_bytes.set(resident)
+        self._metrics.event_streams.set(self._bus.listening)
 
     def close(self) -> None:
-        """Close the system."""
+        """Close the system. A change that is still at work fails as soon as it needs any part of it."""
+        self._work.stop()
+        self.accounting.close()
+        self._rooms.close()
         self._desk.close()
         for catalog in self.catalogs.values():
             catalog.close()
         self._system.close()
+
+
+def _places(settings: Settings) -> Mapping[Place, Path]:
+    """The directories whose file systems must not be full."""
+    places = {("", "state"): Path(settings.state_dir)}
+    for repository in settings.repository:
+        for what, place in (("store", repository.store), ("inbox", repository.inbox)):
+            if not S3Place.parse(place):
+                places[repository.name, what] = Path(place)
+    return places

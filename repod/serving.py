@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from repod.access import METRICS, READ, Rules, Scope
 from repod.callers.known import Known
@@ -10,6 +11,7 @@ from repod.values import S3Place
 from repod.web.desk import Desk
 from repod.web.gate import Access
 from repod.web.shelves import LocalShelf, Shelf
+from repod.web.site import Site
 
 _THREADS = 8
 _WAITING = 256
@@ -43,3 +45,10 @@ def open_access(settings: Settings) -> Access:
         anyone.add(METRICS)
     scopes = {one.name: Scope(public=one.public, readers=one.readers) for one in settings.repository}
     return Access(rules=Rules(open=frozenset(anyone), scopes=scopes), callers=Known(http))
+
+
+def open_site(settings: Settings, urls: Mapping[str, str]) -> Site:
+    """By which names the listener is called; ``urls`` of each repository name it too."""
+    names = {"localhost", settings.http.host, *settings.http.hosts}
+    names |= {urlsplit(url).hostname or "" for url in urls.values()}
+    return Site(hosts=frozenset(name.lower().rstrip(".") for name in names if name), urls=urls)

@@ -15,6 +15,9 @@ state_dir = "state"                      # caches only: may be deleted at any ti
 [http]
 listen = "{listen}"               # serves the repositories, /metrics, /healthz, /readyz
 
+[audit]
+file = "audit.jsonl"                     # who changed what; see it: repod audit list, prove it: repod audit verify
+
 [signing]
 key = "signing-key.asc"                  # or "gpg:FINGERPRINT", "command:/usr/bin/sign-it", "credential:NAME"
 

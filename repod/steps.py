@@ -1,16 +1,21 @@
 """Joins what follows the generations of a repository."""
 
+import time
 from collections.abc import Callable, Sequence
 
+from repod.board import Board
 from repod.catalogs import OpenCatalog
 from repod.config import Repository, Settings
 from repod.doors import Store
 from repod.following import Step
 from repod.fronting import Fronting
+from repod.happenings import Hear
 from repod.hostfiles import key_name
 from repod.loop import Log
 from repod.profiles import PROFILES
+from repod.reporting import on_board
 from repod.signing.opening import OpenSigner
+from repod.telling import Telling
 from repod.welcome import Place, Welcome
 from repod.wiring import public_url, repo_text
 
@@ -24,12 +29,18 @@ def open_steps(
     signer: OpenSigner,
     log: Log,
     stopping: Callable[[], bool],
+    hear: Hear,
+    board: Board,
 ) -> Sequence[Step]:
     """Everything that is kept in step with the current generation, in this order.
 
     Where ``stopping`` says so, what takes long is given up.
     """
-    return (catalog.step(stopping), open_front(settings, repository, store, catalog=catalog, signer=signer, log=log))
+    name = repository.name
+    # Told of last: who hears of a generation finds it in the catalog.
+    telling = Telling(repository=name, store=store, hear=hear, clock=time.time, also=on_board(board, name))
+    front = open_front(settings, repository, store, catalog=catalog, signer=signer, log=log)
+    return (catalog.step(stopping), front, telling)
 
 
 def open_front(

@@ -22,6 +22,14 @@ _SIDE_BY_SIDE = 8  # arrivals that are removed at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why an arrival that is done with could not be cleared away; ``checksum`` is empty where it was not read."""
+
+    text: str
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What one turn did.
 
@@ -33,7 +41,7 @@ class Report:
     outcomes: Sequence[Outcome]
     generation: Generation | None
     places: Mapping[str, str]
-    problems: Sequence[str]
+    problems: Sequence[Problem]
     more: bool
     seconds: float
     published_seconds: float
@@ -130,10 +138,10 @@ class Turns:
                 seen += fresh
                 outcomes += self._intake.take_in(fresh, pending)
 
-    def _clear(self, outcomes: Sequence[Outcome]) -> tuple[dict[str, str], list[str]]:
+    def _clear(self, outcomes: Sequence[Outcome]) -> tuple[dict[str, str], list[Problem]]:
         """Remove what is live and move what is refused; a problem with one does not stop the others."""
         places: dict[str, str] = {}
-        live = [outcome.arrival for outcome in outcomes if outcome.result in {"accepted", "duplicate"}]
+        live = [outcome for outcome in outcomes if outcome.result in {"accepted", "duplicate"}]
         # Beside each other: in a bucket each takes some 20 ms, most of them of waiting.
         with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
             problems = list(filter(None, threads.map(self._removed, live)))
@@ -143,16 +151,16 @@ class Turns:
                 try:
                     places[name] = self._inbox.reject(outcome.arrival, outcome.faults, outcome.checksum, now)
                 except RepodError as error:
-                    problems.append(f"{name}: {error}")
+                    problems.append(Problem(text=f"{name}: {error}", checksum=outcome.checksum))
         return places, problems
 
-    def _removed(self, arrival: Arrival) -> str:
-        """What stood against removing an arrival; empty where it is gone."""
+    def _removed(self, outcome: Outcome) -> Problem | None:
+        """What stood against removing an arrival; None where it is gone."""
         try:
-            self._inbox.remove(arrival)
+            self._inbox.remove(outcome.arrival)
         except RepodError as error:
-            return f"{arrival.name}: {error}"
-        return ""
+            return Problem(text=f"{outcome.arrival.name}: {error}", checksum=outcome.checksum)
+        return None
 
 
 def _change(outcomes: Sequence[Outcome]) -> tuple[Change, str]:

@@ -23,6 +23,7 @@ from repod.holdings import Tell, silent
 from repod.hostfiles import repo_file, write_host_files
 from repod.inboxes import Inboxes, WatchedInbox
 from repod.intake import Intake, Observe, Policy
+from repod.letterbox import Letterbox
 from repod.loop import Log
 from repod.package import Package
 from repod.places import open_writable
@@ -157,6 +158,7 @@ class Wired:
     repodata: SegmentedRepodata
     publisher: Publisher
     inbox: WatchedInbox
+    letterbox: Letterbox
     turns: Turns
     pruner: Pruner
 
@@ -173,9 +175,10 @@ def open_publisher(
     repodata: Repodata,
     signer: OpenSigner,
     log: Log | None = None,
+    raced: Callable[[], object] = lambda: None,
     restore: Restore | None = None,
 ) -> Publisher:
-    """What publishes a repository; ``log`` hears of what was made anew, ``restore`` as in ``Publisher``."""
+    """What publishes a repository; ``log`` hears of what was made anew, the others as in ``Publisher``."""
 
     def warn(text: str) -> None:
         if log:
@@ -190,6 +193,7 @@ def open_publisher(
         clock=time.time,
         pause=pause,
         warn=warn,
+        raced=raced,
         restore=restore,
     )
 
@@ -224,11 +228,17 @@ class System:
         observe: Observe,
         environ: Mapping[str, str],
         count: Callable[[str], None] = lambda _: None,
+        raced: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Raises ``Misconfigured`` with what is wrong; nothing stays open then. ``count``: see ``Inboxes``."""
+        """Raises ``Misconfigured`` with what is wrong; nothing stays open then. ``count``: see ``Inboxes``.
+
+        ``raced`` is told the repository of each publish that another writer was faster than.
+        """
         self.settings = settings
+        self.environ = environ
         self._log = log
         self._observe = observe
+        self._raced = raced
         with ExitStack() as stack:
             self._stack = stack
             self.workspace = stack.enter_context(workspace(Path(settings.state_dir)))
@@ -240,7 +250,9 @@ class System:
             self.rpms = RpmWorkers(count=workers.count, timeout=workers.timeout, memory=workers.memory)
             stack.callback(self.rpms.close)
             self.documents = DocumentReader(self.rpms.run)
-            self._inboxes = Inboxes(settings, log=log, wanted=self.documents.knows, count=count)
+            self._inboxes = Inboxes(
+                settings, log=log, wanted=self.documents.knows, count=count, workspace=self.workspace
+            )
             stack.callback(self._inboxes.close)
             self.repositories = {r.name: self._wire(r) for r in settings.repository}
             self._stack = stack.pop_all()
@@ -265,7 +277,6 @@ class System:
         repodata = open_repodata(self.settings, repository, store)
         self._stack.callback(repodata.close)
         tools = Tools(settings=self.settings, signer=self.signer, rpms=self.rpms, workspace=self.workspace)
-        rebuild = rebuilding(tools, repository, store)
         publisher = open_publisher(
             self.settings,
             repository,
@@ -273,13 +284,13 @@ class System:
             repodata=repodata,
             signer=self.signer,
             log=self._log,
-            restore=rebuild.restore,
+            raced=partial(self._raced, repository.name),
+            restore=rebuilding(tools, repository, store).restore,
         )
-        inbox = self._inboxes.open(repository)
-        intake = self._intake(repository, store, inbox, repodata)
-        self._stack.callback(intake.close)
+        opened = self._inboxes.open(repository)
+        intake = self._intake(repository, store, opened.inbox, repodata)
         turns = Turns(
-            inbox=inbox,
+            inbox=opened.inbox,
             intake=intake,
             publisher=publisher,
             scales=open_scales(store, repodata),
@@ -292,13 +303,14 @@ class System:
             store=store,
             repodata=repodata,
             publisher=publisher,
-            inbox=inbox,
+            inbox=opened.inbox,
+            letterbox=opened.letterbox,
             turns=turns,
             pruner=self._pruner(repository, store, repodata, publisher),
         )
 
     def _intake(self, repository: Repository, store: Store, inbox: Inbox, repodata: SegmentedRepodata) -> Intake:
-        return Intake(
+        intake = Intake(
             store=store,
             inbox=inbox,
             rpms=self.rpms,
@@ -310,6 +322,8 @@ class System:
             parallel=2 * self.rpms.count,
             observe=self._observe,
         )
+        self._stack.callback(intake.close)
+        return intake
 
     def _pruner(
         self, repository: Repository, store: Store, repodata: SegmentedRepodata, publisher: Publisher

@@ -11,6 +11,8 @@ from pathlib import Path
 import click
 
 from repod import __version__
+from repod.board import Board
+from repod.bus import Bus
 from repod.commands.common import looped, settings_option
 from repod.commands.first import listen_option, make
 from repod.config import Settings, load
@@ -66,14 +68,17 @@ def _run_daemon(config: Path, settings: Settings, ready: Callable[[str], None]) 
     """Run the daemon to its end; ``ready`` is told its URL."""
     log = open_log(settings.log.format, settings.log.level)
     metrics = Metrics(__version__)
+    bus, board = Bus(), Board()
     daemon = Daemon(
         settings=settings,
         read=functools.partial(load, config),
-        build=functools.partial(looped, log=log, metrics=metrics),
+        build=functools.partial(looped, log=log, metrics=metrics, bus=bus, board=board),
         metrics=metrics,
         log=log,
         environ=os.environ,
         ready=ready,
+        bus=bus,
+        board=board,
     )
     if not daemon.run():
         # A turn is still at work in a thread; what it leaves is taken up at the next start.

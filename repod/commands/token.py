@@ -11,7 +11,7 @@ import click
 
 from repod.access import ANY, READ, VERBS
 from repod.callers.tokens import Token, TokenFile
-from repod.commands.common import json_option, settings_option
+from repod.commands.common import audited, json_option, settings_option
 from repod.config import Settings, load
 from repod.errors import Misconfigured
 from repod.show import show
@@ -69,7 +69,11 @@ def add(
     for repository in repositories:
         settings.named(repository)
     tokens = _tokens(settings)
-    secret = tokens.add(name, os.urandom, verbs=verbs, repositories=repositories or [ANY], seconds=expires)
+    places = tuple(repositories) or (ANY,)
+    details = {"name": name, "may": list(verbs), "repositories": list(places), "expires_seconds": expires}
+    with audited(settings, "token add", "", details) as outcome:
+        secret = tokens.add(name, os.urandom, verbs=verbs, repositories=places, seconds=expires)
+        outcome.end("")
     if not as_json:
         click.echo(secret)
         return
@@ -91,7 +95,10 @@ def list_(config: Path, *, as_json: bool) -> None:
 @click.argument("name")
 def revoke(config: Path, name: str) -> None:
     """Take the token NAME back; a running daemon refuses it at once."""
-    _tokens(load(config)).revoke(name)
+    settings = load(config)
+    with audited(settings, "token revoke", "", {"name": name}) as outcome:
+        _tokens(settings).revoke(name)
+        outcome.end("")
     click.echo(f"token {name} is good no more")
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from repod.config import Bucket
 from repod.doors import Arrival
 from repod.errors import Conflict, NotFound, RepodError, Unavailable
-from repod.inbox.castoffs import COPY_LIMIT, Castoffs
+from repod.inbox.castoffs import COPY_LIMIT, CastoffReasons, Castoffs
 from repod.inbox.folders import new_file
 from repod.inbox.names import Wanted, path_left_alone, shown
 from repod.inbox.prefix import REJECTED, Object, Prefix
@@ -30,6 +30,7 @@ from repod.inbox.tickets import Pending, Ticket
 from repod.inbox.told import Told
 from repod.inbox.watcher import Log
 from repod.package import Fault, Sha256, sha256
+from repod.refused import Reasons
 from repod.values import S3Place
 
 _TRIES = 2  # turns that may begin with an arrival before what told of it goes back into the queue
@@ -133,14 +134,7 @@ class BucketInbox:
 
     def reject(self, arrival: Arrival, faults: Sequence[Fault], checksum: str, time: float) -> str:
         """As in ``Inbox``. ``Conflict`` or ``NotFound`` where this state is no longer there: nothing is done then."""
-        said = reason(
-            file=arrival.name,
-            inbox_path=arrival.name,
-            checksum=checksum,
-            size=arrival.size,
-            time=time,
-            faults=faults,
-        )
+        said = reason(arrival, str(self._prefix.place), checksum=checksum, time=time, faults=faults)
         try:
             name = self._castoffs.receive(arrival.name, arrival.mark, said, checksum)
         except (Conflict, NotFound):
@@ -153,6 +147,10 @@ class BucketInbox:
         """As in ``Inbox``: True at once where something was told since the last scan began."""
         polled = self._feed is None or self._feed.down
         return self._hint.wait(min(seconds, self._scan_interval) if polled else seconds) and not self._closed
+
+    def knock(self) -> None:
+        """Something arrived: ends a ``wait``, or the next one."""
+        self._hint.set()
 
     def close(self) -> None:
         """Hear of nothing more; wakes a ``wait``. Scanning, taking and removing go on to work, by listing."""
@@ -265,6 +263,11 @@ def _is_new(known: _Known | None, tickets: frozenset[Ticket]) -> bool:
 
 def _unread(name: str, why: str) -> Arrival:
     return Arrival(name=name, size=0, mark="", age=0.0, waiting=f"cannot be read: {why}")
+
+
+def reasons(place: S3Place, bucket: Bucket) -> Reasons:
+    """What is told of the refused ones below the prefix."""
+    return CastoffReasons(Prefix(place, bucket))
 
 
 def count(place: S3Place, bucket: Bucket, wanted: Wanted) -> tuple[int, int]:

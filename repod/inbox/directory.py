@@ -25,6 +25,7 @@ from repod.package import Fault, Sha256, is_rpm, sha256
 
 _DEEPEST = 32
 _SHORTEST_WAIT = 0.05
+_VOUCHED = 10_000
 _MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -75,6 +76,7 @@ class DirectoryInbox:
         self._told = Told(log, str(directory))
         self._scanning = threading.Lock()
         self._checksums: dict[tuple[str, str], Sha256] = {}
+        self._whole: dict[str, None] = {}
         self._due = math.inf
         self._watcher = Watcher(
             directory,
@@ -151,15 +153,23 @@ class DirectoryInbox:
     def reject(self, arrival: Arrival, faults: Sequence[Fault], checksum: str, time: float) -> str:
         """As in ``Inbox``. ``Conflict`` or ``NotFound`` where this state is no longer there: nothing is done then."""
         name = split(arrival.name)[1]
-        said = reason(
-            file=name, inbox_path=arrival.name, checksum=checksum, size=arrival.size, time=time, faults=faults
-        )
+        said = reason(arrival, str(self._root), checksum=checksum, time=time, faults=faults)
         with self._hideout.hold(arrival, checksum) as (folder, hidden):
             return str(self._rejected.receive(folder, hidden, name, said))
 
     def wait(self, seconds: float) -> bool:
         """As in ``Inbox``: True at once where something happened since the last scan began."""
         return self._watcher.wait(seconds, self._due)
+
+    def vouch(self, state: os.stat_result) -> None:
+        """A file in that state is whole, wherever it will lie in the inbox."""
+        self._whole[_content(mark_of(state))] = None
+        while len(self._whole) > _VOUCHED:
+            self._whole.pop(next(iter(self._whole)), None)
+
+    def knock(self) -> None:
+        """Something arrived: ends a ``wait``, or the next one."""
+        self._watcher.knock()
 
     def close(self) -> None:
         """Stop watching; wakes a ``wait``. Scanning, taking and removing go on to work."""
@@ -221,10 +231,15 @@ class DirectoryInbox:
                 self._told.tell(name, "arrival cannot be read", why, warn=True)
                 yield self._found(name, state, Wait(why=why))
         else:
+            if _content(mark_of(state)) in self._whole and not writer:
+                yield self._found(name, state, None, whole=True)
+                return
             wait = self._patience.judge(head, state.st_size, self._age(state), writer=writer, rpm=is_rpm(path[-1]))
             yield self._found(name, state, wait)
 
-    def _found(self, name: str, state: os.stat_result, wait: Wait | None, fault: Fault | None = None) -> _Found:
+    def _found(
+        self, name: str, state: os.stat_result, wait: Wait | None, fault: Fault | None = None, *, whole: bool = False
+    ) -> _Found:
         arrival = Arrival(
             name=name,
             size=state.st_size,
@@ -232,6 +247,7 @@ class DirectoryInbox:
             age=self._age(state),
             waiting=wait.why if wait else "",
             fault=fault,
+            whole=whole,
         )
         due = math.inf if wait is None or wait.seconds is None else wait.seconds
         return _Found(written=state.st_mtime_ns, arrival=arrival, due=due)
@@ -277,7 +293,12 @@ class DirectoryInbox:
 
 def _key(arrival: Arrival) -> tuple[str, str]:
     """The arrival's name and its mark without the change time."""
-    return arrival.name, arrival.mark.rpartition(":")[0]
+    return arrival.name, _content(arrival.mark)
+
+
+def _content(mark: str) -> str:
+    """A mark without its change time, which links and renames touch too."""
+    return mark.rpartition(":")[0]
 
 
 def _link_fault(name: str) -> Fault:

@@ -134,6 +134,10 @@ class Watcher:
             self._hint.wait(min(end, due, now + self._interval) - now)
         return False
 
+    def knock(self) -> None:
+        """Something arrived, which events need not tell of."""
+        self._hint.set()
+
     def close(self) -> None:
         """Stop watching; wakes a ``wait``, and every later one returns at once."""
         with self._lock:

@@ -12,9 +12,11 @@ from fastapi import HTTPException, Request
 
 from repod.access import Caller, Callers, Offer, Reason, Rules, Stranger, Verb
 from repod.errors import RepodError
+from repod.office import By
 from repod.web.desk import Desk
 
 _UNAVAILABLE_SECONDS = 5
+_NOT_LET_IN = {401, 403, 429}
 _CHALLENGES = ('Basic realm="repod", charset="UTF-8"', 'Bearer realm="repod"')
 _SAID = {
     Reason.NOTHING: "credentials are needed here: a token, or name and password",
@@ -22,8 +24,13 @@ _SAID = {
     Reason.EXPIRED: "this token has expired; have a new one made with: repod token add",
     Reason.THROTTLED: "too many failures from your address; try again later",
 }
+_TOKEN = "changes take a token, as Authorization: Bearer TOKEN"  # noqa: S105 - what is said, no token
 _QUIET = 60.0  # seconds in which the same refusal of the same address is told once
 _REMEMBERED = 1024
+
+
+Attempted = Callable[[By, str, str, str], object]
+"""Hears who was not let make a change: who, which verb, in which repository, why not."""
 
 
 class Told(Protocol):
@@ -47,10 +54,23 @@ class Access:
 class Gate:
     """Lets requests through. Only the event loop of the listener uses it."""
 
-    def __init__(self, access: Callable[[], Access], log: Told, clock: Callable[[], float] = time.monotonic) -> None:
-        """``access`` is asked for each request."""
+    def __init__(
+        self,
+        access: Callable[[], Access],
+        log: Told,
+        clock: Callable[[], float] = time.monotonic,
+        attempted: Attempted = lambda *_: None,
+        count: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """``access`` is asked for each request.
+
+        ``attempted`` hears, once a minute, of who was not let change what; ``count`` is told why one was
+        not let in: a reason, or forbidden.
+        """
         self._access = access
+        self._count = count
         self._log = log
+        self._attempted = attempted
         self._heard = _Heard(clock)
         self._desk = Desk(threads=4, waiting=64)
 
@@ -59,7 +79,33 @@ class Gate:
         access = self._access()
         if access.rules.asks_nobody(verb, repository):
             return None
+        return await self._let_in(access, offered(request), verb, repository)
+
+    async def admit_change(self, request: Request, verb: Verb, repository: str = "", *, token: str = "") -> Caller:
+        """Who makes a change: known by a token that was sent on purpose. ``HTTPException`` as ``admit``.
+
+        What a browser sends by itself (a remembered password, a certificate) changes nothing, nor does what
+        another site has it send. ``token``: where a form of a page has it.
+        """
+        try:
+            return await self._changing(request, verb, repository, token)
+        except HTTPException as error:
+            self._attempt(error, offered(request).address, verb, repository)
+            raise
+
+    async def _changing(self, request: Request, verb: Verb, repository: str, token: str) -> Caller:
+        if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+            raise HTTPException(403, "changes are not taken from pages of other sites")
         offer = offered(request)
+        if token:
+            offer = Offer(address=offer.address, token=token)
+        elif offer.user or offer.password or (offer.names and not offer.token):
+            raise HTTPException(403, f"{_TOKEN}; anything else only reads")
+        elif not offer.token:
+            raise Challenge(_TOKEN, _CHALLENGES[1:])
+        return await self._let_in(self._access(), offer, verb, repository)
+
+    async def _let_in(self, access: Access, offer: Offer, verb: Verb, repository: str) -> Caller:
         try:
             caller = await self._desk.run(lambda: access.callers.recognize(offer))
         except Stranger as stranger:
@@ -71,26 +117,33 @@ class Gate:
             raise HTTPException(503, text, headers={"Retry-After": str(_UNAVAILABLE_SECONDS)}) from error
         if not access.rules.allows(caller, verb, repository):
             text = f"{caller} may not {verb} {repository or 'this'}"
+            self._count("forbidden")
             self._tell(offer.address, text, repository)
-            raise HTTPException(403, text)
+            raise Forbidden(text, str(caller))
         return caller
+
+    async def known(self, request: Request) -> Caller | None:
+        """Who calls, if that is known; nothing is logged where not."""
+        access, offer = self._access(), offered(request)
+        if not (offer.token or offer.password or offer.names):
+            return None
+        try:
+            return await self._desk.run(lambda: access.callers.recognize(offer))
+        except (Stranger, RepodError):
+            return None
 
     async def lets(self, request: Request, verb: Verb, repository: str = "") -> bool:
         """Whether the caller may do it; nothing is logged where not."""
         access = self._access()
         if access.rules.asks_nobody(verb, repository):
             return True
-        offer = offered(request)
-        if not (offer.token or offer.password or offer.names):
-            return False
-        try:
-            caller = await self._desk.run(lambda: access.callers.recognize(offer))
-        except (Stranger, RepodError):
-            return False
-        return access.rules.allows(caller, verb, repository)
+        caller = await self.known(request)
+        return caller is not None and access.rules.allows(caller, verb, repository)
 
     def _refused(self, stranger: Stranger, offer: Offer, repository: str) -> HTTPException:
         text = _SAID[stranger.reason]
+        if stranger.reason != Reason.NOTHING:
+            self._count(stranger.reason)
         if stranger.reason == Reason.THROTTLED:
             self._tell(offer.address, text, repository)
             return HTTPException(429, text, headers={"Retry-After": str(int(stranger.wait) + 1)})
@@ -99,18 +152,33 @@ class Gate:
             self._tell(offer.address, f"{stranger.who}: {text}" if stranger.who else text, repository)
         return Challenge(text)
 
+    def _attempt(self, error: HTTPException, address: str, verb: Verb, repository: str) -> None:
+        text = str(error.detail)
+        if error.status_code in _NOT_LET_IN and self._heard.is_new(address, f"{verb} {repository}: {text}"):
+            who = error.who if isinstance(error, Forbidden) else "unknown"
+            self._attempted(By(actor=who, address=address), verb, repository, text)
+
     def _tell(self, address: str, text: str, repository: str) -> None:
         if self._heard.is_new(address, text):
             self._log.warning("refused", address=address, problem=text, repository=repository)
 
 
+class Forbidden(HTTPException):
+    """403 to a caller that is known: ``who``."""
+
+    def __init__(self, text: str, who: str) -> None:
+        """``text``: what it may not."""
+        super().__init__(403, text)
+        self.who = who
+
+
 class Challenge(HTTPException):
     """401 with every way in which a caller may say who it is."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, challenges: Sequence[str] = _CHALLENGES) -> None:
         """``text``: what is missing."""
         super().__init__(401, text)
-        self.challenges: Sequence[str] = _CHALLENGES
+        self.challenges = challenges
 
 
 class _Heard:

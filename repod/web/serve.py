@@ -1,17 +1,26 @@
 """The HTTP listener: repositories for hosts, metrics for Prometheus, health for systemd and load balancers."""
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from repod.access import METRICS, READ
+from repod.errors import Unavailable
 from repod.package import store_path
-from repod.web.gate import Challenge, Gate
+from repod.web.api.problems import explain
+from repod.web.counted import Counts, count
+from repod.web.desk import Desk
+from repod.web.entry import Entry
+from repod.web.gate import Gate
 from repod.web.shelves import Shelf, missing
+from repod.web.site import Site
 from repod.welcome import PAGE
+
+Page = Callable[[str], tuple[bytes, str]]
+"""The metrics and their media type, for the value of an Accept header."""
 
 _NOT_FOUND = 404
 # Whoever can write to a store must not get a script to run where people show their tokens.
@@ -24,50 +33,62 @@ def make_app(
     *,
     shelves: Callable[[], Mapping[str, Shelf]],
     gate: Gate,
-    page: Callable[[], bytes],
+    page: Page,
     health: Callable[[], Mapping[str, str]],
-    routers: Iterable[APIRouter] = (),
+    site: Callable[[], Site],
+    routers: Sequence[APIRouter] = (),
+    counts: Counts | None = None,
 ) -> FastAPI:
     """The application: ``shelves`` gives each repository's files, ``page`` the metrics, ``health`` faults.
 
-    ``routers`` are all else that is served.
+    ``site`` is asked for each request; ``routers`` are all else that is served; ``counts`` is told of each request.
     """
-    app = FastAPI(title="repod", docs_url=None, redoc_url=None, openapi_url=None)
-    app.exception_handler(Challenge)(_challenge)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    explain(app)
+    app.add_middleware(Entry, hosts=lambda: site().hosts)
     _watch(app, gate, page, health)
 
-    @app.api_route("/repos/{name}/{path:path}", methods=["GET", "HEAD"])
+    @app.api_route("/repos/{name}/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
     async def repos(name: str, path: str, request: Request) -> Response:
         await gate.admit(request, READ, name)
         shelf = shelves().get(name)
         if shelf is None:
             raise HTTPException(404, f"there is no repository {name!r} here")
-        return await (_file(shelf, path, request.method) if path else _front(shelf, name, request.method))
+        if path:
+            return await _file(shelf, path, request.method)
+        return await _front(shelf, name, site().urls[name], request.method)
 
     for router in routers:
         app.include_router(router)
+    if counts:
+        count(app, counts)  # last, so that it is around all else
     return app
 
 
-def _watch(app: FastAPI, gate: Gate, page: Callable[[], bytes], health: Callable[[], Mapping[str, str]]) -> None:
+def _watch(app: FastAPI, gate: Gate, page: Page, health: Callable[[], Mapping[str, str]]) -> None:
     """What watches repod asks for."""
+    # A thread of its own: whatever else hangs, this is answered.
+    desk = Desk(threads=1, waiting=64)
 
-    @app.get("/healthz")
-    def healthz() -> PlainTextResponse:
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
-    @app.get("/readyz")
+    @app.get("/readyz", include_in_schema=False)
     async def readyz(request: Request) -> JSONResponse:
         faults = health()
         # A load balancer needs the status alone; the rest tells of what is behind.
         more = {"faults": dict(faults)} if await gate.lets(request, METRICS) else {}
         return JSONResponse({"ready": not faults, **more}, status_code=503 if faults else 200)
 
-    @app.get("/metrics")
+    @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
         await gate.admit(request, METRICS)
-        text = await run_in_threadpool(page)
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+        try:
+            text, media_type = await desk.run(partial(page, request.headers.get("accept", "")))
+        except Unavailable as error:
+            raise HTTPException(503, str(error), headers={"Retry-After": "1"}) from error
+        return Response(text, headers={"Content-Type": media_type})
 
 
 async def _file(shelf: Shelf, path: str, method: str) -> Response:
@@ -85,18 +106,11 @@ async def _file(shelf: Shelf, path: str, method: str) -> Response:
     return answer
 
 
-async def _front(shelf: Shelf, name: str, method: str) -> Response:
+async def _front(shelf: Shelf, name: str, url: str, method: str) -> Response:
     """The front page, or what is known before there is one."""
     try:
         return await _file(shelf, PAGE, method)
     except HTTPException as error:
         if error.status_code != _NOT_FOUND:
             raise
-        return PlainTextResponse(f"yum repository {name}\nconfiguration for hosts: {name}.repo\n")
-
-
-def _challenge(_request: Request, challenge: Exception) -> Response:
-    answer = PlainTextResponse(f"{getattr(challenge, 'detail', '')}\n", status_code=401)
-    for one in getattr(challenge, "challenges", ()):
-        answer.headers.append("WWW-Authenticate", one)
-    return answer
+        return PlainTextResponse(f"yum repository {name}\nconfiguration for hosts: {url}{name}.repo\n")

@@ -94,7 +94,12 @@ class Place:
         """Open everything and publish nothing yet."""
         settings = Settings.model_validate(self._settings)
         system = System(
-            settings, log=self.log, observe=self.metrics.stage, environ=os.environ, count=self.metrics.message
+            settings,
+            log=self.log,
+            observe=self.metrics.stage,
+            environ=os.environ,
+            count=self.metrics.message,
+            raced=self.metrics.conflict,
         )
         self.system = system
         self._looped = Looped(system, self.metrics, self.log)

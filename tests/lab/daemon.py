@@ -238,10 +238,11 @@ class Repod:
         assert status == 200, f"the .repo file of {name} answers {status}"
         return body.decode()
 
-    def get(self, path: str, seconds: float = 10.0) -> tuple[int, bytes]:
+    def get(self, path: str, seconds: float = 10.0, accept: str = "*/*") -> tuple[int, bytes]:
         """GET a path of the daemon: status and body; status 0 where it does not answer."""
+        asked = urllib.request.Request(self.url + path, headers={"Accept": accept})
         try:
-            with urllib.request.urlopen(self.url + path, timeout=seconds, context=self.tls) as answer:
+            with urllib.request.urlopen(asked, timeout=seconds, context=self.tls) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:

@@ -67,7 +67,7 @@ class Desk:
             ),
             workspace=work,
             parallel=3,
-            observe=lambda stage, _: self.stages.append(stage),
+            observe=lambda stage, *_: self.stages.append(stage),
         )
         self.publisher = Publisher(
             store=self.store,

@@ -104,7 +104,7 @@ def test_an_inbox_that_cannot_be_read_then_holds_nothing_up(site: Site, one: Des
 
 def test_who_goes_on_losing_waits_longer_and_who_wins_again_waits_less() -> None:
     waits = list[tuple[int, float]]()
-    patience = Patience(lambda attempt, unit=0.0: waits.append((attempt, unit)))
+    patience = Patience(lambda attempt, unit=0.0: waits.append((attempt, unit)), raced=lambda: None)
     for _ in range(7):
         patience.begin()
         patience.lost()

@@ -235,7 +235,7 @@ def test_a_problem_with_clearing_away_one_arrival_stops_no_other(site: Site, one
     one.store.plan = change
     report = one.turn()
     assert list(report.places) == ["c.rpm"]
-    (problem,) = report.problems
+    (problem,) = [problem.text for problem in report.problems]
     assert problem.startswith("a.rpm: ")
     assert one.left == set()
 

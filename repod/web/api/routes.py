@@ -1,23 +1,33 @@
-"""The routes of the HTTP API."""
+"""The HTTP API, put together."""
 
-from collections.abc import Callable, Sequence
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Request
+from repod.web.api.about import make_about
+from repod.web.api.advisories import make_advisories
+from repod.web.api.audit import make_audit
+from repod.web.api.changes import make_changes, make_marks
+from repod.web.api.document import serve_document
+from repod.web.api.door import Door
+from repod.web.api.generations import make_generations
+from repod.web.api.packages import make_packages
+from repod.web.api.problems import PREFIX
+from repod.web.api.repositories import make_repositories
 
-from repod.access import READ
-from repod.office import Office, State
-from repod.web.desk import Desk
-from repod.web.gate import Gate
 
-
-def make_api(office: Callable[[], Office], gate: Gate, desk: Desk) -> APIRouter:
-    """The router; ``office`` is asked for each request, ``desk`` has the threads that look and change."""
-    api = APIRouter(prefix="/api/v1")
-
-    @api.get("/repositories")
-    async def repositories(request: Request) -> Sequence[State]:
-        """Every repository that the caller may read."""
-        rows = await desk.run(office().states)
-        return [row for row in rows if await gate.lets(request, READ, row.repository)]
-
+def make_api(door: Door, live: APIRouter) -> APIRouter:
+    """Every route of the API; ``live`` are those that live with the daemon."""
+    api = APIRouter(prefix=PREFIX)
+    for make in (
+        make_repositories,
+        make_packages,
+        make_generations,
+        make_changes,
+        make_marks,
+        make_advisories,
+        make_about,
+        make_audit,
+    ):
+        api.include_router(make(door))
+    api.include_router(live)
+    serve_document(api)
     return api

@@ -1,0 +1,149 @@
+"""What happens, as it happens: server-sent events, each a CloudEvent in JSON."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, HTTPException, Request
+from fastapi.responses import StreamingResponse
+
+from repod.access import READ
+from repod.bus import Bus, Subscription
+from repod.happenings import Event
+from repod.web.api.door import Door, Name
+from repod.web.api.problems import documented
+
+HEARTBEAT = 15.0
+STREAMS = 200
+_RETRY_MILLISECONDS = 3000
+_HEADERS = {
+    "Cache-Control": "no-store",
+    # nginx would gather a stream before it sends anything of it.
+    "X-Accel-Buffering": "no",
+}
+_ITEM = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("event", "id", "data")},
+    "required": ["event", "id", "data"],
+}
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events without end (text/event-stream): event is their type, data a CloudEvent in JSON.",
+        "content": {"text/event-stream": {"itemSchema": _ITEM}},
+    }
+}
+_After = Annotated[str | None, Header(alias="Last-Event-ID", max_length=200, description="What was heard last.")]
+
+Allowed = Callable[[], Coroutine[Any, Any, bool]]
+"""Whether who listens may still hear it."""
+
+
+class Streams:
+    """The streams that are open, a bounded number. Only the event loop of the listener uses it."""
+
+    def __init__(self, bus: Bus, *, most: int = STREAMS, heartbeat: float = HEARTBEAT) -> None:
+        """``heartbeat``: seconds after which a stream without news says that it lives."""
+        self._bus = bus
+        self._most = most
+        self._heartbeat = heartbeat
+        self._open = 0
+
+    def answer(self, wanted: Callable[[Event], bool], after: str | None, allowed: Allowed) -> StreamingResponse:
+        """A stream of the events that are ``wanted``; ``HTTPException`` 503 where there are too many."""
+        if self._open >= self._most:
+            text = f"{self._most} streams of events are open; try again later"
+            raise HTTPException(503, text, headers={"Retry-After": "30"})
+        return _Stream(self._lines(wanted, after, allowed), media_type="text/event-stream", headers=_HEADERS)
+
+    async def _lines(self, wanted: Callable[[Event], bool], after: str | None, allowed: Allowed) -> AsyncIterator[str]:
+        loop = asyncio.get_running_loop()
+        news = asyncio.Event()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the listener has ended meanwhile
+                loop.call_soon_threadsafe(news.set)
+
+        self._open += 1
+        subscription = self._bus.subscribe(wanted, wake, after=after)
+        try:
+            yield f"retry: {_RETRY_MILLISECONDS}\n\n"
+            async for text in self._heard(subscription, news, allowed):
+                yield text
+        finally:
+            self._open -= 1
+            self._bus.leave(subscription)
+
+    async def _heard(self, subscription: Subscription, news: asyncio.Event, allowed: Allowed) -> AsyncIterator[str]:
+        while True:
+            news.clear()
+            # Asked first: what came before it was closed is still read.
+            closed = subscription.closed
+            for event in subscription.read():
+                yield line_of(event)
+            if closed:
+                yield f": {closed}\n\n"
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), self._heartbeat)
+                continue
+            if not await allowed():
+                yield ": these credentials are good no more\n\n"
+                return
+            yield ": alive\n\n"
+
+
+class _Stream(StreamingResponse):
+    """A stream whose generator is closed at once when nobody listens any more, and not when it is collected."""
+
+    async def stream_response(self, send: Any) -> None:
+        try:
+            await super().stream_response(send)
+        finally:
+            close = getattr(self.body_iterator, "aclose", None)
+            if close is not None:
+                await close()
+
+
+def line_of(event: Event) -> str:
+    """An event as a stream has it."""
+    data = json.dumps(event.envelope(), ensure_ascii=False).encode(errors="backslashreplace").decode()
+    return f"event: {event.kind}\nid: {event.id}\ndata: {data}\n\n"
+
+
+def make_events(door: Door, streams: Streams) -> APIRouter:
+    """The routes about what happens."""
+    api = APIRouter(tags=["events"])
+
+    @api.get(
+        "/repositories/{name}/events",
+        operation_id="streamEventsOf",
+        response_class=StreamingResponse,
+        responses={**documented("not-found"), **_STREAM},
+    )
+    async def of_one(request: Request, name: Name, after: _After = None) -> StreamingResponse:
+        """What happens in one repository. With Last-Event-ID what was missed comes first, as far as it is kept."""
+        await door.reads(request, name)
+        return streams.answer(
+            lambda event: event.repository == name, after, lambda: door.gate.lets(request, READ, name)
+        )
+
+    @api.get(
+        "/events",
+        operation_id="streamEvents",
+        response_class=StreamingResponse,
+        responses={**documented(), **_STREAM},
+    )
+    async def of_all(request: Request, after: _After = None) -> StreamingResponse:
+        """What happens in all repositories that the caller may read."""
+        seen = {name for name in door.names() if await door.gate.lets(request, READ, name)}
+        if not seen:
+            await door.gate.admit(request, READ)
+
+        async def allowed() -> bool:
+            return all([await door.gate.lets(request, READ, name) for name in seen])
+
+        return streams.answer(lambda event: event.repository in seen, after, allowed)
+
+    return api

@@ -1,0 +1,134 @@
+"""Uploads: ``curl -T FILE`` puts a package or a document into an inbox."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Protocol
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from starlette.requests import ClientDisconnect
+
+from repod.access import UPLOAD
+from repod.errors import NotFound, Unavailable
+from repod.letterbox import Letterbox
+from repod.office import Arrival, By
+from repod.package import trace
+from repod.web.api.arrivals import Arrivals, Ticket, outcome
+from repod.web.api.door import Door, Name
+from repod.web.api.problems import documented, problem, respond
+from repod.web.api.receiving import Brought, Receiving, announced
+from repod.web.desk import Desk
+
+LONGEST_WAIT = 60
+_AT_ONCE = 64
+_PREFERRED = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The file as it is. A checksum may be given: Content-Digest, Repr-Digest (RFC 9530) or "
+        "X-Checksum-Sha256.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_WAIT = Query(ge=0, le=LONGEST_WAIT, description="Answer when it is live or rejected, or after so many seconds.")
+
+
+class Log(Protocol):
+    """What hears of uploads."""
+
+    def info(self, event: str, **fields: Any) -> object:
+        """One line."""
+
+
+class Inboxes:
+    """Takes uploads in, a bounded number at once. Only the event loop of the listener uses it."""
+
+    def __init__(
+        self, letterboxes: Callable[[], Mapping[str, Letterbox]], arrivals: Arrivals, log: Log, desk: Desk
+    ) -> None:
+        """``letterboxes`` is asked for each upload; ``desk``: threads that write, of this one alone."""
+        self._letterboxes = letterboxes
+        self._arrivals = arrivals
+        self._log = log
+        self._receiving = Receiving(desk)
+        self._going = 0
+
+    async def take(self, request: Request, repository: str, file: str, by: By) -> Brought:
+        """Bring the body of ``request`` into the inbox; raises what stands against it."""
+        box = self._letterboxes().get(repository)
+        if box is None:
+            msg = f"there is no repository {repository!r} here"
+            raise NotFound(msg)
+        upload = announced(request, file, box, repository)
+        if self._going >= _AT_ONCE:
+            msg = f"{_AT_ONCE} uploads are under way; try again later"
+            raise Unavailable(msg)
+        self._going += 1
+        try:
+            brought = await self._receiving.receive(
+                request,
+                upload,
+                box,
+                repository=repository,
+                expect=lambda checksum, name: self._arrivals.board.expect(repository, checksum, name),
+            )
+        finally:
+            self._going -= 1
+        self._log.info(
+            "uploaded",
+            repository=repository,
+            file=brought.file,
+            size=brought.size,
+            sha256=brought.sha256,
+            trace=trace(brought.sha256),
+            by=by.actor,
+            address=by.address,
+        )
+        return brought
+
+
+def make_inbox(door: Door, arrivals: Arrivals, inboxes: Inboxes) -> APIRouter:
+    """The routes about inboxes."""
+    api = APIRouter(tags=["arrivals"])
+
+    @api.put(
+        "/repositories/{name}/inbox/{file:path}",
+        operation_id="upload",
+        status_code=202,
+        response_model=Ticket,
+        responses={
+            200: {"model": Ticket, "description": "It is live."},
+            202: {"description": "It lies in the inbox, and waits for its turn. Ask again at the header Location."},
+            **documented("not-found", "too-large", "no-arrival", "mismatch", "no-room"),
+        },
+        openapi_extra=_BODY,
+    )
+    async def upload(
+        request: Request,
+        name: Name,
+        file: Annotated[str, Path(max_length=1000, description="The name of the file.")],
+        by: Annotated[By, Depends(door.changes(UPLOAD))],
+        wait: Annotated[int | None, _WAIT] = None,
+    ) -> Response:
+        """Put a package or a document into the inbox: ``curl -T FILE`` with this URL, up to its last slash.
+
+        How long to wait may be said by ``Prefer: wait=SECONDS`` too.
+        """
+        seconds = preferred(request) if wait is None else wait
+        try:
+            brought = await inboxes.take(request, name, file, by)
+        except ClientDisconnect:
+            # Nobody is there to read it.
+            return respond(problem("malformed", "the upload broke off; nothing of it was kept"))
+        arrived = arrivals.board.of(name, brought.sha256)
+        found = arrived or Arrival(sha256=brought.sha256, state="waiting", file=brought.file)
+        if seconds:
+            found = await arrivals.wait(name, brought.sha256, seconds)
+        return outcome(name, found)
+
+    return api
+
+
+def preferred(request: Request) -> int:
+    """How many seconds the caller would wait (RFC 7240), at most ``LONGEST_WAIT``; 0 where it does not say."""
+    match = _PREFERRED.search(",".join(request.headers.getlist("prefer")))
+    return min(int(match[1]), LONGEST_WAIT) if match else 0
