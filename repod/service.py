@@ -71,7 +71,6 @@ class Looped:
 
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
-        stopping = threading.Event()
         gauges = Gauges(name, metrics)
         hear = partial(self.accounting.pruned, name)
         return Loop(
@@ -82,27 +81,7 @@ class Looped:
             prepare=partial(wired.write_host_files, self._system.signer),
             watching=partial(getattr, wired.inbox, "up"),
             pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log, hear=hear),
-            follower=Follower(
-                name=name,
-                store=wired.store,
-                steps=[
-                    gauges,
-                    *open_steps(
-                        settings,
-                        wired.settings,
-                        wired.store,
-                        catalog=self.catalogs[name],
-                        signer=self._system.signer,
-                        log=log,
-                        stopping=stopping.is_set,
-                        hear=self._bus,
-                        board=self._board,
-                    ),
-                ],
-                interval=_LOOK_SECONDS,
-                log=log,
-                stopping=stopping,
-            ),
+            follower=self._follower(name, wired, gauges),
             gauges=gauges,
             reporting=Reporting(name=name, board=self._board, hear=self._bus, clock=time.time),
             accounting=self.accounting,
@@ -110,6 +89,28 @@ class Looped:
             expect_every=wired.settings.expect_every,
             metrics=metrics,
             log=log,
+        )
+
+    def _follower(self, name: str, wired: Wired, gauges: Gauges) -> Follower:
+        stopping = threading.Event()
+        steps = open_steps(
+            self._system.settings,
+            wired.settings,
+            wired.store,
+            catalog=self.catalogs[name],
+            signer=self._system.signer,
+            log=self._log,
+            stopping=stopping.is_set,
+            hear=self._bus,
+            board=self._board,
+        )
+        return Follower(
+            name=name,
+            store=wired.store,
+            steps=[gauges, *steps],
+            interval=_LOOK_SECONDS,
+            log=self._log,
+            stopping=stopping,
         )
 
     def remind(self) -> None:
