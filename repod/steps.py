@@ -37,10 +37,10 @@ def open_steps(
     Where ``stopping`` says so, what takes long is given up.
     """
     name = repository.name
-    # Told of last: who hears of a generation finds it in the catalog.
+    # Who hears of a generation finds it in the catalog, and need not wait for the page.
     telling = Telling(repository=name, store=store, hear=hear, clock=time.time, also=on_board(board, name))
     front = open_front(settings, repository, store, catalog=catalog, signer=signer, log=log)
-    return (catalog.step(stopping), front, telling)
+    return (catalog.step(stopping), telling, front)
 
 
 def open_front(
