@@ -247,7 +247,7 @@ class Daemon:
         self._listen_anew(fresh.http)
         # Who may hear of what may be another now: everybody asks again.
         self._bus.hang_up("repod read its settings anew")
-        before = {loop.name for loop in self._loops}
+        before, hooks = {loop.name for loop in self._loops}, {hook.name for hook in self._settings.hook}
         if not self._halt(_RELOAD_SECONDS):
             msg = f"a turn did not end within {_RELOAD_SECONDS:g} s of a reload; repod ends, to be started again"
             raise Unavailable(msg)
@@ -260,6 +260,8 @@ class Daemon:
             self._service = self._again()
         for name in before - {loop.name for loop in self._loops}:
             self._metrics.forget(name)
+        for name in hooks - {hook.name for hook in self._settings.hook}:
+            self._metrics.forget_hook(name)
         for loop in self._loops:
             loop.start()
         self._log.info("reloaded", repositories=sorted(self._shelves()))

@@ -24,6 +24,7 @@ class Http(Section):
     tokens: str = ""
     passwords: str = ""
     metrics: Literal["auto", "open", "readers"] = "auto"
+    accel: Annotated[str, Field(pattern=r"^(/([A-Za-z0-9._~-]+/)+)?$")] = ""
     links: Annotated[Seconds, Field(ge=1, le=_LONGEST_LINK)] = 300.0
 
     @property

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from repod.package import Nevra
+from repod.reports import HostNoted, NoReports, Reported, Rollout, Summary
 
 Far = Callable[[str, int, int], object]
 """Hears how far long work is: of what, how many are done, of how many."""
@@ -353,6 +354,22 @@ class Unrecorded:
         return ""
 
 
+class Reports(Protocol):
+    """The door to what is reported of the hosts of each repository. Every method may raise ``Unavailable``."""
+
+    def rollouts(self, repository: str, *, limit: int = 20) -> Sequence[Summary]:
+        """Those that were reported last, newest first."""
+
+    def rollout(self, repository: str, name: str) -> Reported:
+        """The rollout whose id is ``name``; ``NotFound`` where there is none."""
+
+    def report(self, repository: str, rollout: Rollout, by: By) -> Reported:
+        """Keep a report. ``Conflict`` where that rollout has ended another way already."""
+
+    def host(self, repository: str, host: str, text: str, by: By) -> HostNoted:
+        """Keep what ``rpm -qa`` printed on a host; ``Unfit`` where it is not that, or is not kept here."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
     """All that the listener may ask of one set of settings.
@@ -365,3 +382,4 @@ class Office:
     catalogs: Mapping[str, Catalog] = field(default_factory=dict)
     repositories: Sequence[str] = ()
     record: Record = field(default_factory=Unrecorded)
+    reports: Reports = field(default_factory=NoReports)

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from repod.access import UPLOAD
-from repod.errors import NotFound, Unavailable
+from repod.errors import NotFound, RepodError, Unavailable
 from repod.letterbox import Letterbox
-from repod.office import Arrival, By
+from repod.office import Arrival, By, Record
 from repod.package import trace
 from repod.web.api.arrivals import Arrivals, Ticket, outcome
 from repod.web.api.door import Door, Name
@@ -38,14 +38,18 @@ class Log(Protocol):
     def info(self, event: str, **fields: Any) -> object:
         """One line."""
 
+    def error(self, event: str, **fields: Any) -> object:
+        """One line."""
+
 
 class Inboxes:
     """Takes uploads in, a bounded number at once. Only the event loop of the listener uses it."""
 
     def __init__(
-        self, letterboxes: Callable[[], Mapping[str, Letterbox]], arrivals: Arrivals, log: Log, desk: Desk
+        self, door: Door, letterboxes: Callable[[], Mapping[str, Letterbox]], arrivals: Arrivals, log: Log, desk: Desk
     ) -> None:
         """``letterboxes`` is asked for each upload; ``desk``: threads that write, of this one alone."""
+        self._door = door
         self._letterboxes = letterboxes
         self._arrivals = arrivals
         self._log = log
@@ -62,8 +66,11 @@ class Inboxes:
         if self._going >= _AT_ONCE:
             msg = f"{_AT_ONCE} uploads are under way; try again later"
             raise Unavailable(msg)
+        record = self._door.office().record
         self._going += 1
         try:
+            # What could not be written down is not taken in.
+            await self._door.desk.run(record.ready)
             brought = await self._receiving.receive(
                 request,
                 upload,
@@ -83,7 +90,18 @@ class Inboxes:
             by=by.actor,
             address=by.address,
         )
+        await self._note(record, repository, brought, by)
         return brought
+
+    async def _note(self, record: Record, repository: str, brought: Brought, by: By) -> None:
+        """Write it down; it is done all the same where that fails now."""
+        details = {"file": brought.file, "sha256": brought.sha256, "size": brought.size}
+        try:
+            await self._door.desk.run(
+                lambda: record(by=by, what="upload", repository=repository, details=details, outcome="done")
+            )
+        except RepodError as error:
+            self._log.error("upload is not in the audit log", repository=repository, problem=str(error), **details)
 
 
 def make_inbox(door: Door, arrivals: Arrivals, inboxes: Inboxes) -> APIRouter:
