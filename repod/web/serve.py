@@ -57,7 +57,7 @@ def make_app(
             raise HTTPException(404, f"there is no repository {name!r} here")
         if path:
             return await _file(shelf, path, _asked(request, site()))
-        return await _front(shelf, name, site().urls[name], _asked(request, site()))
+        return await _front(shelf, name, site().urls.get(name, ""), _asked(request, site()))
 
     for router in routers:
         app.include_router(router)
