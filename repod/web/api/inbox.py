@@ -1,7 +1,9 @@
 """Uploads: ``curl -T FILE`` puts a package or a document into an inbox."""
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -20,6 +22,7 @@ from repod.web.desk import Desk
 
 LONGEST_WAIT = 60
 _AT_ONCE = 64
+_OF_ONE = 32  # that one caller may have under way: the slowest one leaves room for others
 _PREFERRED = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
 _BODY = {
     "requestBody": {
@@ -54,7 +57,7 @@ class Inboxes:
         self._arrivals = arrivals
         self._log = log
         self._receiving = Receiving(desk)
-        self._going = 0
+        self._going = Counter[str]()
 
     async def take(self, request: Request, repository: str, file: str, by: By) -> Brought:
         """Bring the body of ``request`` into the inbox; raises what stands against it."""
@@ -63,12 +66,8 @@ class Inboxes:
             msg = f"there is no repository {repository!r} here"
             raise NotFound(msg)
         upload = announced(request, file, box, repository)
-        if self._going >= _AT_ONCE:
-            msg = f"{_AT_ONCE} uploads are under way; try again later"
-            raise Unavailable(msg)
         record = self._door.office().record
-        self._going += 1
-        try:
+        with self._counted(by.actor):
             # What could not be written down is not taken in.
             await self._door.desk.run(record.ready)
             brought = await self._receiving.receive(
@@ -78,8 +77,6 @@ class Inboxes:
                 repository=repository,
                 expect=lambda checksum, name: self._arrivals.board.expect(repository, checksum, name),
             )
-        finally:
-            self._going -= 1
         self._log.info(
             "uploaded",
             repository=repository,
@@ -92,6 +89,20 @@ class Inboxes:
         )
         await self._note(record, repository, brought, by)
         return brought
+
+    @contextlib.contextmanager
+    def _counted(self, actor: str) -> Iterator[None]:
+        """While an upload is under way; ``Unavailable`` where there are too many."""
+        for count, most in ((self._going[actor], _OF_ONE), (self._going.total(), _AT_ONCE)):
+            if count >= most:
+                msg = f"{count} uploads are under way; try again later"
+                raise Unavailable(msg)
+        self._going[actor] += 1
+        try:
+            yield
+        finally:
+            self._going[actor] -= 1
+            self._going += Counter()  # without those at 0
 
     async def _note(self, record: Record, repository: str, brought: Brought, by: By) -> None:
         """Write it down; it is done all the same where that fails now."""
