@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 from repod.access import READ
 from repod.errors import RepodError
 from repod.office import Page, Search, State
-from repod.web.api.problems import Declined
+from repod.web.api.problems import INVALID, Declined
 from repod.web.gate import Challenge
 from repod.web.pages.front import Asked
 from repod.web.pages.words import verdict
@@ -73,7 +73,7 @@ def _search(asked: Asked) -> Search:
     after, text, arch = (asked.query(key) for key in ("after", "q", "arch"))
     if order not in _ORDERS or max(map(len, (after, text, arch))) > _LONGEST:
         msg = f"expected order newest or name, and texts of at most {_LONGEST} characters"
-        raise Declined("invalid", msg)
+        raise Declined(INVALID, msg)
     return Search(text=text, arch=arch, order=cast('Literal["newest", "name"]', order), after=after)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repod.errors import NotFound
-from repod.web.api.problems import Declined
+from repod.web.api.problems import INVALID, Declined
 from repod.web.pages.front import Asked
 
 _PAGE = 20
@@ -63,5 +63,5 @@ def _number(asked: Asked, key: str, default: int | None = None) -> int:
         return default
     if not (text.isascii() and text.isdecimal()) or int(text) > _LARGEST:
         msg = f"{key}: expected the number of a generation, found {text[:40]!r}"
-        raise Declined("invalid", msg)
+        raise Declined(INVALID, msg)
     return int(text)
