@@ -30,6 +30,7 @@ from repod.web.api.routes import make_api
 from repod.web.desk import Desk
 from repod.web.gate import Access, Gate
 from repod.web.listener import limits_for, raise_files, serving
+from repod.web.pages.routes import make_pages
 from repod.web.serve import make_app
 from repod.web.shelves import Shelf
 from repod.web.site import Site
@@ -152,7 +153,7 @@ class Daemon:
             page=self._metrics.page,
             health=self._health,
             site=self._named,
-            routers=[make_api(door, live)],
+            routers=[make_api(door, live), make_pages(door, self._board.waiting)],
             counts=self._metrics,
         )
 

@@ -38,7 +38,7 @@ def open_steps(
     Where ``stopping`` says so, what takes long is given up.
     """
     name = repository.name
-    # Told of last: who hears of a generation finds it in the catalog.
+    # Who hears of a generation finds it in the catalog, and need not wait for the page.
     telling = Telling(
         repository=name,
         store=store,
@@ -48,7 +48,7 @@ def open_steps(
         also=on_board(board, name),
     )
     front = open_front(settings, repository, store, catalog=catalog, signer=signer, log=log)
-    return (catalog.step(stopping), front, telling, *couriers)
+    return (catalog.step(stopping), telling, front, *couriers)
 
 
 def open_front(
