@@ -11,6 +11,7 @@ _PAGE = 20
 _BUILDS = 6
 _LINES = 500
 _LARGEST = 1 << 53
+_KIND = "invalid"
 
 
 def timeline(asked: Asked, name: str) -> Mapping[str, Any]:
@@ -63,5 +64,5 @@ def _number(asked: Asked, key: str, default: int | None = None) -> int:
         return default
     if not (text.isascii() and text.isdecimal()) or int(text) > _LARGEST:
         msg = f"{key}: expected the number of a generation, found {text[:40]!r}"
-        raise Declined("invalid", msg)
+        raise Declined(_KIND, msg)
     return int(text)
