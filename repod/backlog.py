@@ -140,7 +140,7 @@ class Backlog:
     def _begun(self) -> tuple[Cursor, Version | Expect]:
         cursor, version = self._box.cursor()
         if cursor is None:
-            cursor = Cursor(generation=self._first(), target=self._told.hook.target)
+            cursor = Cursor(generation=self._first(), target=self._told.hook.mark)
             try:
                 return cursor, self._moved(cursor, version)
             except Conflict:

@@ -129,7 +129,7 @@ class Delivery:
         # One from a clock that is far ahead is no lease: its time would never come.
         if cursor.holder not in {"", self._holder} and now < cursor.until <= now + 2 * lease:
             return None if self._gone(cursor.holder) else cursor.until - now
-        if cursor.target != self._hook.target:
+        if cursor.target != self._hook.mark:
             return None
         return cursor.not_before - now if now < cursor.not_before <= now + 2 * _LONGEST_ASKED else None
 
@@ -138,7 +138,7 @@ class Delivery:
         now, lease = self._clock(), self._hook.timeout + _SLACK
         if cursor.holder != self._holder or cursor.until < now + lease - _SLACK / 2:
             cursor = replace(cursor, holder=self._holder, until=now + lease)
-        return cursor if cursor.target == self._hook.target else replace(cursor.well(), target=self._hook.target)
+        return cursor if cursor.target == self._hook.mark else replace(cursor.well(), target=self._hook.mark)
 
     def _try(self, backlog: Backlog, item: Item) -> bool:
         """Deliver one event; False where that failed."""

@@ -1,5 +1,6 @@
 """Hooks: who is told of what happens, by the settings, and the door to a receiver."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Protocol, Self
@@ -53,6 +54,12 @@ class Hook(Section):
             return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}/"
         value: str = getattr(self, self.way)
         return value.split(maxsplit=1)[0]
+
+    @property
+    def mark(self) -> str:
+        """Tells the receiver from any other that the hook may be given, and shows nothing of it."""
+        value = f"{self.way} {getattr(self, self.way)}"
+        return hashlib.sha256(value.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -35,7 +35,7 @@ class Cursor:
     ``generation``: the last one it was told of; None where it is not told of generations. ``failures``: tries in a
     row that failed, ``since`` when, with ``problem`` the last time, and none is made before ``not_before``.
     ``holder`` delivers alone ``until`` then. ``paused``: the receiver wants no more, until a person says otherwise
-    or ``target`` is another one.
+    or ``target`` (``Hook.mark``) is another one.
     """
 
     generation: int | None = None

@@ -12,7 +12,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from repod.errors import NotFound
 
 MOST_HOSTS = 10_000
-MOST_LINES = 50_000
 LARGEST = 4 << 20
 """Bytes that a report may have."""
 

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,8 +71,7 @@ class Looped:
         means = open_means(system, log)
         self._work = Work()
         reports = SettledReports(settings, system.repositories, self._bus, record)
-        office = open_office(means, self._work, self._changed, self.catalogs, record)
-        self.office = replace(office, reports=reports)
+        self.office = open_office(means, self._work, self._changed, self.catalogs, record, reports=reports)
         self._rooms = Rooms(_places(settings), metrics)
         metrics.look = self._look
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from repod.doors import Expect
 from repod.generation import Generation
 from repod.happenings import Event, Kind
 from repod.package import REMEDIES, Fault, Origin, Package, trace
-from repod.reports import Reported
+
+if TYPE_CHECKING:  # its models take long to make
+    from repod.reports import Reported
 
 LISTED = 500
 """Builds that an event names at the most, of those that came and of those that went: one turn brings no more."""
@@ -97,7 +99,7 @@ def recovered(repository: str, *, problem: str, time: float) -> Event:
     return Event(kind=Kind.RECOVERED, repository=repository, id=name, time=time, data={"problem": problem})
 
 
-def rolled(repository: str, reported: Reported, *, since: str | Expect, time: float) -> Event:
+def rolled(repository: str, reported: "Reported", *, since: str | Expect, time: float) -> Event:
     """A rollout began or ended; ``since`` tells the report before this one from any other."""
     rollout = reported.rollout
     data = {

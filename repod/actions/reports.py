@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from repod.config import Settings
 from repod.errors import Unfit
@@ -10,13 +11,16 @@ from repod.happenings import Event, Hear
 from repod.hostreports import ReportFolder
 from repod.office import By, Record
 from repod.package import Nevra
-from repod.reports import MOST_LINES, HostNoted, Reported, Rollout, Summary
-from repod.rollouts import Rollouts
 from repod.wiring import Wired, pause
+
+if TYPE_CHECKING:  # who is told of no rollouts does without their models, which take long to make
+    from repod.reports import HostNoted, Reported, Rollout, Summary
+    from repod.rollouts import Rollouts
 
 # rpm lists imported keys as packages without an architecture.
 _KEY = "gpg-pubkey-"
 _SHOWN = 80
+_MOST_LINES = 50_000
 
 
 class SettledReports:
@@ -29,15 +33,15 @@ class SettledReports:
         self._hear = hear
         self._record = record
 
-    def rollouts(self, repository: str, *, limit: int = 20) -> Sequence[Summary]:
+    def rollouts(self, repository: str, *, limit: int = 20) -> "Sequence[Summary]":
         """See ``Reports``."""
         return self._of(repository).newest(limit)
 
-    def rollout(self, repository: str, name: str) -> Reported:
+    def rollout(self, repository: str, name: str) -> "Reported":
         """See ``Reports``."""
         return self._of(repository).one(name)
 
-    def report(self, repository: str, rollout: Rollout, by: By) -> Reported:
+    def report(self, repository: str, rollout: "Rollout", by: By) -> "Reported":
         """See ``Reports``."""
         self._record.ready()
         told: list[Event] = []
@@ -48,8 +52,10 @@ class SettledReports:
             self._hear(event)
         return kept
 
-    def host(self, repository: str, host: str, text: str, _by: By) -> HostNoted:
+    def host(self, repository: str, host: str, text: str, _by: By) -> "HostNoted":
         """See ``Reports``."""
+        from repod.reports import HostNoted  # noqa: PLC0415 - see above
+
         folder = self._settings.named(repository).retention.hosts
         if not folder:
             msg = f"reports of hosts are not kept for {repository}; set [repository.retention] hosts to a folder"
@@ -62,7 +68,9 @@ class SettledReports:
         ReportFolder(Path(folder)).write(host, "".join(f"{line}\n" for line in lines))
         return HostNoted(host=host, packages=sum(not line.startswith(_KEY) for line in lines))
 
-    def _of(self, repository: str, told: list[Event] | None = None) -> Rollouts:
+    def _of(self, repository: str, told: list[Event] | None = None) -> "Rollouts":
+        from repod.rollouts import Rollouts  # noqa: PLC0415 - see above
+
         parts = self._parts[repository]
 
         def posted(event: Event) -> None:
@@ -77,8 +85,8 @@ def _fault(lines: Sequence[str]) -> str:
     """What is wrong with a report, in words; a line that is no NEVRA would stop retention."""
     if not any(not line.startswith(_KEY) for line in lines):
         return "expected what rpm -qa prints, found no package"
-    if len(lines) > MOST_LINES:
-        return f"expected at most {MOST_LINES} lines, found {len(lines)}"
+    if len(lines) > _MOST_LINES:
+        return f"expected at most {_MOST_LINES} lines, found {len(lines)}"
     for line in lines:
         try:
             if not line.startswith(_KEY):

@@ -58,8 +58,9 @@ def test(config: Path, name: str, repository: str, *, as_json: bool) -> None:
     hook = _named(settings, name)
     one = _repositories(settings, hook, repository)[0]
     event = tidings.test(one.name, hook=name, time=time.time())
+    sink = open_sink(hook, os.environ)
     began = time.perf_counter()
-    answer = open_sink(hook, os.environ).deliver(event)
+    answer = sink.deliver(event)
     row = {"hook": name, "to": hook.target, "id": event.id, "answer": answer}
     show([row | {"seconds": round(time.perf_counter() - began, 3)}], as_json=as_json, empty="")
 

@@ -1,4 +1,4 @@
-"""A hook that is told of a store in memory: records put there by hand, a clock that the test moves, a receiver."""
+"""A hook that is told of a store: records put there by hand, a clock that the test moves, a receiver."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -18,7 +18,6 @@ from repod.happenings import Event, Kind
 from repod.hooking import Hook
 from repod.outbox import Outbox, Post
 from repod.package import Fault, Nevra, Origin, Package, Sha256
-from repod.store.memory import MemoryStore
 from tests.lab.records import record
 
 _SCHEMA = Path(__file__).parents[2] / "config" / "events.schema.json"
@@ -74,7 +73,7 @@ class Receiver:
 class Hooked:
     """The hook ``ci`` of the repository ``test``. ``now`` moves only where a test moves it."""
 
-    store: MemoryStore
+    store: Store
     receiver: Receiver = field(default_factory=Receiver)
     hook: Hook = field(default_factory=lambda: Hook(name="ci", url="https://ci.example.com/"))
     now: float = 1000.0

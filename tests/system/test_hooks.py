@@ -149,6 +149,7 @@ def test_repod_once_tells_before_it_ends_and_what_fails_waits_for_the_next(
     assert "it wants no more events" in row["problem"]
     again = repod.cli("hooks retry", "ci", "--json")
     assert (again.rc, json.loads(again.out)[0]["waiting"]) == (4, 1)
+    assert repod.cli("verify", "test").rc == 0
     web.act = lambda _: Answer()
     again = repod.cli("hooks retry", "ci", "--json")
     assert (again.rc, json.loads(again.out)[0]["delivered"]) == (0, 1)

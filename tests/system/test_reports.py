@@ -54,10 +54,10 @@ def repod(
             "hook": [{"name": "ci", "url": web.url, "events": ["repod.rollout.*"]}],
         },
     )
-    shutil.copy(quick(base, "hello"), found.inbox())
-    found.once()
     with found:
         long_lived.add(found.pid)
+        shutil.copy(quick(base, "hello"), found.inbox())
+        until(lambda: not list(found.inbox().iterdir()), 20, "the package to be taken in")
         yield found
 
 

@@ -249,7 +249,7 @@ def test_a_new_address_is_tried_at_once(hooked: Hooked) -> None:
     hooked.receiver = _failing(Undelivered("410 Gone", gone=True))
     hooked.delivery().run()
     hooked.receiver = Receiver()
-    hooked.hook = Hook(name="ci", url="https://new.example.com/")
+    hooked.hook = Hook(name="ci", url="https://ci.example.com/new")
     hooked.delivery().run()
     assert hooked.receiver.numbers == [3, "bad.rpm", 4]
 
