@@ -80,7 +80,7 @@ class AuditFile:
 
     def last(self) -> Head:
         """The last record. ``Unavailable`` where it cannot be read."""
-        with self._named("read"), looked_at(self.path) as (file, known):
+        with _named(self.path, "read"), looked_at(self.path) as (file, known):
             last = (tail_of(file).last if file is not None else None) or NOTHING
             return last if known is None or last.n > known.n else known
 
@@ -117,18 +117,29 @@ class AuditFile:
     @contextmanager
     def _opened(self) -> Iterator[tuple[int, int]]:
         """The file and its head, locked against every other writer."""
-        with self._named("written"), _open(_beside(self.path), os.O_RDWR) as head:
+        with _named(self.path, "written"), _open(_beside(self.path), os.O_RDWR) as head:
             fcntl.flock(head, fcntl.LOCK_EX)
             with _open(self.path, os.O_RDWR | os.O_APPEND) as file:
                 yield file, head
 
-    @contextmanager
-    def _named(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            msg = f"the audit log {self.path} cannot be {done} ({error.strerror}); see the folder, its owner and space"
-            raise Unavailable(msg) from error
+
+def doubts(path: Path) -> Sequence[str]:
+    """Whether the file ends as it was left, in lines; nothing is changed. ``Unavailable`` where it cannot be read."""
+    with _named(path, "read"), looked_at(path) as (file, known):
+        if file is None:
+            return ()
+        tail = tail_of(file)
+        cut = known and tail.last and tail.last != known and tail.last.n <= known.n
+        return (f"{path}: {_WRONG[DAMAGED]}",) if cut else ()
+
+
+@contextmanager
+def _named(path: Path, done: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        msg = f"the audit log {path} cannot be {done} ({error.strerror}); see the folder, its owner and space"
+        raise Unavailable(msg) from error
 
 
 @contextmanager

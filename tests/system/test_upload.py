@@ -262,4 +262,4 @@ def test_what_waits_in_the_inbox_is_listed_with_the_reason(bench: Bench) -> None
     finally:
         stop.set()
         writer.join()
-    assert '"file":"half.rpm"' in text
+    assert '"file": "half.rpm"' in text

@@ -1,25 +1,28 @@
 """Uploads: ``curl -T FILE`` puts a package or a document into an inbox."""
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from repod.access import UPLOAD
-from repod.errors import NotFound, RepodError, Unavailable
+from repod.errors import NotFound, OutcomeUnknown, RepodError, Unavailable
 from repod.letterbox import Letterbox
 from repod.office import Arrival, By, Record
 from repod.package import trace
 from repod.web.api.arrivals import Arrivals, Ticket, outcome
 from repod.web.api.door import Door, Name
 from repod.web.api.problems import documented, problem, respond
-from repod.web.api.receiving import Brought, Receiving, announced
+from repod.web.api.receiving import Brought, Receiving, Upload, announced
 from repod.web.desk import Desk
 
 LONGEST_WAIT = 60
 _AT_ONCE = 64
+_OF_ONE = 32  # that one caller may have under way: the slowest one leaves room for others
 _PREFERRED = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
 _BODY = {
     "requestBody": {
@@ -54,7 +57,7 @@ class Inboxes:
         self._arrivals = arrivals
         self._log = log
         self._receiving = Receiving(desk)
-        self._going = 0
+        self._going = Counter[str]()
 
     async def take(self, request: Request, repository: str, file: str, by: By) -> Brought:
         """Bring the body of ``request`` into the inbox; raises what stands against it."""
@@ -63,23 +66,11 @@ class Inboxes:
             msg = f"there is no repository {repository!r} here"
             raise NotFound(msg)
         upload = announced(request, file, box, repository)
-        if self._going >= _AT_ONCE:
-            msg = f"{_AT_ONCE} uploads are under way; try again later"
-            raise Unavailable(msg)
         record = self._door.office().record
-        self._going += 1
-        try:
+        with self._counted(by.actor):
             # What could not be written down is not taken in.
             await self._door.desk.run(record.ready)
-            brought = await self._receiving.receive(
-                request,
-                upload,
-                box,
-                repository=repository,
-                expect=lambda checksum, name: self._arrivals.board.expect(repository, checksum, name),
-            )
-        finally:
-            self._going -= 1
+            brought = await self._received(request, upload, box, repository)
         self._log.info(
             "uploaded",
             repository=repository,
@@ -92,6 +83,32 @@ class Inboxes:
         )
         await self._note(record, repository, brought, by)
         return brought
+
+    async def _received(self, request: Request, upload: Upload, box: Letterbox, repository: str) -> Brought:
+        board = self._arrivals.board
+        try:
+            return await self._receiving.receive(
+                request, upload, box, expect=lambda checksum, name: board.expect(repository, checksum, name)
+            )
+        except OutcomeUnknown:
+            raise
+        except RepodError:
+            board.withdraw(repository, upload.digests.sha256)
+            raise
+
+    @contextlib.contextmanager
+    def _counted(self, actor: str) -> Iterator[None]:
+        """While an upload is under way; ``Unavailable`` where there are too many."""
+        for count, most in ((self._going[actor], _OF_ONE), (self._going.total(), _AT_ONCE)):
+            if count >= most:
+                msg = f"{count} uploads are under way; try again later"
+                raise Unavailable(msg)
+        self._going[actor] += 1
+        try:
+            yield
+        finally:
+            self._going[actor] -= 1
+            self._going += Counter()  # without those at 0
 
     async def _note(self, record: Record, repository: str, brought: Brought, by: By) -> None:
         """Write it down; it is done all the same where that fails now."""

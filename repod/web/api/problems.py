@@ -4,9 +4,10 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -248,12 +249,17 @@ def _described(name: str) -> dict[str, Any]:
     return {"description": " Or: ".join(texts), "content": content}
 
 
-def explain(app: FastAPI) -> None:
-    """Have ``app`` answer with problem documents below ``/api``; elsewhere with a line of text."""
-    app.exception_handler(RepodError)(_on_error)
-    app.exception_handler(RequestValidationError)(_on_error)
-    app.exception_handler(AnyHTTPException)(_on_http)
-    app.exception_handler(Exception)(_on_error)
+Tell = Callable[[Problem, Request], Response | None]
+"""A page that tells a person of a problem; None where it is no person who asks."""
+
+
+def explain(app: FastAPI, tell: Tell) -> None:
+    """Have ``app`` answer with problem documents below ``/api``; elsewhere by ``tell``, or with a line of text."""
+    on_error, on_http = partial(_on_error, tell), partial(_on_http, tell)
+    app.exception_handler(RepodError)(on_error)
+    app.exception_handler(RequestValidationError)(on_error)
+    app.exception_handler(AnyHTTPException)(on_http)
+    app.exception_handler(Exception)(on_error)
 
 
 def is_api(path: str) -> bool:
@@ -261,16 +267,18 @@ def is_api(path: str) -> bool:
     return path == "/api" or path.startswith("/api/")
 
 
-async def _on_error(request: Request, error: Exception) -> Response:
+async def _on_error(tell: Tell, request: Request, error: Exception) -> Response:
     found = problem_of(error)
     if is_api(request.url.path):
         return respond(found)
     text = f"{found.detail}\n".encode(errors="backslashreplace")
-    headers = {"Retry-After": str(RETRY_SECONDS)} if found.status == KINDS["unavailable"].status else None
-    return PlainTextResponse(text, status_code=found.status, headers=headers)
+    answer = tell(found, request) or PlainTextResponse(text, status_code=found.status)
+    if found.status == KINDS["unavailable"].status:
+        answer.headers["Retry-After"] = str(RETRY_SECONDS)
+    return answer
 
 
-async def _on_http(request: Request, error: Exception) -> Response:
+async def _on_http(tell: Tell, request: Request, error: Exception) -> Response:
     if not isinstance(error, AnyHTTPException):
         raise TypeError
     headers = dict(error.headers or {})
@@ -278,6 +286,9 @@ async def _on_http(request: Request, error: Exception) -> Response:
         headers["Allow"] = ", ".join(_allowed(request))
     if is_api(request.url.path):
         answer = respond(_of_status(error, request), headers)
+    elif page := tell(_of_status(error, request), request):
+        answer = page
+        answer.headers.update(headers)
     elif isinstance(error, Challenge):
         answer = PlainTextResponse(f"{error.detail}\n", status_code=error.status_code)
     else:

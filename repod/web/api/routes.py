@@ -11,6 +11,7 @@ from repod.web.api.door import Door
 from repod.web.api.generations import make_generations
 from repod.web.api.packages import make_packages
 from repod.web.api.problems import PREFIX, Readable
+from repod.web.api.reports import make_reports
 from repod.web.api.repositories import make_repositories
 
 
@@ -26,6 +27,7 @@ def make_api(door: Door, live: APIRouter) -> APIRouter:
         make_advisories,
         make_about,
         make_audit,
+        make_reports,
     ):
         api.include_router(make(door))
     api.include_router(live)
