@@ -1,7 +1,6 @@
 """A person who opens a repository's URL finds help: as the daemon, a bucket or any web server hands it out."""
 
 import http.client
-import itertools
 import re
 import shlex
 import subprocess
