@@ -28,6 +28,7 @@ _COMMANDS: Mapping[str, str] = {
     "prune": "work",
     "keys": "keys",
     "token": "token",
+    "hooks": "hooks",
     "resign": "resign",
     "adopt": "adopt",
     "promote": "promote",

@@ -30,6 +30,7 @@ from repod.web.api.routes import make_api
 from repod.web.desk import Desk
 from repod.web.gate import Access, Gate
 from repod.web.listener import limits_for, raise_files, serving
+from repod.web.pages.routes import make_pages
 from repod.web.serve import make_app
 from repod.web.shelves import Shelf
 from repod.web.site import Site
@@ -152,7 +153,7 @@ class Daemon:
             page=self._metrics.page,
             health=self._health,
             site=self._named,
-            routers=[make_api(door, live)],
+            routers=[make_api(door, live), make_pages(door, self._board.waiting)],
             counts=self._metrics,
         )
 
@@ -247,7 +248,7 @@ class Daemon:
         self._listen_anew(fresh.http)
         # Who may hear of what may be another now: everybody asks again.
         self._bus.hang_up("repod read its settings anew")
-        before = {loop.name for loop in self._loops}
+        before, hooks = {loop.name for loop in self._loops}, {hook.name for hook in self._settings.hook}
         if not self._halt(_RELOAD_SECONDS):
             msg = f"a turn did not end within {_RELOAD_SECONDS:g} s of a reload; repod ends, to be started again"
             raise Unavailable(msg)
@@ -260,6 +261,8 @@ class Daemon:
             self._service = self._again()
         for name in before - {loop.name for loop in self._loops}:
             self._metrics.forget(name)
+        for name in hooks - {hook.name for hook in self._settings.hook}:
+            self._metrics.forget_hook(name)
         for loop in self._loops:
             loop.start()
         self._log.info("reloaded", repositories=sorted(self._shelves()))

@@ -31,6 +31,20 @@ class Step(Protocol):
 
 
 @runtime_checkable
+class Runner(Step, Protocol):
+    """A step with a thread of its own; while that is not started, it works when it follows."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End soon."""
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the end; False where it did not come in time."""
+
+
+@runtime_checkable
 class Losable(Step, Protocol):
     """A step whose result may be lost, and that may come to know of it: it is to follow again then."""
 
@@ -66,6 +80,7 @@ class Follower:
         self._history = History(store)
         self._current: Generation | None = None
         self._steps = steps
+        self._runners = [step for step in steps if isinstance(step, Runner)]
         self._interval = interval
         self._log = log
         self._bell = threading.Event()
@@ -77,17 +92,24 @@ class Follower:
 
     def start(self) -> None:
         """Begin."""
+        for step in self._runners:
+            step.start()
         self._thread.start()
 
     def stop(self) -> None:
         """End after the step it is at."""
         self._stopping.set()
+        for step in self._runners:
+            step.stop()
         self._bell.set()
 
     def join(self, seconds: float) -> bool:
         """Wait for the end; False where it did not come in time."""
+        deadline = time.monotonic() + seconds
         if self._thread.ident is not None:
             self._thread.join(seconds)
+        for step in self._runners:
+            step.join(max(0.0, deadline - time.monotonic()))
         return not self._thread.is_alive()
 
     def wake(self) -> None:

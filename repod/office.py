@@ -6,9 +6,12 @@ Errors are those of ``repod.errors``, with the same one-line texts for everybody
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from repod.package import Nevra
+
+if TYPE_CHECKING:  # what has no reports does without their models, which take long to make
+    from repod.reports import HostNoted, Reported, Rollout, Summary
 
 Far = Callable[[str, int, int], object]
 """Hears how far long work is: of what, how many are done, of how many."""
@@ -353,6 +356,29 @@ class Unrecorded:
         return ""
 
 
+class Reports(Protocol):
+    """The door to what is reported of the hosts of each repository. Every method may raise ``Unavailable``."""
+
+    def rollouts(self, repository: str, *, limit: int = 20) -> "Sequence[Summary]":
+        """Those that were reported last, newest first."""
+
+    def rollout(self, repository: str, name: str) -> "Reported":
+        """The rollout whose id is ``name``; ``NotFound`` where there is none."""
+
+    def report(self, repository: str, rollout: "Rollout", by: By) -> "Reported":
+        """Keep a report. ``Conflict`` where that rollout has ended another way already."""
+
+    def host(self, repository: str, host: str, text: str, by: By) -> "HostNoted":
+        """Keep what ``rpm -qa`` printed on a host; ``Unfit`` where it is not that, or is not kept here."""
+
+
+def no_reports() -> Reports:
+    """Where nothing is reported."""
+    from repod.reports import NoReports  # noqa: PLC0415 - see above
+
+    return NoReports()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
     """All that the listener may ask of one set of settings.
@@ -365,3 +391,4 @@ class Office:
     catalogs: Mapping[str, Catalog] = field(default_factory=dict)
     repositories: Sequence[str] = ()
     record: Record = field(default_factory=Unrecorded)
+    reports: Reports = field(default_factory=no_reports)

@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repod.accounting import Accounting
 from repod.actions.office import open_means, open_office
+from repod.actions.reports import SettledReports
 from repod.actions.work import Work
 from repod.board import Board
 from repod.bus import Bus
@@ -19,6 +20,8 @@ from repod.gauges import Gauges
 from repod.letterbox import Letterbox
 from repod.loop import Log, Loop
 from repod.machine import Place, Rooms, workers
+from repod.outlets import Tallies, open_couriers
+from repod.prune import Pruned
 from repod.pruning import Pruning
 from repod.recording import open_record
 from repod.reminder import Reminder
@@ -60,10 +63,15 @@ class Looped:
             name: OpenCatalog(settings, wired.settings, wired.store, system.rpms, system.workspace)
             for name, wired in system.repositories.items()
         }
+        for hook in settings.hook:
+            metrics.hook(hook.name)
+        self._tally = Tallies(metrics)
+        self._leave: list[Callable[[], None]] = []
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
         means = open_means(system, log)
         self._work = Work()
-        self.office = open_office(means, self._work, self._changed, self.catalogs, record)
+        reports = SettledReports(settings, system.repositories, self._bus, record)
+        self.office = open_office(means, self._work, self._changed, self.catalogs, record, reports=reports)
         self._rooms = Rooms(_places(settings), metrics)
         metrics.look = self._look
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
@@ -72,7 +80,12 @@ class Looped:
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
         gauges = Gauges(name, metrics)
-        hear = partial(self.accounting.pruned, name)
+        reporting = Reporting(name=name, board=self._board, hear=self._bus, clock=time.time)
+
+        def pruned(run: Pruned) -> None:
+            self.accounting.pruned(name, run)
+            reporting.pruned(run)
+
         return Loop(
             name=name,
             inbox=wired.inbox,
@@ -80,10 +93,10 @@ class Looped:
             publisher=wired.publisher,
             prepare=partial(wired.write_host_files, self._system.signer),
             watching=partial(getattr, wired.inbox, "up"),
-            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log, hear=hear),
-            follower=self._follower(name, wired, gauges),
+            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log, hear=pruned),
+            follower=self._follower(wired, gauges),
             gauges=gauges,
-            reporting=Reporting(name=name, board=self._board, hear=self._bus, clock=time.time),
+            reporting=reporting,
             accounting=self.accounting,
             interval=settings.inbox.scan_interval,
             expect_every=wired.settings.expect_every,
@@ -91,25 +104,29 @@ class Looped:
             log=log,
         )
 
-    def _follower(self, name: str, wired: Wired, gauges: Gauges) -> Follower:
+    def _follower(self, wired: Wired, gauges: Gauges) -> Follower:
+        settings, name, log = self._system.settings, wired.settings.name, self._log
         stopping = threading.Event()
+        couriers = open_couriers(settings, wired.settings, wired.store, self._tally, log)
+        self._leave += [self._bus.join(courier.hear) for courier in couriers]
         steps = open_steps(
-            self._system.settings,
+            settings,
             wired.settings,
             wired.store,
             catalog=self.catalogs[name],
             signer=self._system.signer,
-            log=self._log,
+            log=log,
             stopping=stopping.is_set,
             hear=self._bus,
             board=self._board,
+            couriers=couriers,
         )
         return Follower(
             name=name,
             store=wired.store,
             steps=[gauges, *steps],
             interval=_LOOK_SECONDS,
-            log=self._log,
+            log=log,
             stopping=stopping,
         )
 
@@ -143,6 +160,8 @@ class Looped:
     def close(self) -> None:
         """Close the system. A change that is still at work fails as soon as it needs any part of it."""
         self._work.stop()
+        for leave in self._leave:
+            leave()
         self.accounting.close()
         self._rooms.close()
         self._desk.close()

@@ -7,7 +7,7 @@ from repod.actions.looks import OpenLooks
 from repod.actions.means import Means
 from repod.actions.work import Work
 from repod.loop import Log
-from repod.office import Catalog, Office, Record
+from repod.office import Catalog, Office, Record, Reports
 from repod.rpmfile.pool import Share
 from repod.wiring import System
 
@@ -24,7 +24,13 @@ def open_means(system: System, log: Log) -> Means:
 
 
 def open_office(
-    means: Means, work: Work, done: Callable[[str], None], catalogs: Mapping[str, Catalog], record: Record
+    means: Means,
+    work: Work,
+    done: Callable[[str], None],
+    catalogs: Mapping[str, Catalog],
+    record: Record,
+    *,
+    reports: Reports,
 ) -> Office:
     """All that may be asked of the settings of ``means``.
 
@@ -33,4 +39,6 @@ def open_office(
     """
     deeds = RecordedDeeds(means, record, work=work, done=done)
     names = [repository.name for repository in means.settings.repository]
-    return Office(looks=OpenLooks(means), deeds=deeds, catalogs=catalogs, repositories=names, record=record)
+    return Office(
+        looks=OpenLooks(means), deeds=deeds, catalogs=catalogs, repositories=names, record=record, reports=reports
+    )

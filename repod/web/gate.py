@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from fastapi import HTTPException, Request
 
-from repod.access import Caller, Callers, Offer, Reason, Rules, Stranger, Verb
+from repod.access import READ, Caller, Callers, Offer, Reason, Rules, Stranger, Verb
 from repod.errors import RepodError
 from repod.office import By
 from repod.web.desk import Desk
@@ -49,6 +49,25 @@ class Access:
 
     rules: Rules
     callers: Callers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Who looks at pages, by the rules of that moment; ``caller`` is None for who shows nothing, or need not."""
+
+    rules: Rules
+    caller: Caller | None
+
+    def sees(self, repository: str) -> bool:
+        """Whether pages about a repository are for this visitor."""
+        return self.rules.shows(self.caller, repository)
+
+    def check(self, repository: str) -> None:
+        """``HTTPException`` 401 or 403 where they are not."""
+        if not self.sees(repository):
+            if self.caller is None:
+                raise Challenge(_SAID[Reason.NOTHING])
+            raise HTTPException(403, f"{self.caller} may not read {repository}")
 
 
 class Gate:
@@ -105,9 +124,26 @@ class Gate:
             raise Challenge(_TOKEN, _CHALLENGES[1:])
         return await self._let_in(self._access(), offer, verb, repository)
 
+    async def visitor(self, request: Request) -> Visitor:
+        """Who looks at pages. ``HTTPException`` as ``admit``, where credentials are shown that are not known."""
+        access, offer = self._access(), offered(request)
+        shown = bool(offer.token or offer.user or offer.password or offer.names)
+        asked = access.rules.pages == "readers" or not access.rules.asks_nobody(READ, "")
+        caller = await self._recognized(access, offer) if shown and asked and access.rules.pages != "open" else None
+        return Visitor(rules=access.rules, caller=caller)
+
     async def _let_in(self, access: Access, offer: Offer, verb: Verb, repository: str) -> Caller:
+        caller = await self._recognized(access, offer, repository)
+        if not access.rules.allows(caller, verb, repository):
+            text = f"{caller} may not {verb} {repository or 'this'}"
+            self._count("forbidden")
+            self._tell(offer.address, text, repository)
+            raise Forbidden(text, str(caller))
+        return caller
+
+    async def _recognized(self, access: Access, offer: Offer, repository: str = "") -> Caller:
         try:
-            caller = await self._desk.run(lambda: access.callers.recognize(offer))
+            return await self._desk.run(lambda: access.callers.recognize(offer))
         except Stranger as stranger:
             raise self._refused(stranger, offer, repository) from stranger
         except RepodError as error:
@@ -115,12 +151,6 @@ class Gate:
                 self._log.error("callers cannot be told apart, so none is let in", problem=str(error))
             text = "who may read cannot be told now; see the log of repod"
             raise HTTPException(503, text, headers={"Retry-After": str(_UNAVAILABLE_SECONDS)}) from error
-        if not access.rules.allows(caller, verb, repository):
-            text = f"{caller} may not {verb} {repository or 'this'}"
-            self._count("forbidden")
-            self._tell(offer.address, text, repository)
-            raise Forbidden(text, str(caller))
-        return caller
 
     async def known(self, request: Request) -> Caller | None:
         """Who calls, if that is known; nothing is logged where not."""

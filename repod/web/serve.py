@@ -15,6 +15,7 @@ from repod.web.counted import Counts, count
 from repod.web.desk import Desk
 from repod.web.entry import Entry
 from repod.web.gate import Gate
+from repod.web.pages.problem import tell
 from repod.web.shelves import Asked, Shelf, missing
 from repod.web.site import Site
 from repod.welcome import PAGE
@@ -44,8 +45,8 @@ def make_app(
     ``site`` is asked for each request; ``routers`` are all else that is served; ``counts`` is told of each request.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    explain(app)
-    app.add_middleware(Entry, hosts=lambda: site().hosts)
+    explain(app, tell)
+    app.add_middleware(Entry, hosts=lambda: site().hosts, tell=tell)
     _watch(app, gate, page, health)
 
     @app.api_route("/repos/{name}/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
@@ -56,7 +57,7 @@ def make_app(
             raise HTTPException(404, f"there is no repository {name!r} here")
         if path:
             return await _file(shelf, path, _asked(request, site()))
-        return await _front(shelf, name, site().urls[name], _asked(request, site()))
+        return await _front(shelf, name, site().urls.get(name, ""), _asked(request, site()))
 
     for router in routers:
         app.include_router(router)

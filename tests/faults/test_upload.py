@@ -3,6 +3,7 @@
 Needs root, to mount small file systems of its own.
 """
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterator
@@ -135,6 +136,24 @@ def test_a_daemon_that_is_killed_amid_an_upload_leaves_nothing_in_the_inbox(
     long_lived.add(bench.repod.start().pid)
     again = bench.curl.put(tmp_path / "killed-1.0-1.noarch.rpm", *WAIT)
     assert again.status == 200, again.text
+
+
+def test_a_daemon_that_is_started_again_knows_what_became_of_earlier_uploads(
+    bench: Bench, tmp_path: Path, long_lived: set[int]
+) -> None:
+    assert bench.curl.put(quick(tmp_path, "before"), *WAIT).status == 200
+    (tmp_path / "junk.rpm").write_bytes(b"no package")
+    assert bench.curl.put(tmp_path / "junk.rpm", *WAIT).status == 422
+    bench.repod.stop()
+    long_lived.add(bench.repod.start().pid)
+    found = []
+    for name in ("before-1.0-1.noarch.rpm", "junk.rpm"):
+        digits = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        found.append(bench.curl.run(f"{bench.curl.api}/arrivals/{digits}").body)
+    published, rejected = found
+    assert (published["state"], published["packages"]) == ("published", ["before-1.0-1.noarch"])
+    assert (rejected["state"], rejected["faults"][0]["code"]) == ("rejected", "not-rpm")
+    assert rejected["faults"][0]["remedy"]
 
 
 def test_more_than_the_disk_holds_is_refused_before_it_is_sent(bench: Bench, huge: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 from repod.config import Settings
 from repod.loop import Loop
 from repod.metrics import Metrics
-from repod.office import By, Office
+from repod.office import By, Office, Unrecorded
 from repod.service import Looped
 from repod.wiring import System
 from tests.lab.inboxes import Lines
@@ -35,12 +35,17 @@ class Entry(NamedTuple):
     outcome: str
 
 
-class Records:
-    """A ``Record`` that remembers; ``broken`` is raised after that."""
+class Records(Unrecorded):
+    """A ``Record`` that remembers; ``broken`` is raised after that, ``full`` before anything is done."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.broken: Exception | None = None
+        self.full: Exception | None = None
+
+    def ready(self) -> None:
+        if self.full:
+            raise self.full
 
     def __call__(self, *, by: By, what: str, repository: str, details: Mapping[str, Any], outcome: str) -> None:
         self.entries.append(Entry(by, what, repository, details, outcome))
@@ -52,9 +57,13 @@ class Service:
     """Open it by ``with``: every repository is open then; no loop runs but those that a test starts."""
 
     def __init__(
-        self, base: Path, key_file: Path, repositories: Mapping[str, Mapping[str, Any]] | Sequence[str]
+        self,
+        base: Path,
+        key_file: Path,
+        repositories: Mapping[str, Mapping[str, Any]] | Sequence[str],
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """``repositories``: names, or names with what their tables override."""
+        """``repositories``: names, or names with what their tables override. ``settings``: further tables."""
         self.base = base
         named = repositories if isinstance(repositories, Mapping) else {name: {} for name in repositories}
         for name in named:
@@ -73,6 +82,7 @@ class Service:
                 "inbox": {"watch": "poll", "scan_interval": 0.1, "settle": 0.0, "incomplete_after": 1.0},
                 "repository": tables,
             }
+            | dict(settings or {})
         )
         self.metrics = Metrics("test")
         self.log = Log()

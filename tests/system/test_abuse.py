@@ -91,6 +91,24 @@ def test_hundreds_that_hold_on_do_not_keep_the_others_out_and_are_gone_afterward
     assert repod.noise() == []
 
 
+def test_uploads_of_one_caller_leave_room_for_another(repod: Repod, tmp_path: Path) -> None:
+    greedy, other = token(repod, name="greedy"), token(repod, name="other")
+    file = quick(tmp_path, "room")
+    with contextlib.ExitStack() as stack:
+        for number in range(32):
+            wire = stack.enter_context(Wire(repod))
+            path = f"/api/v1/repositories/test/inbox/greedy{number}.rpm"
+            wire.head(
+                f"PUT {path}", f"Authorization: Bearer {greedy}", "Content-Length: 100000", "Expect: 100-continue"
+            )
+            assert b"100 Continue" in wire.read_until(lambda found: b"\r\n\r\n" in found)
+        refused = Curl(repod, greedy).put(file)
+        assert refused.status == 503
+        assert "32 uploads are under way" in refused.body["detail"]
+        assert Curl(repod, other).put(file, "-H", "Prefer: wait=60").status == 200
+    until(lambda: Curl(repod, greedy).put(file).status == 202, 20, "room for the first again")
+
+
 def test_streams_of_events_beyond_the_bound_are_told_to_come_back(repod: Repod) -> None:
     before = _descriptors(repod)
     with contextlib.ExitStack() as stack:

@@ -1,6 +1,10 @@
 """The HTTP API of a running daemon, with real packages: what a person with curl gets, and what a program does."""
 
 import json
+import os
+import socket
+import time
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +12,11 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from repod.access import ANY
+from repod.callers.tokens import TokenFile
+from repod.history import History
+from repod.repodata.listing import packages
+from repod.store.local import LocalStore
 from tests.lab.clients import Dnf
 from tests.lab.daemon import Ended, Repod
 from tests.lab.looks import names
@@ -46,8 +55,10 @@ class Lab(NamedTuple):
         assert answer.status_code == 200, answer.text
 
     def listed(self, name: str) -> list[str]:
-        done = self.repod.cli("packages", name, "--json")
-        return [row["package"] for row in json.loads(done.out)]
+        """What hosts see, read from the store."""
+        store = LocalStore(self.repod.store(name))
+        generation = History(store).current()
+        return [str(package.nevra) for package in packages(store, generation)] if generation else []
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +73,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived: se
     with Repod(base, key_file, repositories, settings={"http": http}) as repod:
         long_lived.add(repod.pid)
         made: dict[str, str] = {}
-        wanted = {"all": (), "reader": (), "bound": ("--repository", "staging")}
-        for name, more in wanted.items():
+        tokens = TokenFile(base / "tokens.json", time.time)
+        for name, repository in (("all", ANY), ("reader", ANY), ("bound", "staging")):
             verbs = ("read",) if name == "reader" else _ALL
-            may = [word for verb in verbs for word in ("--may", verb)]
-            made[name] = repod.cli("token add", name, *may, *more).out.strip()
+            made[name] = tokens.add(name, os.urandom, verbs=verbs, repositories=[repository], seconds=None)
         for version in ("1.0", "1.1", "1.2"):
             quick(repod.inbox("staging"), "hello", version, summary=f"Greets, version {version}")
         quick(repod.inbox("staging"), "tool")
@@ -376,3 +386,46 @@ def test_every_answer_is_readable_for_a_person_with_curl(lab: Lab) -> None:
         "}",
     ]
     assert lab.get("/api/v1/problems/not-found", token="")["meaning"]
+    assert lab.ask("GET", "/api/v1/version").text.splitlines()[0::3] == ["{", "}"]
+    nowhere = lab.ask("GET", "/api/v1/repos")
+    assert (nowhere.status_code, nowhere.json()["detail"]) == (404, "there is nothing at '/api/v1/repos'")
+    wrong = lab.ask("DELETE", "staging/advisories")
+    assert (wrong.status_code, wrong.json()["detail"]) == (405, "expected GET or HEAD or POST, found DELETE")
+
+
+def test_the_log_tells_each_change_with_who_asked_for_it_and_what_came_of_it(lab: Lab) -> None:
+    lab.post("free/verifications")
+    (event,) = lab.repod.find_events("change", what="verify", repository="free", by="token all")[-1:]
+    assert event["result"].startswith("sound")
+    lab.ask("POST", "staging/removals", {"nevras": ["nothing-1-1.noarch"]})
+    (event,) = lab.repod.find_events("change not made", what="remove")[-1:]
+    assert "no build of staging is 'nothing-1-1.noarch'" in event["problem"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /api/v1/version HTTP/1.1\r\n",
+        b"GET /api/v1/version HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n",
+        b"GET /repos/free/ HTTP/1.1\r\n",
+        b"GET http://evil.example/api/v1/version HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET //evil.example/%2e%2e/ HTTP/1.1\r\nHost: localhost\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n",
+        b"CONNECT evil.example:443 HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET /api/v1/version\x00 HTTP/1.1\r\nHost: localhost\r\n",
+        b"GET /api/v1/" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n",
+    ],
+)
+def test_a_head_that_plays_tricks_is_the_callers_fault(lab: Lab, head: bytes) -> None:
+    place = urllib.parse.urlsplit(lab.repod.url)
+    with socket.create_connection((place.hostname, place.port), timeout=10) as channel:
+        channel.sendall(head + b"Connection: close\r\n\r\n")
+        status = channel.makefile("rb").readline()
+    assert status.split()[1][:1] == b"4", status
+    assert lab.repod.noise() == []
+
+
+def test_links_to_a_repository_come_from_the_settings_never_from_the_request(lab: Lab) -> None:
+    answer = lab.ask("GET", "/repos/free/", token="", headers={"Host": "evil.example"})
+    assert answer.status_code == 200
+    assert "evil" not in answer.text

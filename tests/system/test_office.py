@@ -15,15 +15,18 @@ from repod.actions.work import Work
 from repod.config import load
 from repod.daemon import Daemon
 from repod.errors import Misconfigured, NotFound, Refused, Unavailable
+from repod.intake import Outcome
 from repod.office import Deed, Deeds, Looks
 from repod.promote import Wanted
 from tests.cases.place import forked
+from tests.lab.buckets import Buckets
 from tests.lab.checker import assert_sound
 from tests.lab.daemon import repod as command
 from tests.lab.daemon import toml
 from tests.lab.keys import Key
 from tests.lab.offices import BY, Records, Service
 from tests.lab.rpms import quick
+from tests.lab.seaweed import REGION
 from tests.lab.wait import until
 
 _HELLO = Wanted(names=["hello"])
@@ -143,6 +146,14 @@ def test_what_cannot_be_recorded_was_done_all_the_same_and_says_so(service: Serv
     assert deed.warnings == ["not in the audit log: audit.log cannot be written: no space"]
     assert service.log.lines[-1][0] == "error"
     assert service.office.looks.builds("dev", "hello-2.0-1.noarch")[0]["pin"]["actor"] == "token ci"
+
+
+def test_nothing_is_done_where_it_could_not_be_recorded(service: Service) -> None:
+    deeds, record = _recorded(service)
+    record.full = Unavailable("audit.log cannot be written: no space")
+    with pytest.raises(Unavailable, match="no space"):
+        deeds.remove("dev", ["hello-2.0-1.noarch"], BY, dry_run=False)
+    assert service.office.looks.states()[0].generation == 2
 
 
 def test_a_change_of_what_is_not_there_is_recorded_too(service: Service) -> None:
@@ -409,3 +420,23 @@ def test_hosts_that_run_a_build_are_named_and_what_is_not_known_is_said(tmp_path
         assert "not set" in looks.hosts("prod", "hello-2.0-1.noarch").warnings[0]
         with pytest.raises(Misconfigured, match="not a NEVRA"):
             looks.hosts("dev", "hello")
+
+
+def test_the_office_asks_and_changes_what_lies_in_buckets(tmp_path: Path, key_file: Path, buckets: Buckets) -> None:
+    inbox, stores = buckets.place(), {name: str(buckets.place()) for name in ("dev", "prod")}
+    tables = {"dev": {"store": stores["dev"], "inbox": str(inbox)}, "prod": {"store": stores["prod"]}}
+    reach = {"s3": {"endpoint": buckets.server.endpoint, "addressing": "path", "region": REGION}}
+    client = buckets.server.client()
+    with Service(tmp_path, key_file, tables, reach) as service:
+        for name, data in {"junk.rpm": b"junk", "hello.rpm": quick(tmp_path, "hello").read_bytes()}.items():
+            client.put_object(Bucket=inbox.bucket, Key=inbox.prefix + name, Body=data)
+        done: list[Outcome] = []
+        until(lambda: done.extend(service.loop("dev").once().outcomes) or len(done) == 2, 30, "both to be done with")
+        looks, deeds = service.office.looks, service.office.deeds
+        (junk,) = looks.rejected("dev")
+        assert (junk.place, junk.inbox_path) == (f"{inbox}rejected/junk.rpm", "junk.rpm")
+        assert looks.arrival("dev", hashlib.sha256(b"junk").hexdigest()).state == "rejected"
+        deed = deeds.promote("dev", "prod", _HELLO, BY, force=False, dry_run=False)
+        assert (deed.generation, deed.code) == (2, 0)
+        assert [(one.generation, one.packages) for one in looks.states()] == [(2, 1), (2, 1)]
+        assert deeds.verify("prod", BY, _silent, repair=False).rows == []

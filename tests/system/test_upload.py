@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +33,7 @@ class Bench(NamedTuple):
 def bench(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived: set[int]) -> Iterator[Bench]:
     base = tmp_path_factory.mktemp("upload")
     repositories = {"test": {}, "small": {"acceptance": {"max_size": "1MiB", "documents": False}}}
-    with Repod(base, key_file, repositories, settings=TOKENS) as repod:
+    with Repod(base, key_file, repositories, settings=TOKENS | {"audit": {"file": "audit.jsonl"}}) as repod:
         long_lived.add(repod.pid)
         secret = token(repod)
         yield Bench(repod, Curl(repod, secret), secret)
@@ -220,6 +221,17 @@ def test_many_uploads_of_one_name_at_once_are_all_answered_for(bench: Bench, tmp
     assert {f"many{number}" for number in range(8)} <= listed
 
 
+def test_the_audit_log_says_who_uploaded_what(bench: Bench, tmp_path: Path) -> None:
+    file = quick(tmp_path, "audited")
+    assert bench.curl.put(file, *WAIT).status == 200
+    done = bench.repod.cli("audit list", "--json")
+    (found,) = (one for one in json.loads(done.out) if one["details"].get("file") == file.name)
+    assert (found["what"], found["repository"], found["outcome"]) == ("upload", "test", "done")
+    assert found["details"]["sha256"] == _sha256(file)
+    assert found["actor"] == "token ci"
+    assert bench.repod.cli("audit verify").rc == 0
+
+
 def test_what_was_never_uploaded_is_not_known(bench: Bench) -> None:
     assert bench.curl.run(f"{bench.curl.api}/arrivals/{'0' * 64}").status == 404
     assert bench.curl.run(f"{bench.curl.api}/arrivals/{'x' * 64}").status == 422
@@ -250,4 +262,4 @@ def test_what_waits_in_the_inbox_is_listed_with_the_reason(bench: Bench) -> None
     finally:
         stop.set()
         writer.join()
-    assert '"file":"half.rpm"' in text
+    assert '"file": "half.rpm"' in text

@@ -12,7 +12,7 @@ from repod.times import stamp
 from repod.web.api.door import Door
 from repod.web.api.jobs import Job, Work, lines_of
 from repod.web.api.models import Change, Progress
-from repod.web.api.problems import MEDIA, PREFIX, Declined, Met, Problem, documented, problem, problem_of
+from repod.web.api.problems import MEDIA, PREFIX, Declined, Met, Problem, Readable, documented, problem, problem_of
 
 LARGEST = 64 << 10
 """Bytes of a body."""
@@ -86,7 +86,7 @@ async def carry_out(door: Door, job: Job, wait: float) -> Any:
     await door.jobs.wait(job, wait)
     if job.ended is None:
         location = {"Location": f"{PREFIX}/jobs/{job.id}"}
-        return Response(show(job).model_dump_json(), status_code=202, media_type="application/json", headers=location)
+        return Readable(show(job).model_dump(mode="json"), status_code=202, headers=location)
     found = trouble(job)
     if found is not None:
         raise Met(found)

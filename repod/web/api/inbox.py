@@ -1,7 +1,9 @@
 """Uploads: ``curl -T FILE`` puts a package or a document into an inbox."""
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -20,6 +22,7 @@ from repod.web.desk import Desk
 
 LONGEST_WAIT = 60
 _AT_ONCE = 64
+_OF_ONE = 32  # that one caller may have under way: the slowest one leaves room for others
 _PREFERRED = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
 _BODY = {
     "requestBody": {
@@ -46,24 +49,15 @@ class Inboxes:
     """Takes uploads in, a bounded number at once. Only the event loop of the listener uses it."""
 
     def __init__(
-        self,
-        letterboxes: Callable[[], Mapping[str, Letterbox]],
-        arrivals: Arrivals,
-        log: Log,
-        desk: Desk,
-        record: Callable[[], Record],
+        self, door: Door, letterboxes: Callable[[], Mapping[str, Letterbox]], arrivals: Arrivals, log: Log, desk: Desk
     ) -> None:
-        """``letterboxes`` and ``record``, the audit log, are asked for with each upload.
-
-        ``desk``: threads that write, of this one alone.
-        """
+        """``letterboxes`` is asked for each upload; ``desk``: threads that write, of this one alone."""
+        self._door = door
         self._letterboxes = letterboxes
-        self._record = record
-        self._desk = desk
         self._arrivals = arrivals
         self._log = log
         self._receiving = Receiving(desk)
-        self._going = 0
+        self._going = Counter[str]()
 
     async def take(self, request: Request, repository: str, file: str, by: By) -> Brought:
         """Bring the body of ``request`` into the inbox; raises what stands against it."""
@@ -72,13 +66,10 @@ class Inboxes:
             msg = f"there is no repository {repository!r} here"
             raise NotFound(msg)
         upload = announced(request, file, box, repository)
-        record = self._record()
-        await self._desk.run(record.ready)
-        if self._going >= _AT_ONCE:
-            msg = f"{_AT_ONCE} uploads are under way; try again later"
-            raise Unavailable(msg)
-        self._going += 1
-        try:
+        record = self._door.office().record
+        with self._counted(by.actor):
+            # What could not be written down is not taken in.
+            await self._door.desk.run(record.ready)
             brought = await self._receiving.receive(
                 request,
                 upload,
@@ -86,8 +77,6 @@ class Inboxes:
                 repository=repository,
                 expect=lambda checksum, name: self._arrivals.board.expect(repository, checksum, name),
             )
-        finally:
-            self._going -= 1
         self._log.info(
             "uploaded",
             repository=repository,
@@ -98,17 +87,32 @@ class Inboxes:
             by=by.actor,
             address=by.address,
         )
-        await self._desk.run(lambda: self._written(record, brought, repository, by))
+        await self._note(record, repository, brought, by)
         return brought
 
-    def _written(self, record: Record, brought: Brought, repository: str, by: By) -> None:
-        """It lies in the inbox whether or not the audit log can take it now."""
-        details = {"file": brought.file, "bytes": brought.size, "sha256": brought.sha256}
+    @contextlib.contextmanager
+    def _counted(self, actor: str) -> Iterator[None]:
+        """While an upload is under way; ``Unavailable`` where there are too many."""
+        for count, most in ((self._going[actor], _OF_ONE), (self._going.total(), _AT_ONCE)):
+            if count >= most:
+                msg = f"{count} uploads are under way; try again later"
+                raise Unavailable(msg)
+        self._going[actor] += 1
         try:
-            record(by=by, what=UPLOAD, repository=repository, details=details, outcome="done")
+            yield
+        finally:
+            self._going[actor] -= 1
+            self._going += Counter()  # without those at 0
+
+    async def _note(self, record: Record, repository: str, brought: Brought, by: By) -> None:
+        """Write it down; it is done all the same where that fails now."""
+        details = {"file": brought.file, "sha256": brought.sha256, "size": brought.size}
+        try:
+            await self._door.desk.run(
+                lambda: record(by=by, what="upload", repository=repository, details=details, outcome="done")
+            )
         except RepodError as error:
-            text = f"an upload is not in the audit log: {error}"
-            self._log.error(text, repository=repository, by=by.actor, **details)
+            self._log.error("upload is not in the audit log", repository=repository, problem=str(error), **details)
 
 
 def make_inbox(door: Door, arrivals: Arrivals, inboxes: Inboxes) -> APIRouter:

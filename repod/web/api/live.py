@@ -22,8 +22,7 @@ def make_live(
 ) -> APIRouter:
     """Its routes. ``letterboxes`` is asked for each upload."""
     arrivals = Arrivals(door, board)
-    desk = Desk(threads=_THREADS, waiting=_WAITING)
-    inboxes = Inboxes(letterboxes, arrivals, log, desk, record=lambda: door.office().record)
+    inboxes = Inboxes(door, letterboxes, arrivals, log, Desk(threads=_THREADS, waiting=_WAITING))
     api = APIRouter()
     api.include_router(make_inbox(door, arrivals, inboxes))
     api.include_router(make_arrivals(door, arrivals))
