@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from repod import tidings
-from repod.commands.common import json_option, settings_option
+from repod.commands.common import audited, json_option, settings_option
 from repod.config import Repository, Settings, load
 from repod.delivery import Delivery, Tried
 from repod.doors import Store
@@ -80,7 +80,7 @@ def retry(config: Path, name: str, repository: str, *, as_json: bool) -> None:
         box.change(Cursor.well)
         return delivery.run().pending
 
-    _work(config, name, repository, deliver, as_json=as_json)
+    _work(config, "retry", name, repository, deliver, as_json=as_json)
 
 
 @hooks.command()
@@ -90,24 +90,32 @@ def retry(config: Path, name: str, repository: str, *, as_json: bool) -> None:
 @click.argument("name")
 def skip(config: Path, name: str, repository: str, *, as_json: bool) -> None:
     """Drop all that waits for the hook NAME: it goes on with what happens from now on."""
-    _work(config, name, repository, lambda delivery, _: delivery.skip().pending, as_json=as_json)
+    _work(config, "skip", name, repository, lambda delivery, _: delivery.skip().pending, as_json=as_json)
 
 
-def _work(config: Path, name: str, repository: str, work: Callable[[Delivery, Outbox], int], *, as_json: bool) -> None:
+def _work(
+    config: Path, what: str, name: str, repository: str, work: Callable[[Delivery, Outbox], int], *, as_json: bool
+) -> None:
     settings = load(config)
     hook = _named(settings, name)
     rows = []
     for one in _repositories(settings, hook, repository):
-        tries: list[Tried] = []
-        store = open_writable(settings, one)
-        pending = work(open_delivery(settings, one, hook, store, tries.append), Outbox(hook.name, store))
-        counts = Counter(tried.result for tried in tries)
-        problem = next((tried.text for tried in tries if tried.result in {"failed", "paused"}), "")
-        done = {"delivered": counts["delivered"], "dropped": counts["dropped"], "waiting": pending}
-        rows.append({"hook": name, "repository": one.name, **done, "problem": problem})
+        with audited(settings, f"hooks {what}", one.name, {"hook": name}) as outcome:
+            rows.append({"hook": name, "repository": one.name, **_worked(settings, one, hook, work)})
+            outcome.end("")
     show(rows, as_json=as_json, empty="nothing")
     if any(row["waiting"] for row in rows):
         sys.exit(Unavailable.exit_code)
+
+
+def _worked(settings: Settings, one: Repository, hook: Hook, work: Callable[[Delivery, Outbox], int]) -> dict[str, Any]:
+    tries: list[Tried] = []
+    store = open_writable(settings, one)
+    pending = work(open_delivery(settings, one, hook, store, tries.append), Outbox(hook.name, store))
+    counts = Counter(tried.result for tried in tries)
+    problem = next((tried.text for tried in tries if tried.result in {"failed", "paused"}), "")
+    done = {"delivered": counts["delivered"], "dropped": counts["dropped"], "waiting": pending}
+    return {**done, "problem": problem}
 
 
 def _named(settings: Settings, name: str) -> Hook:

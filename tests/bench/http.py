@@ -165,15 +165,13 @@ def _daemon(folder: Path, key: Path, base: Sequence[Path]) -> Iterator[Repod]:
 
 def _publish(repod: Repod, added: Sequence[Path], stop: threading.Event) -> None:
     inbox = repod.inbox("bench")
-    for number, path in enumerate(added):
+    for path in added:
         begun = time.monotonic()
         part = inbox / f".{path.name}.part"
         shutil.copyfile(path, part)
         part.rename(inbox / path.name)
         if stop.wait(max(0.0, _EVERY - (time.monotonic() - begun))):
-            print(f"{number + 1} packages dropped", file=sys.stderr)
             return
-    stop.wait()
 
 
 def _latencies(url: str, seconds: float, stop: threading.Event) -> dict[str, list[float]]:

@@ -3,12 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
+from repod.cli import _COMMANDS
 from tests.lab.audits import read
 from tests.lab.daemon import Repod
 from tests.lab.looks import names
@@ -176,3 +178,45 @@ def test_while_it_cannot_be_written_changes_by_hand_are_refused_and_the_inbox_go
     until(lambda: repod.get("/readyz")[0] == 200, 30, "the fault to be over")
     until(lambda: len(watched.records("publish")) == count + 1, 20, "what happened meanwhile to be written")
     assert repod.cli("audit verify").rc == 0
+
+
+# ---------------------------------------------------------------- every command that changes something
+
+_LOOKS = {"check", "status", "packages", "diff", "history", "why", "keys", "audit"}
+_APART = {"demo", "init", "run", "once"}  # the daemon's own work, and what makes a place for it
+_CHANGES: Sequence[Sequence[str]] = (
+    ("prune", "test"),
+    ("token add", "x"),
+    ("token revoke", "x"),
+    ("hooks skip", "told"),
+    ("hooks retry", "told"),
+    ("resign", "test"),
+    ("adopt", "test", "/nowhere"),
+    ("promote", "hello", "--from", "test", "--to", "other"),
+    ("rollback", "test"),
+    ("remove", "test", "hello-1.0-1.noarch"),
+    ("pin", "test", "hello-1.0-1.noarch"),
+    ("unpin", "test", "hello-1.0-1.noarch"),
+    ("label", "test", "hello-1.0-1.noarch", "tested"),
+    ("unlabel", "test", "hello-1.0-1.noarch", "tested"),
+    ("advisory remove", "test", "A-1"),
+    ("comps remove", "test"),
+    ("verify", "test", "--repair"),
+    ("rebuild", "test"),
+)
+
+
+def test_every_command_either_looks_or_is_refused_while_nobody_can_write_down_what_it_does(
+    tmp_path: Path, key_file: Path
+) -> None:
+    assert {words[0].split()[0] for words in _CHANGES} | _LOOKS | _APART == set(_COMMANDS)
+    hook = {"name": "told", "exec": "/bin/true"}
+    settings = {"http": {"tokens": "tokens.json"}, "audit": {"file": "missing/audit.jsonl"}, "hook": [hook]}
+    repod = Repod(tmp_path, key_file, ("test", "other"), settings=settings)
+    with ThreadPoolExecutor(3) as pool:
+        ended = list(pool.map(lambda words: repod.cli(*words), _CHANGES))
+    told = "missing/audit.jsonl cannot be written (No such file or directory)"
+    each = zip(_CHANGES, ended, strict=True)
+    strays = [(words, done) for words, done in each if done.rc != 4 or told not in done.err]
+    assert strays == []
+    assert not (tmp_path / "tokens.json").exists()
