@@ -103,15 +103,26 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the settings say: ``open`` are the verbs that ask for no caller; ``scopes`` by repository."""
+    """What the settings say: ``open`` are the verbs that ask for no caller; ``scopes`` by repository.
+
+    ``pages``: who is shown status pages. ``auto``: who may read the repository; ``readers``: the same, but
+    nobody without credentials; ``open``: anyone, of every repository; ``off``: nobody.
+    """
 
     open: frozenset[Verb]
     scopes: Mapping[str, Scope]
+    pages: Literal["auto", "open", "readers", "off"] = "auto"
 
     def asks_nobody(self, verb: Verb, repository: str) -> bool:
         """Whether anyone may do it."""
         scope = self.scopes.get(repository)
         return verb in self.open or (verb == READ and scope is not None and scope.public)
+
+    def shows(self, caller: Caller | None, repository: str) -> bool:
+        """Whether pages about a repository are shown to ``caller``; None is who shows nothing of himself."""
+        if self.pages == "open" or (self.pages == "auto" and self.asks_nobody(READ, repository)):
+            return True
+        return self.pages != "off" and caller is not None and self.allows(caller, READ, repository)
 
     def allows(self, caller: Caller, verb: Verb, repository: str) -> bool:
         """Whether this caller may do it; ``repository`` is empty for what belongs to none."""

@@ -1,4 +1,4 @@
-"""S3 and SQS: clients made of settings, one per thread, and what their errors mean.
+"""S3, SQS, and who else of AWS is spoken to: clients made of settings, one per thread, and what their errors mean.
 
 boto3 takes 0.25 s to import, so nothing imports this module before a bucket is in use.
 """
@@ -10,6 +10,7 @@ import math
 import os
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -94,7 +95,7 @@ class _Made:
         self.epoch = 0
         self._bucket = bucket
         self._session: boto3.session.Session | None = None
-        self._free: dict[str, list[tuple[int, Any]]] = {"s3": [], "sqs": []}
+        self._free: dict[str, list[tuple[int, Any]]] = defaultdict(list)
         # Held here too: one that the garbage collector found unreachable loses its inner weak
         # references even where it is taken back.
         self._kept: list[Any] = []
@@ -190,6 +191,10 @@ class Clients:
         client: SQSClient = self._client("sqs")
         return client
 
+    def other(self, service: str) -> Any:
+        """This thread's client of another service, by its name; it is reached as queues are."""
+        return self._client(service)
+
     def renew(self) -> None:
         """Read the credentials anew: those that were found are not valid any more."""
         self._made.renew()
@@ -216,7 +221,7 @@ def _config(bucket: Bucket, service: str) -> Config:
         s3={"addressing_style": bucket.addressing},
         retries={"mode": "standard", "total_max_attempts": bucket.attempts},
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=bucket.timeout if service == "s3" else max(bucket.timeout, _LONGEST_POLL + CONNECT_SECONDS),
+        read_timeout=max(bucket.timeout, _LONGEST_POLL + CONNECT_SECONDS) if service == "sqs" else bucket.timeout,
         max_pool_connections=_POOL,
         request_checksum_calculation=checks,
         response_checksum_validation=checks,

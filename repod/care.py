@@ -1,6 +1,5 @@
 """Joins what looks after one repository, beside a daemon or without: audit, repair, rebuild."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -18,10 +17,8 @@ from repod.rebuild import Rebuild
 from repod.repair import Repair
 from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.strictreader import StrictDocuments
-from repod.rpmfile.pool import RpmWorkers
-from repod.signing.opening import open_signer
 from repod.signing.verify import verify_detached
-from repod.tools import Tools, open_holdings
+from repod.tools import Staff, Tools, open_holdings, open_staff
 from repod.views import Views
 from repod.wiring import (
     open_repodata,
@@ -45,15 +42,17 @@ class Care:
 
 
 @contextmanager
-def open_care(settings: Settings, name: str, environ: Mapping[str, str], tell: Tell) -> Iterator[Care]:
-    """Everything opened, for as long as it is needed; nothing of the repository is changed by that."""
+def open_care(
+    settings: Settings, name: str, environ: Mapping[str, str], tell: Tell, *, staff: Staff | None = None
+) -> Iterator[Care]:
+    """Everything opened, for as long as it is needed; nothing of the repository is changed by that.
+
+    ``staff``: signer and processes that are open already, and stay so.
+    """
     repository = settings.named(name)
     with ExitStack() as stack:
         folder = stack.enter_context(workspace(Path(settings.state_dir)))
-        signer = stack.enter_context(closing(open_signer(settings.signing, time.time(), environ, processes=1)))
-        workers = settings.workers
-        rpms = RpmWorkers(count=workers.count or os.cpu_count() or 1, timeout=workers.timeout, memory=workers.memory)
-        stack.enter_context(closing(rpms))
+        signer, rpms = staff or open_staff(settings, environ, stack, signers=1)
         tools = Tools(settings=settings, signer=signer, rpms=rpms, workspace=folder)
         yield _joined(tools, repository, open_store(settings, repository), tell)
 

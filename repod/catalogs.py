@@ -6,6 +6,7 @@ from pathlib import Path
 from repod.cataloguing import Cataloguing
 from repod.config import Repository, Settings
 from repod.doors import Rpms, Store
+from repod.errors import Corrupt, NotFound
 from repod.headers import Headers
 from repod.history import History
 from repod.ledger import Ledger
@@ -55,7 +56,12 @@ class OpenCatalog:
 
     def details(self, nevra: Nevra) -> Details:
         """See ``Catalog.details``; ``Corrupt`` where the package is listed and its file cannot be read."""
-        return details(self._headers.entry(self._file.package(nevra)))
+        package = self._file.package(nevra)
+        try:
+            return details(self._headers.entry(package))
+        except NotFound as error:
+            msg = f"{nevra} is listed, and its file is missing ({error}); see: repod verify"
+            raise Corrupt(msg) from error
 
     def close(self) -> None:
         """Let go of its file."""

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from repod.checkhooks import check_hooks
 from repod.checkhttp import check_listener
 from repod.checks3 import check_inbox, check_store
 from repod.config import Repository, Settings, rejected_place
@@ -26,6 +27,7 @@ def check_all(settings: Settings, now: float, environ: Mapping[str, str]) -> lis
     return [
         *_state(settings),
         *check_listener(settings, now),
+        *check_hooks(settings, environ),
         *_key(settings, now, environ),
         *(problem for repository in settings.repository for problem in _repository(settings, repository, now)),
     ]

@@ -1,11 +1,15 @@
 """``repod check`` of the listener: who reaches it, by which certificate, and who is known to it."""
 
+import os
 import ssl
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from repod.access import METRICS, READ
+from repod.auditing import Audit
+from repod.auditlog.file import doubts
 from repod.callers.passwords import PasswordFile
 from repod.callers.tokens import TokenFile
 from repod.config import Settings
@@ -23,7 +27,8 @@ def check_listener(settings: Settings, now: float) -> Iterator[Problem]:
     http = settings.http
     yield from _exposure(http)
     yield from _certificate(http, now)
-    yield from _known(http)
+    yield from _known(http, audited=bool(settings.audit.file))
+    yield from _audit(settings.audit)
     if http.access == "open":
         for one in settings.repository:
             if one.readers != ("*",) and list(one.readers) != ["*"]:
@@ -32,16 +37,17 @@ def check_listener(settings: Settings, now: float) -> Iterator[Problem]:
 
 
 def _exposure(http: Http) -> Iterator[Problem]:
+    if "*" in http.proxies:
+        text = 'proxies has "*", so whoever connects may say that he is another address; name the proxies themselves'
+        yield fault("http.proxies", text)
     if http.is_loopback or http.tls_certificate:
         return
+    if any(proxy not in _LOOPBACK for proxy in http.proxies):
+        return
     place = f"{http.listen} is not a loopback address and has no TLS"
-    behind = [proxy for proxy in http.proxies if proxy not in _LOOPBACK]
-    if http.access == "readers" and not behind:
-        text = f"{place}: tokens and passwords would cross the network in the clear; set tls_certificate and tls_key,"
-        yield fault("http.listen", f"{text} or name the reverse proxy before it in proxies")
-    elif http.access == "open" and not behind:
-        text = f"{place}: anyone who reaches it reads every repository; packages are signed, but not secret."
-        yield warning("http.listen", f'{text} Set access = "readers", TLS, or proxies')
+    along = "who is between can read along" + (", tokens and passwords too" if http.tokens or http.passwords else "")
+    remedy = "set tls_certificate and tls_key, or name in proxies the reverse proxy before it"
+    yield fault("http.listen", f"{place}: {along}, and answer in its place; {remedy}")
 
 
 def _certificate(http: Http, now: float) -> Iterator[Problem]:
@@ -78,7 +84,7 @@ def _end(server: ssl.SSLContext, http: Http) -> float | None:
     return float(ssl.cert_time_to_seconds(str(seen["notAfter"]))) if "notAfter" in seen else None
 
 
-def _known(http: Http) -> Iterator[Problem]:
+def _known(http: Http, *, audited: bool) -> Iterator[Problem]:
     if http.passwords:
         try:
             PasswordFile(Path(http.passwords)).names()
@@ -91,9 +97,29 @@ def _known(http: Http) -> Iterator[Problem]:
         except RepodError as error:
             yield fault("http.tokens", str(error))
             return
+        changing = [one.name for one in tokens if not set(one.verbs) <= {READ, METRICS}]
+        if changing and not audited:
+            text = f"tokens may change things ({', '.join(changing)}), and nothing writes down what they do"
+            yield warning("audit.file", f"{text}; name a file in [audit] file")
         if not folder.is_dir():
             yield fault("http.tokens", f"{folder} is not a directory; create it for the user repod runs as, mode 0700")
         elif not tokens and not http.passwords and not http.tls_client_ca:
             yield warning("http.tokens", "there is no token yet, so nobody may read; make one: repod token add NAME")
         if Path(http.tokens).exists() and Path(http.tokens).stat().st_mode & 0o077:
-            yield warning("http.tokens", f"{http.tokens} is readable by others; chmod 600 it")
+            yield fault("http.tokens", f"{http.tokens} is open to others than its owner; chmod 600 it")
+
+
+def _audit(audit: Audit) -> Iterator[Problem]:
+    if not audit.file:
+        return
+    file = Path(audit.file)
+    place = file if file.exists() else file.parent
+    if not file.parent.is_dir():
+        yield fault("audit.file", f"{file.parent} is not a directory; create it for the user repod runs as, mode 0750")
+    elif not os.access(place, os.W_OK):
+        yield fault("audit.file", f"{place} is not writable; give it to the user repod runs as")
+    else:
+        try:
+            yield from (fault("audit.file", text) for text in doubts(file))
+        except RepodError as error:
+            yield fault("audit.file", str(error))

@@ -28,6 +28,7 @@ _COMMANDS: Mapping[str, str] = {
     "prune": "work",
     "keys": "keys",
     "token": "token",
+    "hooks": "hooks",
     "resign": "resign",
     "adopt": "adopt",
     "promote": "promote",
@@ -46,6 +47,7 @@ _COMMANDS: Mapping[str, str] = {
     "why": "why",
     "verify": "mend",
     "rebuild": "mend",
+    "audit": "audit",
 }
 """Each command's name and its module in ``repod.commands``."""
 

@@ -19,7 +19,9 @@ from pydantic import (
     model_validator,
 )
 
+from repod.auditing import Audit
 from repod.errors import Misconfigured
+from repod.hooking import Hook, strangers
 from repod.listening import Http
 from repod.profiles import PROFILES
 from repod.values import (
@@ -37,17 +39,21 @@ from repod.values import (
 
 # Values of key that name something else than a file.
 _NO_FILE = re.compile(r"(gpg|command|credential|aws-kms):|[a-z0-9+]+://")
-_SIGNING_PLACES = (
-    "key",
-    "passphrase_file",
-    "gnupghome",
-    "public_key",
-    "published",
-    "cosign",
-    "cosign_passphrase_file",
-    "cosign_public_key",
-)
-_HTTP_PLACES = ("tls_certificate", "tls_key", "tls_client_ca", "tokens", "passwords")
+# Keys whose values are places, by their tables.
+_PLACES = {
+    "signing": (
+        "key",
+        "passphrase_file",
+        "gnupghome",
+        "public_key",
+        "published",
+        "cosign",
+        "cosign_passphrase_file",
+        "cosign_public_key",
+    ),
+    "http": ("tls_certificate", "tls_key", "tls_client_ca", "tokens", "passwords"),
+    "audit": ("file",),
+}
 # Where pydantic speaks of Python and not of TOML.
 _EXPECTED = {
     "sequence_str": 'expected a list such as ["one", "two"]',
@@ -208,16 +214,19 @@ class Settings(Section):
 
     state_dir: LocalPlace = "/var/lib/repod"
     http: Http = Http()
+    audit: Audit = Audit()
     log: Log = Log()
     signing: Signing
     workers: Workers = Workers()
     inbox: Watch = Watch()
     s3: S3 = S3()
     repository: Annotated[Sequence[Repository], Field(min_length=1)]
+    hook: Sequence[Hook] = ()
 
     @model_validator(mode="after")
     def _apart(self) -> "Settings":
-        faults = [*_overlaps(self), *_strangers(self), *_queues(self)]
+        names = [repository.name for repository in self.repository]
+        faults = [*_overlaps(self), *_strangers(self), *_queues(self), *strangers(self.hook, names)]
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -336,13 +345,17 @@ def _join(tree: dict[str, Any], base: Path) -> dict[str, Any]:
     tree = dict(tree)
     if "state_dir" in tree:
         tree["state_dir"] = place(tree["state_dir"])
-    if "signing" in tree:
-        tree["signing"] = joined(tree["signing"], _SIGNING_PLACES)
-    if "http" in tree:
-        tree["http"] = joined(tree["http"], _HTTP_PLACES)
+    for name, keys in _PLACES.items():
+        if name in tree:
+            tree[name] = joined(tree[name], keys)
     if isinstance(tree.get("repository"), list):
-        tree["repository"] = [_joined_repository(table, joined) for table in tree["repository"]]
+        tree["repository"] = [_joined_repository(row, joined) for row in tree["repository"]]
+    tree["hook"] = _joined_hooks(tree.get("hook", []), joined)
     return tree
+
+
+def _joined_hooks(rows: object, joined: Callable[[object, Sequence[str]], object]) -> object:
+    return [joined(row, ("secret",)) for row in rows] if isinstance(rows, list) else rows
 
 
 def _joined_repository(table: object, joined: Callable[[object, Sequence[str]], object]) -> object:
@@ -369,9 +382,9 @@ def _lines(error: ValidationError, tree: dict[str, Any], source: str) -> Iterato
 
 def _where(place: Sequence[int | str], tree: dict[str, Any]) -> str:
     """A key as a person finds it: a repository by its name where it has one, else by its number from 1."""
-    if len(place) > 1 and place[0] == "repository" and isinstance(place[1], int):
-        table = tree["repository"][place[1]]
+    if len(place) > 1 and place[0] in {"repository", "hook"} and isinstance(place[1], int):
+        table = tree[place[0]][place[1]]
         name = table.get("name") if isinstance(table, dict) else None
-        first = f"repository {name!r}" if isinstance(name, str) else f"repository number {place[1] + 1}"
+        first = f"{place[0]} {name!r}" if isinstance(name, str) else f"{place[0]} number {place[1] + 1}"
         place = (first, *place[2:])
     return ".".join(str(part) for part in place)

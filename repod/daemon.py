@@ -12,6 +12,7 @@ from typing import Protocol
 
 from fastapi import FastAPI
 
+from repod.accounting import Accounting
 from repod.board import Board
 from repod.bus import Bus
 from repod.config import Settings
@@ -21,7 +22,7 @@ from repod.listening import Http
 from repod.loop import Log, Loop
 from repod.metrics import Metrics
 from repod.notify import notify, watchdog_seconds
-from repod.office import Office
+from repod.office import By, Office
 from repod.prompt import be_prompt, tidy
 from repod.web.api.door import Door
 from repod.web.api.jobs import Jobs
@@ -30,6 +31,7 @@ from repod.web.api.routes import make_api
 from repod.web.desk import Desk
 from repod.web.gate import Access, Gate
 from repod.web.listener import limits_for, raise_files, serving
+from repod.web.pages.routes import make_pages
 from repod.web.serve import make_app
 from repod.web.shelves import Shelf
 from repod.web.site import Site
@@ -37,6 +39,7 @@ from repod.web.tls import open_tls, renew
 
 _STOP_SECONDS = 1.5  # what a turn gets to end by itself; then it is abandoned, which is safe
 _RELOAD_SECONDS = 60.0
+_CHANGE_SECONDS = 15.0  # what a change by hand gets to end by itself before a reload gives it up, which is safe
 _THREADS = 8  # that look for API and pages
 _WAITING = 64
 _HANDS = 4  # that change
@@ -71,14 +74,24 @@ class Service(Protocol):
     def site(self) -> Site:
         """By which names the listener is called, and where hosts find each repository."""
 
+    @property
+    def accounting(self) -> Accounting:
+        """What hears for the audit log."""
+
     def look(self) -> None:
         """Measure what the machine has left for metrics, without waiting for it; called every few seconds."""
 
     def remind(self) -> None:
         """Say again, once a day, what ends soon; called every few seconds."""
 
+    def stop(self) -> None:
+        """Let no change begin any more, and end soon what can."""
+
+    def join(self, seconds: float) -> bool:
+        """Wait until no change is at work; False where one did not end in time."""
+
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything; a change that is still at work fails soon, which is safe."""
 
 
 class Daemon:
@@ -118,15 +131,16 @@ class Daemon:
         self._tls: ssl.SSLContext | None = None
         self._access: Access | None = None
         self._site = Site()
+        self._abandoned = False  # a change by hand
 
     def run(self) -> bool:
-        """Run to the end. False where a turn had to be abandoned. Raises ``Misconfigured`` at start only."""
+        """Run to the end. False where a turn or change had to be abandoned. Raises ``Misconfigured`` at start only."""
         handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._on_hangup}
         with self._bell, _signals(handlers), _listening(self._settings) as channel:
             self._listen = self._settings.http.at(channel.getsockname()[1])
             self._tls = open_tls(self._listen)
             self._service = self._build(self._on(self._settings))
-            app = self._app(Gate(self._rules, self._log, count=self._metrics.refuse))
+            app = self._app(Gate(self._rules, self._log, attempted=self._attempt, count=self._metrics.refuse))
             with serving(app, channel, self._listen, self._tls, limits_for(raise_files())):
                 self._start()
                 while not self._stopping:
@@ -143,7 +157,7 @@ class Daemon:
             page=self._metrics.page,
             health=self._health,
             site=self._named,
-            routers=[make_api(door), live],
+            routers=[make_api(door, live), make_pages(door, self._board.waiting)],
             counts=self._metrics,
         )
 
@@ -190,7 +204,13 @@ class Daemon:
     def _health(self) -> Mapping[str, str]:
         if self._service is None:
             return {"repod": "reloading its settings"}
-        return {loop.name: loop.fault for loop in self._loops if loop.fault}
+        audit = self._service.accounting.fault
+        found = {"audit log": audit} if audit else {}
+        return found | {loop.name: loop.fault for loop in self._loops if loop.fault}
+
+    def _attempt(self, by: By, what: str, repository: str, text: str) -> None:
+        if self._service is not None:
+            self._service.accounting.attempt(by, what, repository, text)
 
     def _start(self) -> None:
         be_prompt()
@@ -198,6 +218,8 @@ class Daemon:
             self._service.look()
         for loop in self._loops:
             loop.start()
+        if self._service:
+            self._service.accounting.tell_head()
         url = f"{self._listen.scheme}://{self._listen.listen}/"
         self._log.info("listening", url=url, repositories=sorted(self._shelves()))
         notify(self._environ, "READY=1", f"STATUS={len(self._loops)} repositories")
@@ -236,7 +258,7 @@ class Daemon:
         self._listen_anew(fresh.http)
         # Who may hear of what may be another now: everybody asks again.
         self._bus.hang_up("repod read its settings anew")
-        before = {loop.name for loop in self._loops}
+        before, hooks = {loop.name for loop in self._loops}, {hook.name for hook in self._settings.hook}
         if not self._halt(_RELOAD_SECONDS):
             msg = f"a turn did not end within {_RELOAD_SECONDS:g} s of a reload; repod ends, to be started again"
             raise Unavailable(msg)
@@ -249,6 +271,8 @@ class Daemon:
             self._service = self._again()
         for name in before - {loop.name for loop in self._loops}:
             self._metrics.forget(name)
+        for name in hooks - {hook.name for hook in self._settings.hook}:
+            self._metrics.forget_hook(name)
         for loop in self._loops:
             loop.start()
         self._log.info("reloaded", repositories=sorted(self._shelves()))
@@ -275,10 +299,14 @@ class Daemon:
     def _halt(self, seconds: float) -> bool:
         """Stop the loops; False where one did not end in time (nothing is closed then)."""
         deadline = time.monotonic() + seconds
+        if self._service:
+            self._service.stop()
         for loop in self._loops:
             loop.stop()
         ended = [loop.join(max(0.0, deadline - time.monotonic())) for loop in self._loops]
         if all(ended) and self._service:
+            left = max(0.0, deadline - time.monotonic())
+            self._abandoned = not self._service.join(min(left, _CHANGE_SECONDS))
             self._service.close()
         return all(ended)
 
@@ -286,7 +314,10 @@ class Daemon:
         notify(self._environ, "STOPPING=1")
         self._bus.close()
         self._board.close()
-        ended = self._halt(_STOP_SECONDS)
+        ended = self._halt(_STOP_SECONDS) and not self._abandoned
+        if self._service:
+            self._service.accounting.close()
+            self._service.accounting.tell_head()
         self._log.info("stopped", finished=ended)
         return ended
 

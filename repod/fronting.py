@@ -23,6 +23,8 @@ class Fronting:
     """A step of the follower: the page follows the current generation, and is never moved back."""
 
     name = "front page"
+    rest = 2.0
+    """Seconds: it is a big page, and no person looks sooner."""
 
     def __init__(
         self,

@@ -42,12 +42,17 @@ class History:
         after = generation.carried
         return sorted(kind for kind in {*before, *after} if before.get(kind) != after.get(kind))
 
-    def back(self) -> Iterator[Generation]:
-        """The generations, newest first, as far back as the records reach."""
+    def back(self, before: int = 0) -> Iterator[Generation]:
+        """The generations, newest first, as far back as the records reach; only those older than ``before``, if any."""
         generation = self.current()
+        if generation is not None and 0 < before <= generation.number:
+            generation = self._older(before - 1)
         while generation is not None:
             yield generation
-            try:
-                generation = self.record(generation.parent) if generation.parent else None
-            except NotFound:
-                return
+            generation = self._older(generation.parent)
+
+    def _older(self, number: int) -> Generation | None:
+        try:
+            return self.record(number) if number > 0 else None
+        except NotFound:
+            return None

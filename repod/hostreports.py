@@ -1,7 +1,9 @@
 """What hosts say that they run: a directory with one file per host, as ``rpm -qa`` prints it."""
 
 import os
+import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from repod.builds import HostReport
@@ -27,6 +29,20 @@ class ReportFolder:
             msg = f"no report of a host in {self._folder}; expected a file per host with what rpm -qa prints"
             raise Unavailable(f"{msg}: nothing is pruned until there is one")
         return found
+
+    def write(self, host: str, text: str) -> None:
+        """Put the report of a host in the place of its last one, whole; ``host`` is a plain name of a file."""
+        path = self._folder / host
+        fresh = self._folder / f".{host[:200]}.{secrets.token_hex(8)}"
+        try:
+            fresh.write_text(text, encoding="utf-8")
+            fresh.chmod(0o644)
+            fresh.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                fresh.unlink()
+            msg = f"report of host {host} cannot be written to {self._folder} ({error}); make it writable for repod"
+            raise Unavailable(msg) from error
 
 
 def _report(path: Path) -> HostReport:

@@ -16,8 +16,10 @@ from repod.doors import Inbox
 from repod.inbox.directory import DirectoryInbox
 from repod.inbox.letters import DirectoryLetterbox
 from repod.inbox.names import Wanted, left_alone
+from repod.inbox.reasons import ReasonFolder
 from repod.inbox.watcher import Log
 from repod.letterbox import Letterbox
+from repod.refused import Reasons
 from repod.values import S3Place
 
 if TYPE_CHECKING:
@@ -142,6 +144,16 @@ def held(settings: Settings, repository: Repository, wanted: Wanted) -> tuple[in
     from repod.inbox.bucket import count  # noqa: PLC0415 - it brings boto3
 
     return count(place, settings.s3.of(place.bucket), wanted)
+
+
+def open_reasons(settings: Settings, repository: Repository) -> Reasons:
+    """What is told of the arrivals that were refused."""
+    place = S3Place.parse(repository.inbox)
+    if place is None:
+        return ReasonFolder(Path(rejected_place(repository.inbox)))
+    from repod.inbox.bucket import reasons  # noqa: PLC0415 - it brings boto3
+
+    return reasons(place, settings.s3.of(place.bucket))
 
 
 def _below(folder: Path, wanted: Wanted) -> int:

@@ -1,9 +1,8 @@
 """All keys that the settings name, and how far each repository is with them."""
 
-import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from repod.signing.openpgp import certificates
 from repod.signing.published import split_keys
 from repod.signing.seen import SeenFile
 from repod.signing.verify import signature_issuers
+from repod.tools import open_rpms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +42,23 @@ def opened_keys(settings: Settings, environ: Mapping[str, str]) -> Iterator[Open
 
 
 def stand(
-    settings: Settings, keys: Sequence[HostKey], names: Collection[str], now: float, tell: Tell = silent
+    settings: Settings,
+    keys: Sequence[HostKey],
+    names: Collection[str],
+    now: float,
+    tell: Tell = silent,
+    *,
+    rpms: RpmWorkers | None = None,
 ) -> list[Standing]:
-    """How far each of the repositories ``names`` is; nothing is changed. ``Corrupt`` where one is not sound."""
-    workers = settings.workers
-    rpms = RpmWorkers(count=workers.count or os.cpu_count() or 1, timeout=workers.timeout, memory=workers.memory)
+    """How far each of the repositories ``names`` is; nothing is changed. ``Corrupt`` where one is not sound.
+
+    ``rpms``: processes that are open already, and stay so.
+    """
     found = []
-    with closing(rpms):
+    with nullcontext(rpms) if rpms else closing(open_rpms(settings)) as readers:
         for repository in settings.repository:
             if repository.name in names:
-                shown = _showing(settings, repository, rpms, tell).look()
+                shown = _showing(settings, repository, readers, tell).look()
                 verdict = judge(keys, shown, now=now, window=settings.signing.window)
                 found.append(Standing(shown=shown, verdict=verdict))
     return found

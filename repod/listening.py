@@ -24,6 +24,8 @@ class Http(Section):
     tokens: str = ""
     passwords: str = ""
     metrics: Literal["auto", "open", "readers"] = "auto"
+    accel: Annotated[str, Field(pattern=r"^(/([A-Za-z0-9._~-]+/)+)?$")] = ""
+    pages: Literal["auto", "open", "readers", "off"] = "auto"
     links: Annotated[Seconds, Field(ge=1, le=_LONGEST_LINK)] = 300.0
 
     @property
@@ -79,6 +81,6 @@ def _halves(http: Http) -> Iterator[str]:
         yield f"{there} is given and {missing} is not; give both, or none"
     if http.tls_client_ca and not http.tls_certificate:
         yield "tls_client_ca needs tls_certificate and tls_key: client certificates are part of TLS"
-    if "readers" in {http.access, http.metrics} and not (http.tokens or http.passwords or http.tls_client_ca):
-        what = "access" if http.access == "readers" else "metrics"
-        yield f"{what} = 'readers' lets nobody in; give at least one of tokens, passwords and tls_client_ca"
+    closed = [what for what in ("access", "metrics", "pages") if getattr(http, what) == "readers"]
+    if closed and not (http.tokens or http.passwords or http.tls_client_ca):
+        yield f"{closed[0]} = 'readers' lets nobody in; give at least one of tokens, passwords and tls_client_ca"

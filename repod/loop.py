@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from repod.accounting import Accounting
 from repod.doors import Inbox
 from repod.errors import RepodError
 from repod.following import Follower
+from repod.gauges import Gauges
 from repod.generation import Generation
 from repod.intake import Outcome
 from repod.package import trace
@@ -26,7 +28,9 @@ _TRACES = 100  # that one line names
 
 
 class Loop:
-    """Runs the turns of one repository until it is stopped."""
+    """Runs the turns of one repository until it is stopped. ``resting``: it waits for what arrives next."""
+
+    resting = False
 
     def __init__(
         self,
@@ -39,15 +43,17 @@ class Loop:
         watching: Callable[[], bool],
         pruning: Pruning,
         follower: Follower,
+        gauges: Gauges,
         reporting: Reporting,
+        accounting: Accounting,
         interval: float,
         expect_every: float,
         metrics: "Metrics",
         log: Log,
     ) -> None:
-        """``prepare`` writes what hosts need; ``interval``: seconds between two scans at the most.
+        """``prepare`` writes what hosts need; ``gauges`` are one of the steps of ``follower``.
 
-        ``expect_every``: the setting, in seconds.
+        ``interval``: seconds between two scans at the most. ``expect_every``: the setting, in seconds.
         """
         self.name = name
         self._inbox = inbox
@@ -57,17 +63,17 @@ class Loop:
         self._watching = watching
         self._pruning = pruning
         self._follower = follower
+        self._gauges = gauges
         self._reporting = reporting
+        self._accounting = accounting
         self._interval = interval
         self._metrics = metrics
         self._log = log
         self._stop = threading.Event()
         self._told: dict[str, str] = {}
         self._woken = True
-        self._noted = 0
         self.fault = "not opened yet"
         self.alive_at = time.monotonic()
-        self.resting = False
         self._thread = threading.Thread(target=self._run, name=f"repository {name}", daemon=True)
         metrics.repository(name, expect_every)
 
@@ -126,7 +132,7 @@ class Loop:
         """Finish what a stopped writer had begun; a new repository gets its first, empty generation."""
         generation = self._publisher.open("repod")
         self._prepare()
-        if generation.number != self._noted:
+        if generation.number != self._gauges.number:
             self._note(generation)
             self._log.info("opened", repository=self.name, generation=generation.number, packages=generation.packages)
         return generation
@@ -141,12 +147,13 @@ class Loop:
         self._metrics.watcher_up.labels(self.name).set(self._watching())
         for outcome in report.outcomes:
             self._tell(outcome, report.places.get(outcome.arrival.name, ""), report.generation)
+        self._accounting.turn(self.name, report)
         for problem in report.problems:
             known = {"trace": trace(problem.checksum)} if problem.checksum else {}
             self._log.error("not cleared", repository=self.name, problem=problem.text, **known)
         if report.generation:
             self._published(report, report.generation)
-        self._reporting.turn(report, self._noted)
+        self._reporting.turn(report, self._gauges.number)
         if report.outcomes:
             self._metrics.stage("turn", report.seconds, next(iter(_traces(report.outcomes)), ""))
         self._told = {name: text for name, text in self._told.items() if name in {a.name for a in report.seen}}
@@ -156,13 +163,17 @@ class Loop:
         """Let go of what retention lets go; raises what went wrong. The generation that was published, if any."""
         return self._pruned(self._pruning.at_once())
 
+    def wake(self) -> None:
+        """Somebody published here; any thread may say so."""
+        self._follower.wake()
+
     def follow(self) -> None:
         """Bring all that follows the generations up to now; what fails is told."""
         self._follower.once()
 
     def _prune(self, report: Report) -> None:
         quiet = not report.outcomes
-        self._pruned(self._pruning.after_turn(self._noted, quiet=quiet, stopping=self._stop.is_set))
+        self._pruned(self._pruning.after_turn(self._gauges.number, quiet=quiet, stopping=self._stop.is_set))
 
     def _pruned(self, generation: Generation | None) -> Generation | None:
         if generation:
@@ -186,10 +197,7 @@ class Loop:
         )
 
     def _note(self, generation: Generation) -> None:
-        self._noted = generation.number
-        self._metrics.generation.labels(self.name).set(generation.number)
-        self._metrics.packages.labels(self.name).set(generation.packages)
-        self._metrics.last_publish.labels(self.name).set(generation.time)
+        self._gauges.show(generation)
         self._follower.wake()
 
     def _tell(self, outcome: Outcome, place: str, generation: Generation | None) -> None:

@@ -34,7 +34,7 @@ def by_hosts(builds: Iterable[Nevra], reports: Iterable[HostReport], *, now: flo
     """
     lines: dict[str, list[Nevra]] = defaultdict(list)
     for nevra in builds:
-        for text in _as_reported(nevra):
+        for text in as_reported(nevra):
             lines[text].append(nevra)
     hosts: dict[Nevra, list[str]] = defaultdict(list)
     notes, sound = [], set[str]()
@@ -69,7 +69,7 @@ def joined(*needs: Needs) -> Needs:
     return found
 
 
-def _as_reported(nevra: Nevra) -> set[str]:
+def as_reported(nevra: Nevra) -> set[str]:
     """A build in the forms in which rpm, yum and dnf write it."""
     rest = f"{nevra.version}-{nevra.release}.{nevra.arch}"
     epochs = {"", f"{nevra.epoch}:"} | (set() if nevra.epoch else {"(none):"})

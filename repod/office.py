@@ -6,11 +6,14 @@ Errors are those of ``repod.errors``, with the same one-line texts for everybody
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from repod.package import Nevra
 
-Far = Callable[[str, int, int], None]
+if TYPE_CHECKING:  # what has no reports does without their models, which take long to make
+    from repod.reports import HostNoted, Reported, Rollout, Summary
+
+Far = Callable[[str, int, int], object]
 """Hears how far long work is: of what, how many are done, of how many."""
 
 
@@ -168,7 +171,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A rejected arrival, as its reason file says; each fault has ``code``, ``text`` and a ``remedy``."""
+    """A rejected arrival, as its reason file says; each fault has ``code``, ``text`` and a ``remedy``.
+
+    ``file`` is its name where it lies now, ``place`` the whole of that; ``inbox_path`` is as it was uploaded.
+    ``id`` tells it from any other, and those before it from those after it.
+    """
 
     file: str
     sha256: str | None
@@ -176,6 +183,8 @@ class Refusal:
     time: str
     place: str
     faults: Sequence[Mapping[str, str]]
+    inbox_path: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,10 +205,28 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A host that runs a build, and when it said so."""
+
+    host: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """Which hosts run a build, by name; ``warnings`` say why that may not be all."""
+
+    hosts: Sequence[Host]
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
     """What came of a change. ``generation`` is None where nothing was published; ``rows`` are its details.
 
-    ``refused`` is set where a policy says no (exit code 3), with every reason in ``rows``.
+    ``refused`` is set where a policy says no (exit code 3), with every reason in ``rows``. ``text`` is what was
+    done, in a line for a person. ``code`` is the exit code that says how it ended: 0 where all is as it was asked
+    for; where it is not, ``stopped`` is what ended it halfway, if anything did, after what ``rows`` say.
     """
 
     repository: str
@@ -208,6 +235,9 @@ class Deed:
     warnings: Sequence[str] = ()
     refused: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+    code: int = 0
+    stopped: str = ""
 
 
 class Looks(Protocol):
@@ -224,14 +254,29 @@ class Looks(Protocol):
     def diff(self, repository: str, number: int | None, other: str, other_number: int | None) -> Mapping[str, Any]:
         """What would change for hosts from one content to another; None: the current generation."""
 
-    def builds(self, repository: str, nevra: str) -> Sequence[Mapping[str, Any]]:
-        """All that is known of a NEVRA, the listed build first; as ``repod why`` shows it."""
+    def builds(self, repository: str, nevra: str, *, fate: bool = True) -> Sequence[Mapping[str, Any]]:
+        """All that is known of a NEVRA, the listed build first; as ``repod why`` shows it.
+
+        Without ``fate`` it is not asked what retention says, which takes a look at everything listed.
+        """
 
     def keys(self) -> Sequence[Mapping[str, Any]]:
         """Every key that the settings name, and what each signed."""
 
     def plan(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """What a prune would let go, with the reasons."""
+
+    def advisories(self, repository: str) -> Sequence[Mapping[str, Any]]:
+        """The advisories of the current generation; as ``repod advisory list`` shows them."""
+
+    def rejected(self, repository: str, *, limit: int = 50, before: str = "") -> Sequence[Refusal]:
+        """Rejected arrivals, newest first; those before the one with the id ``before``, if that is not empty."""
+
+    def arrival(self, repository: str, checksum: str) -> Arrival:
+        """What became of the bytes with that SHA-256: published, rejected, else unknown."""
+
+    def hosts(self, repository: str, nevra: str) -> Running:
+        """Which hosts run a build, by what they report (``[repository.retention] hosts``)."""
 
 
 class Deeds(Protocol):
@@ -255,10 +300,95 @@ class Deeds(Protocol):
     def verify(self, repository: str, by: By, tell: Far, *, repair: bool) -> Deed:
         """Prove everything, and with ``repair`` mend what can be."""
 
+    def advise(self, repository: str, file: str, data: bytes, by: By) -> Deed:
+        """Add the advisories of a document, whose name ``file`` says what it is; ``Refused`` where it is not sound."""
+
+    def unadvise(self, repository: str, ids: Sequence[str], by: By) -> Deed:
+        """Remove advisories: all of them, or none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """A change, done or not, as the audit log is to have it. ``time`` is seconds since 1970.
+
+    ``by`` did ``what`` (``promote``), or tried; ``details`` are its arguments, as JSON can hold them.
+    ``outcome`` begins with ``done``, ``refused`` or ``failed``.
+    """
+
+    time: float
+    by: By
+    what: str
+    repository: str
+    details: Mapping[str, Any]
+    outcome: str
+
+
+class Record(Protocol):
+    """The door to the audit log, which hears of each change, done or not. ``Unavailable`` says why it cannot."""
+
+    def __call__(self, *, by: By, what: str, repository: str, details: Mapping[str, Any], outcome: str) -> None:
+        """It happened now; the words are those of ``Noted``."""
+
+    def append(self, noted: Sequence[Noted]) -> None:
+        """These happened, in this order."""
+
+    def ready(self) -> None:
+        """Return where a change can be written down once it is made; it is not to be made where that raises."""
+
+    def head(self) -> str:
+        """The last record as ``N:HASH``; empty where there is no audit log."""
+
+
+class Unrecorded:
+    """A ``Record`` that writes nothing."""
+
+    def __call__(self, **_what: Any) -> None:
+        """See ``Record``."""
+
+    def append(self, noted: Sequence[Noted]) -> None:
+        """See ``Record.append``."""
+
+    def ready(self) -> None:
+        """See ``Record.ready``."""
+
+    def head(self) -> str:
+        """See ``Record.head``."""
+        return ""
+
+
+class Reports(Protocol):
+    """The door to what is reported of the hosts of each repository. Every method may raise ``Unavailable``."""
+
+    def rollouts(self, repository: str, *, limit: int = 20) -> "Sequence[Summary]":
+        """Those that were reported last, newest first."""
+
+    def rollout(self, repository: str, name: str) -> "Reported":
+        """The rollout whose id is ``name``; ``NotFound`` where there is none."""
+
+    def report(self, repository: str, rollout: "Rollout", by: By) -> "Reported":
+        """Keep a report. ``Conflict`` where that rollout has ended another way already."""
+
+    def host(self, repository: str, host: str, text: str, by: By) -> "HostNoted":
+        """Keep what ``rpm -qa`` printed on a host; ``Unfit`` where it is not that, or is not kept here."""
+
+
+def no_reports() -> Reports:
+    """Where nothing is reported."""
+    from repod.reports import NoReports  # noqa: PLC0415 - see above
+
+    return NoReports()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
-    """All that the listener may ask of one set of settings. ``repositories`` are their names."""
+    """All that the listener may ask of one set of settings.
 
-    repositories: Sequence[str]
-    states: Callable[[], Sequence[State]]
+    ``repositories`` are their names, ``catalogs`` by those names; ``record`` is the audit log.
+    """
+
+    looks: Looks
+    deeds: Deeds
+    catalogs: Mapping[str, Catalog] = field(default_factory=dict)
+    repositories: Sequence[str] = ()
+    record: Record = field(default_factory=Unrecorded)
+    reports: Reports = field(default_factory=no_reports)

@@ -1,7 +1,7 @@
 """What identifies a build, what it weighs against another, and what is known of it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NewType
 
@@ -125,29 +125,31 @@ class Fault:
     text: str
 
 
-# Every reason a package can be refused for; metric labels come from here, so they stay few.
-REASONS: Sequence[str] = (
-    "not-rpm",
-    "truncated",
-    "digest",
-    "unverifiable",
-    "unsigned",
-    "signer",
-    "arch",
-    "source",
-    "name",
-    "version",
-    "size",
-    "text",
-    "path",
-    "conflict",
-    "file-digest",
-    "profile",
-    "symlink",
-    "reader",
-    "signing",
-    "document",
-)
+REMEDIES: Mapping[str, str] = {
+    "not-rpm": "Upload the RPM itself: this is another kind of file, or a damaged one.",
+    "truncated": "Upload it again, under a name that ends in .part until it is whole, then rename it.",
+    "digest": "Its bytes were altered after it was built: upload it again from where it was built, or rebuild it.",
+    "unverifiable": "Rebuild it with an rpm that writes SHA-256 digests of header and payload.",
+    "unsigned": "Sign it with a key that [repository.acceptance] signed_by names, and upload it again.",
+    "signer": "Sign it with a key that [repository.acceptance] signed_by names, or add the key of its signer there.",
+    "arch": "Upload it to a repository for its architecture, or add that to [[repository]] arches.",
+    "source": "Upload it to a repository for source packages, or add 'src' to [[repository]] arches.",
+    "name": "Rename the package in its spec file, or allow the name in [repository.acceptance] names.",
+    "version": "Correct Version and Release in its spec file, and rebuild it.",
+    "size": "Make it smaller, or raise the limit that the reason names.",
+    "text": "Correct the text in its spec file to clean UTF-8 without control characters, and rebuild it.",
+    "path": "Rebuild it with absolute paths in its file list, none of them with '..' in it.",
+    "conflict": "Raise the Release (or Epoch) of the new build: a published NEVRA keeps its bytes.",
+    "file-digest": "Rebuild it with SHA-256 file digests: %_binary_filedigest_algorithm 8.",
+    "profile": "Rebuild it in a form that hosts of this repository can read, as the reason says.",
+    "symlink": "Copy the file itself into the inbox: links are not followed.",
+    "reader": "Upload it again; where that says the same, raise [workers] timeout or memory, or rebuild it.",
+    "signing": "Sign it anew, or rebuild it, so that room is left for a signature; repod check proves the signing key.",
+    "document": "Correct the document as the reason says, and upload it again.",
+}
+"""Every reason an arrival can be refused for, and what to do; metric labels come from here, so they stay few."""
+
+REASONS: Sequence[str] = tuple(REMEDIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ The order leaves a whole repository at every step, and a stop in between to the 
    last, the oldest first, so that until then the next run knows what is left to do.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -99,19 +99,21 @@ class Planner:
         grace: float,
         since: Callable[[], float],
         crowded: Callable[[str], bool] = lambda _name: True,
+        hooks: Collection[str] = (),
         memory: Memory,
     ) -> None:
         """``generations``: how many are kept at the least; ``grace`` in seconds.
 
         ``since`` tells when the repository became repod's, in seconds since 1970. ``crowded`` says of
         a name whether the current generation lists more builds of it than are kept at the least.
+        ``hooks`` are the names of those that are told of the repository.
         """
         self._store = store
         self._since = since
         self._builds = builds
         self._retirement = retirement
         aside = {ASIDE: max(grace, _ASIDE_SECONDS), SPARE: max(grace, UNDER_WAY)}
-        self._term = Term(generations=generations, grace=grace, aside=aside)
+        self._term = Term(generations=generations, grace=grace, aside=aside, hooks=hooks)
         self._history = History(store)
         self._crowded = crowded
         self._memory = memory

@@ -44,14 +44,16 @@ class Pruning:
         pruner: Pruner,
         metrics: "Metrics",
         log: Log,
+        hear: Callable[[Pruned], object] = lambda _: None,
         clock: Clock = time.time,
         monotonic: Clock = time.monotonic,
     ) -> None:
-        """``name`` is the repository's. ``monotonic`` counts seconds for what is due when."""
+        """``name`` is the repository's; ``hear`` is told of every run. ``monotonic`` counts seconds for what is due."""
         self._name = name
         self._pruner = pruner
         self._metrics = metrics
         self._log = log
+        self._hear = hear
         self._clock = clock
         self._monotonic = monotonic
         self._last = -math.inf
@@ -97,6 +99,7 @@ class Pruning:
         return pruned.generation
 
     def _tell(self, pruned: Pruned) -> None:
+        self._hear(pruned)
         self._metrics.pruned_packages.labels(self._name).inc(len(pruned.retired))
         self._metrics.pruned_bytes.labels(self._name).inc(pruned.size)
         if pruned.stored is not None:

@@ -18,6 +18,7 @@ _DOCUMENT = re.compile(r"(?:generations/[0-9]+/)?repodata/[0-9a-f]{64}-.+")
 _VIEW = re.compile(r"generations/([0-9]+)/.+")
 # Where repod itself puts a package: its usual place, and that apart from it.
 _OWN_PACKAGE = re.compile(r"Packages/[^/]/(?:[0-9a-f]{16}/)?[^/]+\.rpm")
+_OUTBOX = re.compile(r"\.repod/outbox/([^/]+)/.+")
 _FROZEN = "generations/"
 _OTHERS = ("repodata/", _FROZEN, ".repod/")
 
@@ -32,12 +33,15 @@ Listing = Callable[[Generation], Iterable[Package]]
 class Term:
     """How long things are kept: ``generations`` newest at the least, and ``grace`` seconds.
 
-    ``aside`` says of prefixes how many seconds what lies there stays.
+    ``aside`` says of prefixes how many seconds what lies there stays. ``hooks`` are the names of those that there
+    are; what waits for others goes after ``unheard`` seconds.
     """
 
     generations: int
     grace: float
     aside: Mapping[str, float]
+    hooks: Collection[str] = ()
+    unheard: float = 30 * 86400.0
 
     def orphaned(self, now: float) -> float:
         """What was stored before this time, and no record names, belongs to nothing that is under way."""
@@ -166,7 +170,11 @@ def clearance(
             *_indexes(listed, [*ahead, *generations], numbers, term, now),
             *_documents(listed, generations, [*ahead, *kept], term, now),
         ],
-        packages=[*_packages(files, generations, shown, term, now, since=since), *_aside(listed, term, now)],
+        packages=[
+            *_packages(files, generations, shown, term, now, since=since),
+            *_aside(listed, term, now),
+            *_unheard(listed, term, now),
+        ],
         records=[
             Removal(stored=stored, why=f"record of a generation {term.beyond}")
             for number, stored in sorted(records(listed).items())
@@ -255,6 +263,13 @@ def _aside(listed: Iterable[Stored], term: Term, now: float) -> Iterator[Removal
             if stored.path.startswith(prefix) and stored.modified < now - seconds:
                 why = "laid aside by a repair long ago"
                 yield Removal(stored=stored, why=why)
+
+
+def _unheard(listed: Iterable[Stored], term: Term, now: float) -> Iterator[Removal]:
+    for stored in listed:
+        match = _OUTBOX.fullmatch(stored.path)
+        if match and match[1] not in term.hooks and stored.modified < now - term.unheard:
+            yield Removal(stored=stored, why=f"of hook {match[1]}, which is not in the settings")
 
 
 def _still_listed(generation: Generation, shown: Collection[StorePath]) -> Generation:

@@ -10,6 +10,7 @@ from repod.generation import Generation
 from repod.happenings import Hear
 from repod.intake import Outcome
 from repod.office import Arrival, Waiting
+from repod.prune import Pruned
 from repod.turn import Report
 
 _LONG = 60.0  # seconds after which what waits to become whole is told of
@@ -54,6 +55,12 @@ class Reporting:
             self._hear(tidings.recovered(self._name, problem=self._failing, time=self._clock()))
         self._failing = ""
 
+    def pruned(self, run: Pruned) -> None:
+        """Retention was carried out."""
+        if run.retired or run.removed:
+            counts = {"builds": len(run.retired), "objects": len(run.removed), "size": run.size}
+            self._hear(tidings.pruned(self._name, **counts, time=self._clock()))
+
     def _settled(self, outcome: Outcome, number: int, place: str) -> None:
         name, nevra = outcome.arrival.name, str(outcome.nevra or "")
         # What was refused unread has no checksum; who uploaded it over HTTP told it.
@@ -67,7 +74,7 @@ class Reporting:
                 file=name,
                 generation=None if rejected else number,
                 packages=(nevra,) if nevra and not rejected else (),
-                faults=[{"code": fault.code, "text": fault.text} for fault in outcome.faults],
+                faults=tidings.said_of(outcome.faults),
             ),
         )
         if rejected:
@@ -75,6 +82,7 @@ class Reporting:
                 tidings.rejected(
                     self._name,
                     file=name,
+                    mark=outcome.arrival.mark,
                     checksum=checksum,
                     package=nevra,
                     faults=outcome.faults,

@@ -18,6 +18,7 @@ from repod.idlefile import IdleFile
 from repod.ledger import Ledger
 from repod.package import Nevra, Package
 from repod.places import open_store
+from repod.posting import hooks_of
 from repod.prune import Planner, Pruner
 from repod.publish import Publisher
 from repod.relating import Relations
@@ -59,6 +60,7 @@ def open_planner(
         grace=retention.grace,
         since=partial(_since, store),
         crowded=crowded,
+        hooks=[hook.name for hook in hooks_of(settings, repository.name)],
         memory=IdleFile(place / "idle" / f"{repository.name}.json", retention.model_dump_json()),
     )
 

@@ -2,21 +2,28 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repod.actions.office import open_office
+from repod.accounting import Accounting
+from repod.actions.office import open_means, open_office
+from repod.actions.reports import SettledReports
+from repod.actions.work import Work
 from repod.board import Board
 from repod.bus import Bus
 from repod.catalogs import OpenCatalog
 from repod.config import Settings
 from repod.following import Follower
+from repod.gauges import Gauges
 from repod.letterbox import Letterbox
 from repod.loop import Log, Loop
 from repod.machine import Place, Rooms, workers
+from repod.outlets import Tallies, open_couriers
+from repod.prune import Pruned
 from repod.pruning import Pruning
+from repod.recording import open_record
 from repod.reminder import Reminder
 from repod.reporting import Reporting
 from repod.serving import open_access, open_desk, open_shelves, open_site
@@ -45,24 +52,39 @@ class Looped:
         self.letterboxes: Mapping[str, Letterbox] = {
             name: wired.letterbox for name, wired in system.repositories.items()
         }
-        self.office = open_office(settings)
         self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
         self._bus = Bus() if bus is None else bus
         self._board = Board() if board is None else board
+        record = open_record(settings, log)
+        self.accounting = Accounting(record, log, failed=metrics.audit_errors.inc)
         self.catalogs: Mapping[str, OpenCatalog] = {
             name: OpenCatalog(settings, wired.settings, wired.store, system.rpms, system.workspace)
             for name, wired in system.repositories.items()
         }
+        for hook in settings.hook:
+            metrics.hook(hook.name)
+        self._tally = Tallies(metrics)
+        self._leave: list[Callable[[], None]] = []
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
+        means = open_means(system, log)
+        self._work = Work()
+        reports = SettledReports(settings, system.repositories, self._bus, record)
+        self.office = open_office(means, self._work, self._changed, self.catalogs, record, reports=reports)
         self._rooms = Rooms(_places(settings), metrics)
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
-        stopping = threading.Event()
+        gauges = Gauges(name, metrics)
+        reporting = Reporting(name=name, board=self._board, hear=self._bus, clock=time.time)
+
+        def pruned(run: Pruned) -> None:
+            self.accounting.pruned(name, run)
+            reporting.pruned(run)
+
         return Loop(
             name=name,
             inbox=wired.inbox,
@@ -70,35 +92,61 @@ class Looped:
             publisher=wired.publisher,
             prepare=partial(wired.write_host_files, self._system.signer),
             watching=partial(getattr, wired.inbox, "up"),
-            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log),
-            follower=Follower(
-                name=name,
-                store=wired.store,
-                steps=open_steps(
-                    settings,
-                    wired.settings,
-                    wired.store,
-                    catalog=self.catalogs[name],
-                    signer=self._system.signer,
-                    log=log,
-                    hear=self._bus,
-                    board=self._board,
-                    stopping=stopping.is_set,
-                ),
-                interval=_LOOK_SECONDS,
-                log=log,
-                stopping=stopping,
-            ),
-            reporting=Reporting(name=name, board=self._board, hear=self._bus, clock=time.time),
+            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log, hear=pruned),
+            follower=self._follower(wired, gauges),
+            gauges=gauges,
+            reporting=reporting,
+            accounting=self.accounting,
             interval=settings.inbox.scan_interval,
             expect_every=wired.settings.expect_every,
             metrics=metrics,
             log=log,
         )
 
+    def _follower(self, wired: Wired, gauges: Gauges) -> Follower:
+        settings, name, log = self._system.settings, wired.settings.name, self._log
+        stopping = threading.Event()
+        couriers = open_couriers(settings, wired.settings, wired.store, self._tally, log)
+        self._leave += [self._bus.join(courier.hear) for courier in couriers]
+        steps = open_steps(
+            settings,
+            wired.settings,
+            wired.store,
+            catalog=self.catalogs[name],
+            signer=self._system.signer,
+            log=log,
+            stopping=stopping.is_set,
+            hear=self._bus,
+            board=self._board,
+            couriers=couriers,
+        )
+        return Follower(
+            name=name,
+            store=wired.store,
+            steps=[gauges, *steps],
+            interval=_LOOK_SECONDS,
+            log=log,
+            stopping=stopping,
+        )
+
     def remind(self) -> None:
-        """Say again, once a day, which keys end soon."""
+        """Say again, once a day, which keys end soon, and how the audit log ends."""
         self._reminder.again()
+        self.accounting.remind()
+
+    def _changed(self, name: str) -> None:
+        """A change by hand may have published."""
+        for loop in self.loops:
+            if loop.name == name:
+                loop.wake()
+
+    def stop(self) -> None:
+        """Let no change begin any more, and end soon what can."""
+        self._work.stop()
+
+    def join(self, seconds: float) -> bool:
+        """Wait until no change is at work; False where one did not end in time."""
+        return self._work.join(seconds)
 
     def look(self) -> None:
         """Measure what the machine has left, and what repod takes of it."""
@@ -109,7 +157,11 @@ class Looped:
         self._metrics.event_streams.set(self._bus.listening)
 
     def close(self) -> None:
-        """Close the system."""
+        """Close the system. A change that is still at work fails as soon as it needs any part of it."""
+        self._work.stop()
+        for leave in self._leave:
+            leave()
+        self.accounting.close()
         self._rooms.close()
         self._desk.close()
         for catalog in self.catalogs.values():

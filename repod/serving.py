@@ -28,13 +28,18 @@ def open_shelves(settings: Settings, desk: Desk) -> Mapping[str, Shelf]:
     for repository in settings.repository:
         place = S3Place.parse(repository.store)
         if place is None:
-            shelves[repository.name] = LocalShelf(Path(repository.store))
+            shelves[repository.name] = LocalShelf(Path(repository.store), _handed(settings, repository.name))
         else:
             from repod.web.bucket import BucketShelf  # noqa: PLC0415 - it brings boto3
 
             bucket = settings.s3.of(place.bucket)
             shelves[repository.name] = BucketShelf(place, bucket, links=settings.http.links, desk=desk)
     return shelves
+
+
+def _handed(settings: Settings, name: str) -> str:
+    accel = settings.http.accel
+    return f"{accel}{name}/" if accel else ""
 
 
 def open_access(settings: Settings) -> Access:
@@ -44,11 +49,13 @@ def open_access(settings: Settings) -> Access:
     if http.metrics_open:
         anyone.add(METRICS)
     scopes = {one.name: Scope(public=one.public, readers=one.readers) for one in settings.repository}
-    return Access(rules=Rules(open=frozenset(anyone), scopes=scopes), callers=Known(http))
+    return Access(rules=Rules(open=frozenset(anyone), scopes=scopes, pages=http.pages), callers=Known(http))
 
 
 def open_site(settings: Settings, urls: Mapping[str, str]) -> Site:
     """By which names the listener is called; ``urls`` of each repository name it too."""
     names = {"localhost", settings.http.host, *settings.http.hosts}
     names |= {urlsplit(url).hostname or "" for url in urls.values()}
-    return Site(hosts=frozenset(name.lower().rstrip(".") for name in names if name), urls=urls)
+    return Site(
+        hosts=frozenset(name.lower().rstrip(".") for name in names if name), urls=urls, proxies=settings.http.proxies
+    )

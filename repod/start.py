@@ -13,7 +13,11 @@ _TEMPLATE = """\
 state_dir = "state"                      # caches only: may be deleted at any time
 
 [http]
-listen = "{listen}"               # serves the repositories, /metrics, /healthz, /readyz
+listen = "{listen}"               # serves the repositories, status pages, the API, /metrics, /healthz, /readyz
+tokens = "tokens.json"                   # who may upload and change over HTTP: repod token add NAME --may upload
+
+[audit]
+file = "audit.jsonl"                     # who changed what; see it: repod audit list, prove it: repod audit verify
 
 [signing]
 key = "signing-key.asc"                  # or "gpg:FINGERPRINT", "command:/usr/bin/sign-it", "credential:NAME"

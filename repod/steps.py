@@ -31,15 +31,24 @@ def open_steps(
     stopping: Callable[[], bool],
     hear: Hear,
     board: Board,
+    couriers: Sequence[Step] = (),
 ) -> Sequence[Step]:
     """Everything that is kept in step with the current generation, in this order.
 
     Where ``stopping`` says so, what takes long is given up.
     """
     name = repository.name
-    telling = Telling(repository=name, store=store, hear=hear, clock=time.time, also=on_board(board, name))
+    # Who hears of a generation finds it in the catalog, and need not wait for the page.
+    telling = Telling(
+        repository=name,
+        store=store,
+        hear=hear,
+        clock=time.time,
+        url=public_url(settings, repository),
+        also=on_board(board, name),
+    )
     front = open_front(settings, repository, store, catalog=catalog, signer=signer, log=log)
-    return (telling, catalog.step(stopping), front)
+    return (catalog.step(stopping), telling, front, *couriers)
 
 
 def open_front(

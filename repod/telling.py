@@ -24,13 +24,15 @@ class Telling:
         store: Store,
         hear: Hear,
         clock: Clock,
+        url: str = "",
         also: Callable[[Generation], object] = lambda _: None,
     ) -> None:
-        """``also`` is given each generation before it is told of."""
+        """``also`` is given each generation before it is told of; ``url`` is where hosts find them."""
         self._repository = repository
         self._history = History(store)
         self._hear = hear
         self._also = also
+        self._url = url
         self._since = int(clock())
         self._told: int | None = None
 
@@ -39,7 +41,7 @@ class Telling:
         for generation in self._news(current):
             documents = self._history.changed_documents(generation)
             self._also(generation)
-            self._hear(published(self._repository, generation, documents or ()))
+            self._hear(published(self._repository, generation, documents or (), self._url))
             self._told = generation.number
         self._told = current.number
 

@@ -2,18 +2,25 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from repod.doors import Expect
 from repod.generation import Generation
 from repod.happenings import Event, Kind
-from repod.package import Fault, Origin, Package, trace
+from repod.package import REMEDIES, Fault, Origin, Package, trace
+
+if TYPE_CHECKING:  # its models take long to make
+    from repod.reports import Reported
 
 LISTED = 500
 """Builds that an event names at the most, of those that came and of those that went: one turn brings no more."""
 
 
-def published(repository: str, generation: Generation, documents: Sequence[str]) -> Event:
-    """A generation is current; ``documents`` are the types of those it brought, changed or took away."""
+def published(repository: str, generation: Generation, documents: Sequence[str], url: str = "") -> Event:
+    """A generation is current; ``documents`` are the types of those it brought, changed or took away.
+
+    ``url``: where hosts find the repository.
+    """
     data = {
         "generation": generation.number,
         "parent": generation.parent,
@@ -25,33 +32,59 @@ def published(repository: str, generation: Generation, documents: Sequence[str])
         "added_total": len(generation.added),
         "removed_total": len(generation.removed),
         "documents": list(documents),
+        "url": url,
     }
     # The time belongs to it: a store that was emptied counts from 1 again.
     name = _id(Kind.PUBLISHED, repository, generation.number, generation.time)
     return Event(kind=Kind.PUBLISHED, repository=repository, id=name, time=generation.time, data=data)
 
 
+def missed(repository: str, first: int, last: int, time: float, url: str = "") -> Event:
+    """Generations ``first`` to ``last`` were published and pruned before anybody could be told of them."""
+    data = {"first": first, "last": last, "url": url}
+    name = _id(Kind.MISSED, repository, first, last)
+    return Event(kind=Kind.MISSED, repository=repository, id=name, time=time, data=data)
+
+
 def rejected(
-    repository: str, *, file: str, checksum: str, package: str, faults: Sequence[Fault], place: str, time: float
+    repository: str,
+    *,
+    file: str,
+    mark: str,
+    checksum: str,
+    package: str,
+    faults: Sequence[Fault],
+    place: str,
+    time: float,
 ) -> Event:
-    """An arrival was refused, and lies at ``place`` now. ``checksum`` and ``package`` are empty where unread."""
+    """An arrival is refused; ``place`` is where it goes. ``checksum`` and ``package`` are empty where unread.
+
+    ``mark`` as in ``doors.Arrival``: uploaded again, it is another arrival.
+    """
     data = {
-        "file": file,
+        "file": _printable(file),
         "sha256": checksum,
         "trace": trace(checksum),
         "package": package,
-        "faults": [{"code": fault.code, "text": fault.text} for fault in faults],
-        "place": place,
+        "faults": said_of(faults),
+        "place": _printable(place),
     }
-    name = _id(Kind.REJECTED, repository, file, checksum, int(time))
+    name = _id(Kind.REJECTED, repository, file, mark)
     return Event(kind=Kind.REJECTED, repository=repository, id=name, time=time, data=data)
 
 
 def waiting(repository: str, *, file: str, checksum: str, why: str, time: float) -> Event:
     """An arrival cannot be taken in now; it is tried again."""
-    data = {"file": file, "sha256": checksum, "trace": trace(checksum), "why": why}
+    data = {"file": _printable(file), "sha256": checksum, "trace": trace(checksum), "why": why}
     name = _id(Kind.WAITING, repository, file, checksum, why, int(time))
     return Event(kind=Kind.WAITING, repository=repository, id=name, time=time, data=data)
+
+
+def pruned(repository: str, *, builds: int, objects: int, size: int, time: float) -> Event:
+    """Retention was carried out: so many builds left the metadata, and objects of ``size`` bytes the store."""
+    data = {"builds": builds, "objects": objects, "bytes": size}
+    name = _id(Kind.PRUNED, repository, builds, objects, size, int(time))
+    return Event(kind=Kind.PRUNED, repository=repository, id=name, time=time, data=data)
 
 
 def failing(repository: str, *, problem: str, time: float) -> Event:
@@ -64,6 +97,36 @@ def recovered(repository: str, *, problem: str, time: float) -> Event:
     """``problem``, of which ``failing`` told last, is over."""
     name = _id(Kind.RECOVERED, repository, problem, int(time))
     return Event(kind=Kind.RECOVERED, repository=repository, id=name, time=time, data={"problem": problem})
+
+
+def rolled(repository: str, reported: "Reported", *, since: str | Expect, time: float) -> Event:
+    """A rollout began or ended; ``since`` tells the report before this one from any other."""
+    rollout = reported.rollout
+    data = {
+        **rollout.model_dump(mode="json", by_alias=True, exclude={"hosts"}),
+        "reported_by": reported.reported_by,
+        "hosts_total": len(rollout.hosts),
+        "counts": dict(rollout.counts),
+        "failed": [one.host for one in rollout.hosts if one.state == "failed"][:LISTED],
+    }
+    name = _id(Kind.ROLLOUT, repository, rollout.id, rollout.state, since)
+    return Event(kind=Kind.ROLLOUT, repository=repository, id=name, time=time, data=data)
+
+
+def test(repository: str, *, hook: str, time: float) -> Event:
+    """Nothing happened: somebody wants to know whether events of ``hook`` arrive."""
+    name = _id(Kind.TEST, repository, hook, time)
+    return Event(kind=Kind.TEST, repository=repository, id=name, time=time, data={"hook": hook})
+
+
+def _printable(text: str) -> str:
+    """A name of any bytes as text that any receiver takes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def said_of(faults: Sequence[Fault]) -> Sequence[Mapping[str, str]]:
+    """What is told of faults: each with ``code``, ``text`` and ``remedy``."""
+    return [{"code": one.code, "text": one.text, "remedy": REMEDIES.get(one.code, "")} for one in faults]
 
 
 def _added(package: Package, origin: Origin) -> Mapping[str, Any]:

@@ -1,8 +1,10 @@
 """What the parts of all repositories share, and what reads and rebuilds with it."""
 
+import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,22 @@ from repod.rebuild import Rebuild
 from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.strictreader import StrictDocuments
 from repod.rpmfile.pool import RpmWorkers
-from repod.signing.opening import OpenSigner
+from repod.signing.opening import OpenSigner, open_signer
+
+Staff = tuple[OpenSigner, RpmWorkers]
+"""Who signs, and the processes that read packages."""
+
+
+def open_rpms(settings: Settings) -> RpmWorkers:
+    """The processes that read packages, begun when they are first needed; close them after use."""
+    workers = settings.workers
+    return RpmWorkers(count=workers.count or os.cpu_count() or 1, timeout=workers.timeout, memory=workers.memory)
+
+
+def open_staff(settings: Settings, environ: Mapping[str, str], stack: ExitStack, *, signers: int = 2) -> Staff:
+    """A signer in ``signers`` processes, and those that read packages; ``stack`` closes them."""
+    signer = stack.enter_context(closing(open_signer(settings.signing, time.time(), environ, processes=signers)))
+    return signer, stack.enter_context(closing(open_rpms(settings)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,14 +59,19 @@ class Turns:
         scales: Scales,
         clock: Clock,
         usable: Callable[[], None],
+        refusing: Callable[[Outcome, float], object] = lambda _outcome, _now: None,
     ) -> None:
-        """``usable`` raises where the key may not sign now."""
+        """``usable`` raises where the key may not sign now.
+
+        ``refusing`` is told of an arrival before it is rejected, and when; where it raises, that waits.
+        """
         self._inbox = inbox
         self._intake = intake
         self._publisher = publisher
         self._scales = scales
         self._clock = clock
         self._usable = usable
+        self._refusing = refusing
         self._held = set[str]()
 
     def stop(self) -> None:
@@ -149,6 +154,7 @@ class Turns:
             if outcome.result == "rejected":
                 name, now = outcome.arrival.name, self._clock()
                 try:
+                    self._refusing(outcome, now)
                     places[name] = self._inbox.reject(outcome.arrival, outcome.faults, outcome.checksum, now)
                 except RepodError as error:
                     problems.append(Problem(text=f"{name}: {error}", checksum=outcome.checksum))

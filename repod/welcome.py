@@ -1,8 +1,10 @@
 """What the front page of a repository says: a page that lies beside the metadata, for a person who opens the URL."""
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from repod.office import Names
 from repod.package import StorePath
@@ -62,6 +64,23 @@ class Welcome:
     mark: Mark
     published: str
     names: Names
+
+
+def ways(url: str, config: str, package: str) -> Sequence[tuple[str, str]]:
+    """For each tool one line that makes the repository at ``url`` known and installs from it, as root.
+
+    ``config`` is the name of its ``.repo`` file; ``package`` is empty where nothing is listed yet.
+    """
+    what = shlex.quote(package) if package else "PACKAGE"
+    source = shlex.quote(url + quote(config))
+    file = f"/etc/yum.repos.d/{config}"
+    fetch = f"aws s3 cp {source} {file}" if url.startswith("s3:") else f"curl -fsSo {file} {source}"
+    zypper = f"{fetch.replace('yum.repos.d', 'zypp/repos.d')} && zypper install {what}"
+    return [
+        ("dnf", f"{fetch} && dnf install {what}"),
+        ("zypper", zypper),
+        ("yum", f"{fetch} && yum install {what}"),
+    ]
 
 
 Render = Callable[[Welcome], bytes]

@@ -25,8 +25,10 @@ from repod.inboxes import Inboxes, WatchedInbox
 from repod.intake import Intake, Observe, Policy
 from repod.letterbox import Letterbox
 from repod.loop import Log
+from repod.outbox import Post
 from repod.package import Package
 from repod.places import open_writable
+from repod.posting import open_post, refusing
 from repod.profiles import PROFILES, Answer
 from repod.prune import Pruner
 from repod.publish import Publisher, Restore
@@ -153,6 +155,7 @@ class Wired:
     """One repository with its parts."""
 
     settings: Repository
+    post: Post
     url: str
     store: Store
     repodata: SegmentedRepodata
@@ -235,6 +238,7 @@ class System:
         ``raced`` is told the repository of each publish that another writer was faster than.
         """
         self.settings = settings
+        self.environ = environ
         self._log = log
         self._observe = observe
         self._raced = raced
@@ -269,14 +273,11 @@ class System:
         self.close()
 
     def _wire(self, repository: Repository) -> Wired:
-        refuse_key(repository, self.signer)
-        for doubt in key_doubts(repository, self.signer):
-            self._log.warning("signing key", repository=repository.name, problem=doubt)
+        self._check_key(repository)
         store = open_writable(self.settings, repository)
         repodata = open_repodata(self.settings, repository, store)
         self._stack.callback(repodata.close)
         tools = Tools(settings=self.settings, signer=self.signer, rpms=self.rpms, workspace=self.workspace)
-        rebuild = rebuilding(tools, repository, store)
         publisher = open_publisher(
             self.settings,
             repository,
@@ -285,9 +286,9 @@ class System:
             signer=self.signer,
             log=self._log,
             raced=partial(self._raced, repository.name),
-            restore=rebuild.restore,
+            restore=rebuilding(tools, repository, store).restore,
         )
-        opened = self._inboxes.open(repository)
+        opened, post = self._inboxes.open(repository), open_post(self.settings, repository.name, store)
         intake = self._intake(repository, store, opened.inbox, repodata)
         turns = Turns(
             inbox=opened.inbox,
@@ -296,9 +297,11 @@ class System:
             scales=open_scales(store, repodata),
             clock=time.time,
             usable=lambda: self.signer.refuse_expired(time.time()),
+            refusing=refusing(repository, post),
         )
         return Wired(
             settings=repository,
+            post=post,
             url=public_url(self.settings, repository),
             store=store,
             repodata=repodata,
@@ -308,6 +311,11 @@ class System:
             turns=turns,
             pruner=self._pruner(repository, store, repodata, publisher),
         )
+
+    def _check_key(self, repository: Repository) -> None:
+        refuse_key(repository, self.signer)
+        for doubt in key_doubts(repository, self.signer):
+            self._log.warning("signing key", repository=repository.name, problem=doubt)
 
     def _intake(self, repository: Repository, store: Store, inbox: Inbox, repodata: SegmentedRepodata) -> Intake:
         intake = Intake(

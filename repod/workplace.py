@@ -1,6 +1,5 @@
 """One repository opened to be changed by a command: without its inbox, and beside a daemon that has it open too."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -11,15 +10,14 @@ from repod.config import Repository, Settings
 from repod.documents import Scales
 from repod.doors import Store
 from repod.headers import Headers
-from repod.history import History
 from repod.ledger import Ledger
 from repod.loop import Log
 from repod.places import open_writable
 from repod.publish import Publisher
 from repod.repodata.engine import SegmentedRepodata
 from repod.rpmfile.pool import RpmWorkers
-from repod.signing.opening import OpenSigner, open_signer
-from repod.tools import Tools
+from repod.signing.opening import OpenSigner
+from repod.tools import Staff, Tools, open_staff
 from repod.wiring import (
     open_publisher,
     open_repodata,
@@ -38,7 +36,6 @@ class Workplace:
     settings: Settings
     repository: Repository
     store: Store
-    history: History
     ledger: Ledger
     signer: OpenSigner
     rpms: RpmWorkers
@@ -49,20 +46,29 @@ class Workplace:
     headers: Headers
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Already:
+    """What is open already, and stays so: signer and processes; the proven store; another folder for the cache."""
+
+    staff: Staff | None = None
+    store: Store | None = None
+    cache: Path | None = None
+
+
 @contextmanager
-def open_workplace(settings: Settings, name: str, log: Log, environ: Mapping[str, str]) -> Iterator[Workplace]:
-    """Everything opened, for as long as it is needed; nothing of the repository is changed by that."""
+def open_workplace(
+    settings: Settings, name: str, log: Log, environ: Mapping[str, str], already: Already | None = None
+) -> Iterator[Workplace]:
+    """Everything else opened, for as long as it is needed; nothing of the repository is changed by that."""
+    already = already or Already()
     repository = settings.named(name)
     with ExitStack() as stack:
-        signer = stack.enter_context(closing(open_signer(settings.signing, time.time(), environ)))
+        signer, rpms = already.staff or open_staff(settings, environ, stack)
         signer.refuse_expired(time.time())
         refuse_key(repository, signer)
         folder = stack.enter_context(workspace(Path(settings.state_dir)))
-        workers = settings.workers
-        rpms = RpmWorkers(count=workers.count or os.cpu_count() or 1, timeout=workers.timeout, memory=workers.memory)
-        stack.enter_context(closing(rpms))
-        store = open_writable(settings, repository)
-        repodata = stack.enter_context(closing(open_repodata(settings, repository, store)))
+        store = already.store or open_writable(settings, repository)
+        repodata = stack.enter_context(closing(open_repodata(settings, repository, store, already.cache)))
         tools = Tools(settings=settings, signer=signer, rpms=rpms, workspace=folder)
         publisher = open_publisher(
             settings,
@@ -77,7 +83,6 @@ def open_workplace(settings: Settings, name: str, log: Log, environ: Mapping[str
             settings=settings,
             repository=repository,
             store=store,
-            history=History(store),
             ledger=Ledger(store, pause),
             signer=signer,
             rpms=rpms,

@@ -42,6 +42,9 @@ def _site(address: str) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address[:100]
-    if found.version == 6:  # noqa: PLR2004 - IPv6
-        return str(ipaddress.ip_network((found, _SITE), strict=False))
-    return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    # A listener for both kinds sees addresses of IPv4 in this form: they have no site in common.
+    if found.ipv4_mapped:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found), _SITE), strict=False))

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from repod.adopt import Adopted, Adoption, Plan, Tell, blocked
 from repod.adoption import Left
-from repod.commands.common import json_option, person, repository_argument, settings_option, why_option
+from repod.commands.common import audited, json_option, person, repository_argument, settings_option, why_option
 from repod.config import load
 from repod.elsewhere import Foreign, Source
 from repod.errors import RepodError
@@ -49,6 +49,7 @@ def adopt(config: Path, name: str, where: str, why: str, *, skip: bool, dry_run:
     log = open_log(settings.log.format, settings.log.level)
     with (
         open_source(where, pause, settings.s3) as source,
+        audited(settings, "adopt", name, {"from": source.name, "skip_missing": skip}, why, dry=dry_run) as outcome,
         System(settings, log=log, observe=lambda *_: None, environ=os.environ) as system,
         tempfile.TemporaryDirectory(dir=system.workspace) as documents,
         _progress() as tell,
@@ -74,8 +75,10 @@ def adopt(config: Path, name: str, where: str, why: str, *, skip: bool, dry_run:
             done = adoption.carry_out(plan, actor=person(os.environ), why=text, skip=skip)
             if done.generation:
                 wired.write_host_files(system.signer)
+        stopped = blocked((done or plan).left, skip=skip)
+        outcome.end(f"{done.packages if done else 0} packages taken over", RepodError.exit_code if stopped else 0)
     _answer(name, source, foreign, plan, done, as_json=as_json)
-    if blocked((done or plan).left, skip=skip):
+    if stopped:
         click.echo(f"repod: {name}: {_stopped((done or plan).left)}", err=True)
         sys.exit(RepodError.exit_code)
 

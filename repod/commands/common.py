@@ -2,20 +2,24 @@
 
 import os
 import pwd
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from repod.board import Board
-from repod.bus import Bus
 from repod.config import Settings
-from repod.service import Looped
-from repod.wiring import System
+from repod.office import By
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what one command needs, the others need not wait for
+    from repod.actions.deeds import RecordedDeeds
+    from repod.actions.means import Means
+    from repod.actions.recorded import Outcome
+    from repod.board import Board
+    from repod.bus import Bus
     from repod.metrics import Metrics
+    from repod.service import Looped
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -58,10 +62,67 @@ def person(environ: Mapping[str, str]) -> str:
 
 
 def looped(
-    settings: Settings, log: Any, metrics: "Metrics", *, bus: Bus | None = None, board: Board | None = None
-) -> Looped:
+    settings: Settings, log: Any, metrics: "Metrics", *, bus: "Bus | None" = None, board: "Board | None" = None
+) -> "Looped":
     """Everything that the settings describe, opened; ``bus`` and ``board`` as in ``Looped``."""
+    from repod.service import Looped  # noqa: PLC0415
+    from repod.wiring import System  # noqa: PLC0415
+
     system = System(
         settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message, raced=metrics.conflict
     )
     return Looped(system, metrics, log, bus=bus, board=board)
+
+
+def by(why: str = "") -> By:
+    """Who runs the command, and why."""
+    # Who is logged in from elsewhere says so by this; it is a hint, as the environment is the caller's own.
+    address = os.environ.get("SSH_CONNECTION", "").split(" ")[0] or "local"
+    return By(actor=person(os.environ), address=address, why=why)
+
+
+def means(settings: Settings) -> "Means":
+    """What actions of a command work with."""
+    from repod.actions.means import Means  # noqa: PLC0415
+    from repod.log import open_log  # noqa: PLC0415
+
+    return Means(settings=settings, environ=os.environ, log=open_log(settings.log.format, settings.log.level))
+
+
+def deeds(settings: Settings) -> "RecordedDeeds":
+    """All changes that a command may make."""
+    from repod.actions.deeds import RecordedDeeds  # noqa: PLC0415
+    from repod.recording import open_record  # noqa: PLC0415
+
+    with_log = means(settings)
+    return RecordedDeeds(with_log, open_record(settings, with_log.log))
+
+
+@contextmanager
+def audited(
+    settings: Settings, what: str, repository: str, details: Mapping[str, Any], why: str = "", *, dry: bool = False
+) -> "Iterator[Outcome]":
+    """While the command changes something; where it is ``dry`` nobody records it."""
+    from repod.actions.recorded import Outcome, recorded  # noqa: PLC0415
+    from repod.log import open_log  # noqa: PLC0415
+    from repod.recording import open_record  # noqa: PLC0415
+
+    if dry:
+        yield Outcome()
+        return
+    log = open_log(settings.log.format, settings.log.level)
+    with recorded(
+        open_record(settings, log), log, by=by(why), what=what, repository=repository, details=details
+    ) as outcome:
+        yield outcome
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Say warnings, each in a line on standard error, beside the answer."""
+    for text in texts:
+        click.echo(f"repod: warning: {text}", err=True)
+
+
+def say(text: str) -> None:
+    """Say a line on standard error, beside the answer."""
+    click.echo(f"repod: {text}", err=True)

@@ -1,27 +1,19 @@
 """``repod advisory`` and ``comps``: the documents beside the packages, by hand instead of through the inbox."""
 
-import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from repod.commands.common import json_option, person, repository_argument, settings_option, why_option
+from repod.actions.papers import advisories, refused
+from repod.commands.common import by, deeds, json_option, repository_argument, settings_option, why_option
 from repod.config import load
-from repod.documents import publish_edits
 from repod.doors import Edit, Unreadable
-from repod.errors import Refused
-from repod.history import History
-from repod.log import open_log
 from repod.package import Fault
-from repod.places import open_store
 from repod.repodata import carried, kinds, updateinfo
 from repod.repodata import comps as comps_xml
-from repod.repodata.listing import plain
 from repod.repodata.reader import read_file
 from repod.show import show
-from repod.workplace import open_workplace
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
 
@@ -56,12 +48,7 @@ def add(config: Path, name: str, files: Sequence[Path], why: str, *, as_json: bo
 @repository_argument
 def list_(config: Path, name: str, *, as_json: bool) -> None:
     """List the advisories of REPO."""
-    settings = load(config)
-    store = open_store(settings, settings.named(name))
-    generation = History(store).current()
-    document = generation.document(updateinfo.TYPE) if generation else None
-    rows = [asdict(row) for row in updateinfo.rows(plain(store, document))] if document else []
-    show(rows, as_json=as_json, empty="no advisories")
+    show(advisories(load(config), name), as_json=as_json, empty="no advisories")
 
 
 @advisory.command("remove")
@@ -111,24 +98,10 @@ def _read(files: Sequence[Path], as_kind: str = "") -> list[Edit]:
         except Unreadable as error:
             faults += error.faults
     if faults:
-        raise Refused("\n".join(fault.text for fault in faults))
+        raise refused(faults)
     return edits
 
 
 def _publish(config: Path, name: str, edits: Sequence[Edit], done: str, why: str, *, as_json: bool) -> None:
     """Publish ``edits`` and say what became of each; ``done`` is what they do, in a word."""
-    settings = load(config)
-    log = open_log(settings.log.format, settings.log.level)
-    with open_workplace(settings, name, log, os.environ) as work:
-        actor = person(os.environ)
-        text = f"{done}: {why}" if why else done
-        generation, verdicts = publish_edits(work.publisher, work.scales, edits, actor=actor, done=text)
-    rows = [
-        {
-            "document": edit.what,
-            "result": done if verdict.result == "accepted" else "no change",
-            "generation": generation.number,
-        }
-        for edit, verdict in zip(edits, verdicts, strict=True)
-    ]
-    show(rows, as_json=as_json, empty="")
+    show(deeds(load(config)).edit(name, edits, done, by(why)).rows, as_json=as_json, empty="")

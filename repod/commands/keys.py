@@ -12,7 +12,9 @@ from typing import Any
 
 import click
 
-from repod.commands.common import json_option, settings_option
+from repod.actions.keys import in_repository, key_row
+from repod.actions.keys import keys as every_key
+from repod.commands.common import json_option, means, settings_option
 from repod.commands.progress import progress
 from repod.config import Settings, load
 from repod.errors import Misconfigured, Refused
@@ -40,10 +42,8 @@ def keys() -> None:
 @json_option
 def list_(config: Path, *, as_json: bool) -> None:
     """Show every key that hosts get: what it is for, its end, and what is signed by it where."""
-    settings, now = load(config), time.time()
-    with opened_keys(settings, os.environ) as signer, progress("looking at repositories") as tell:
-        standings = stand(settings, signer.keys, _names(settings), now, tell)
-        rows = [_row(key, standings) for key in signer.keys]
+    with progress("looking at repositories") as tell:
+        rows = every_key(means(load(config)), tell)
     if not as_json:
         rows = [
             row | {"repositories": [_where(name, one) for name, one in row["repositories"].items()]} for row in rows
@@ -53,24 +53,6 @@ def list_(config: Path, *, as_json: bool) -> None:
 
 def _names(settings: Settings) -> Sequence[str]:
     return [repository.name for repository in settings.repository]
-
-
-def _row(key: HostKey, standings: Sequence[Standing]) -> dict[str, Any]:
-    return {
-        "role": key.role,
-        "fingerprint": key.fingerprint,
-        "algorithm": key.algorithm,
-        "created": stamp(key.created),
-        "expires": "never" if key.expires is None else stamp(key.expires),
-        "repositories": {standing.shown.repository: _in(key, standing) for standing in standings},
-    }
-
-
-def _in(key: HostKey, standing: Standing) -> dict[str, Any]:
-    """``packages``: how many are signed by the key; ``since``: when the key file of hosts first had it."""
-    known = standing.shown.announced.get(key.fingerprint)
-    served = key.fingerprint in standing.shown.served
-    return {"packages": standing.shown.count(key), "since": stamp(known.since) if known and served else None}
 
 
 def _where(name: str, one: Mapping[str, Any]) -> str:
@@ -149,7 +131,7 @@ def rotate(config: Path, *, as_json: bool) -> None:
     step = guide([standing.verdict for standing in standings], found, settings.signing)
     if as_json:
         repositories = [asdict(standing.verdict) for standing in standings]
-        rows = [asdict(step) | {"keys": [_row(key, standings) for key in found], "repositories": repositories}]
+        rows = [asdict(step) | {"keys": [key_row(key, standings) for key in found], "repositories": repositories}]
         show(rows, as_json=True, empty="")
     else:
         _print(step, found, standings, now)
@@ -181,7 +163,7 @@ def _print(step: Guide, found: Sequence[HostKey], standings: Sequence[Standing],
 
 
 def _counted(key: HostKey, standing: Standing) -> str:
-    return _where("", _in(key, standing)).removeprefix(": ")
+    return _where("", in_repository(key, standing)).removeprefix(": ")
 
 
 @keys.command()

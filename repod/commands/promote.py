@@ -1,36 +1,18 @@
 """``repod promote``: builds of one repository into another."""
 
-import os
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from repod.commands.changes import read_carried
-from repod.commands.common import json_option, person, settings_option, why_option
-from repod.config import Repository, Settings, load
-from repod.documents import in_words
-from repod.doors import Store
-from repod.errors import Refused
-from repod.generation import Generation
-from repod.headers import Headers
-from repod.history import History
-from repod.ledger import Ledger
-from repod.log import open_log
-from repod.places import open_store
-from repod.promote import Giver, Plan, Promotion, Taker, Wanted
-from repod.promotion import Gates, Move
-from repod.related import open_relations
-from repod.repodata.listing import StoredListings
-from repod.repodata.taken import TakenDocuments
+from repod.commands.common import by, deeds, json_option, say, settings_option, why_option
+from repod.config import load
+from repod.office import Deed
+from repod.package import Nevra
+from repod.promote import Wanted
 from repod.show import show
-from repod.wiring import pause, rules_of
-from repod.workplace import Workplace, open_workplace
 
 
 @click.command()
@@ -59,19 +41,14 @@ def promote(
     """
     wanted = Wanted(**what)
     _refuse_nonsense(wanted, source, target)
-    settings = load(config)
-    giver, taker = settings.named(source), settings.named(target)
-    log = open_log(settings.log.format, settings.log.level)
-    with _opened(settings, giver, taker, log, force=force) as promotion:
-        if dry_run:
-            plan, generation = promotion.plan(wanted), None
-        else:
-            plan, generation = promotion.run(wanted, actor=person(os.environ), why=why)
-    _answer(source, target, plan, generation, as_json=as_json)
-    if plan.refusals:
-        for line in plan.refusals:
-            click.echo(f"repod: {line}", err=True)
-        sys.exit(Refused.exit_code)
+    deed = deeds(load(config)).promote(source, target, wanted, by(why), force=force, dry_run=dry_run)
+    if as_json:
+        show(deed.rows, as_json=True, empty="")
+    else:
+        _print(deed)
+    for line in deed.rows[0]["refused"]:
+        say(line)
+    sys.exit(deed.code)
 
 
 def _refuse_nonsense(wanted: Wanted, source: str, target: str) -> None:
@@ -86,113 +63,23 @@ def _refuse_nonsense(wanted: Wanted, source: str, target: str) -> None:
         raise click.UsageError(msg)
 
 
-@contextmanager
-def _opened(settings: Settings, giver: Repository, taker: Repository, log: Any, *, force: bool) -> Iterator[Promotion]:
-    """The two repositories; that which builds come from is only read."""
-    with (
-        open_workplace(settings, taker.name, log, os.environ) as work,
-        open_relations(settings, taker, work.store, work.workspace, pause) as relations,
-    ):
-        yield Promotion(
-            giver=_giver(giver, open_store(settings, giver), work),
-            taker=Taker(
-                name=taker.name,
-                store=work.store,
-                repodata=work.repodata,
-                publisher=work.publisher,
-                headers=work.headers,
-                rules=rules_of(taker),
-                gates=_gates(taker, force=force),
-                published=work.signer.published,
-                relations=relations,
-                plain=partial(read_carried, work.store),
-            ),
-            papers=TakenDocuments(),
-            clock=time.time,
-            pause=pause,
-        )
+def _print(deed: Deed) -> None:
+    (row,) = deed.rows
+    show(list(_rows(row, deed)), as_json=False, empty="no builds")
+    if row["left_out"]:
+        arches = ", ".join(sorted({Nevra.parse(nevra).arch for nevra in row["left_out"]}))
+        click.echo(f"left out: {len(row['left_out'])} builds for {arches}, which {deed.repository} does not take")
+    if not deed.refused:
+        click.echo(deed.text)
 
 
-def _giver(repository: Repository, store: Store, work: Workplace) -> Giver:
-    return Giver(
-        name=repository.name,
-        store=store,
-        history=History(store),
-        builds=StoredListings(store),
-        ledger=Ledger(store, pause),
-        headers=Headers(store=store, rpms=work.rpms, changelogs=work.repository.changelogs, workspace=work.workspace),
-        plain=partial(read_carried, store),
-    )
+def _rows(row: Mapping[str, Any], deed: Deed) -> Iterator[dict[str, str]]:
+    for build, effect in zip(row["builds"], deed.facts["effects"], strict=True):
+        yield {"build": build["package"], "on hosts": effect, "gates": _gate_words(build)}
+    for nevra in row["present"]:
+        yield {"build": nevra, "on hosts": "is there already", "gates": "-"}
 
 
-def _gates(repository: Repository, *, force: bool) -> Gates:
-    gates = repository.promotion
-    return Gates(
-        sources=gates.sources,
-        min_age=gates.min_age,
-        label=gates.label,
-        dependencies=gates.dependencies,
-        replace=repository.duplicates == "replace",
-        force=force,
-    )
-
-
-def _answer(source: str, target: str, plan: Plan, generation: Generation | None, *, as_json: bool) -> None:
-    origin = f"{source}@{plan.of.number}"
-    published = generation is not None and (plan.on is None or generation.number != plan.on.number)
-    if as_json:
-        row = {
-            "from": origin,
-            "to": target,
-            "generation": generation.number if generation else None,
-            "published": published,
-            "builds": [_row(move) for move in plan.moves],
-            "documents": [edit.what for edit in plan.edits],
-            "present": [str(package.nevra) for package in plan.present],
-            "left_out": [str(package.nevra) for package in plan.left],
-            "refused": plan.refusals,
-        }
-        show([row], as_json=True, empty="")
-        return
-    rows = [{"build": str(m.package.nevra), "on hosts": str(m.effect), "gates": _gate_words(m)} for m in plan.moves]
-    rows += [{"build": str(p.nevra), "on hosts": "is there already", "gates": "-"} for p in plan.present]
-    show(rows, as_json=False, empty="no builds")
-    if plan.left:
-        arches = ", ".join(sorted({package.nevra.arch for package in plan.left}))
-        click.echo(f"left out: {len(plan.left)} builds for {arches}, which {target} does not take")
-    if not plan.refusals:
-        click.echo(_summary(plan, origin, target, generation, published=published))
-
-
-def _row(move: Move) -> dict[str, Any]:
-    return {
-        "package": str(move.package.nevra),
-        "sha256": move.package.pkgid,
-        "effect": move.effect.kind,
-        "of": str(move.effect.of) if move.effect.of else None,
-        "passed": list(move.passed),
-        "shut": list(move.shut),
-        "refused": list(move.refused),
-    }
-
-
-def _gate_words(move: Move) -> str:
-    words = [("shut: ", move.shut), ("passed: ", move.passed)]
+def _gate_words(build: Mapping[str, Any]) -> str:
+    words = [("shut: ", build["shut"]), ("passed: ", build["passed"])]
     return "; ".join(word + ", ".join(gates) for word, gates in words if gates)
-
-
-def _summary(plan: Plan, origin: str, target: str, generation: Generation | None, *, published: bool) -> str:
-    what = _counted(plan.moves, plan)
-    if generation is None:
-        return f"would promote {what} from {origin} to {target}" if what else f"{target} has it all: nothing to do"
-    if not published:
-        return f"generation {generation.number} of {target} has it all: nothing to do"
-    return f"promoted {what} from {origin}: generation {generation.number} of {target}"
-
-
-def _counted(moves: Sequence[Move], plan: Plan) -> str:
-    """As the record of the generation says it."""
-    if not moves:
-        return in_words(plan.edits)
-    names = str(moves[0].package.nevra) if len(moves) == 1 else f"{len(moves)} packages"
-    return f"{names} with {in_words(plan.edits)}" if plan.edits else names

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.filesize import decimal
 
-from repod.commands.common import json_option, person, repository_argument, settings_option
+from repod.commands.common import audited, json_option, person, repository_argument, settings_option
 from repod.commands.progress import Tell, progress
 from repod.config import load
 from repod.errors import Refused, RepodError
@@ -42,16 +42,21 @@ def resign(config: Path, name: str, why: str, *, dry_run: bool, early: bool, as_
     """
     settings = load(config)
     log = open_log(settings.log.format, settings.log.level)
-    with open_workplace(settings, name, log, os.environ) as place, progress("reading signatures") as tell:
+    with (
+        audited(settings, "resign", name, {"early": early}, why, dry=dry_run) as outcome,
+        open_workplace(settings, name, log, os.environ) as place,
+        progress("reading signatures") as tell,
+    ):
         resigning = _resigning(place, tell)
         if not dry_run:
             _prepare(place, early=early)
         plan = resigning.plan()
         why = why or f"signed anew with {place.signer.fingerprint}"
         done = None if dry_run else resigning.carry_out(plan, actor=person(os.environ), why=why)
+        code = RepodError.exit_code if (done and done.left) or plan.missing else 0
+        outcome.end(f"{done.packages if done else 0} packages signed anew", code)
     _answer(name, plan, done, as_json=as_json)
-    if (done and done.left) or plan.missing:
-        sys.exit(RepodError.exit_code)
+    sys.exit(code)
 
 
 def _prepare(place: Workplace, *, early: bool) -> None:

@@ -94,6 +94,7 @@ def _farewell(settings: Settings, url: str) -> str:
     return (
         f"\nrepository  {base}\n"
         f"inbox       {repository.inbox}  (cp your.rpm there, and it is published)\n"
+        f"pages       {url}  (open it in a browser)\n"
         f"metrics     {url}metrics\n"
         f"key         {base}{key_name(repository.name)}\n\n"
         f"# {file}\n{repo_text(repository, base)}\n"

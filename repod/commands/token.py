@@ -1,4 +1,4 @@
-"""``repod token``: who may read over HTTP, and for how long."""
+"""``repod token``: who may do what over HTTP, and for how long."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import click
 
 from repod.access import ANY, READ, VERBS
 from repod.callers.tokens import Token, TokenFile
-from repod.commands.common import json_option, settings_option
+from repod.commands.common import audited, json_option, settings_option
 from repod.config import Settings, load
 from repod.errors import Misconfigured
 from repod.show import show
@@ -20,11 +20,12 @@ from repod.values import seconds
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _NEVER = "never"
+_MAY = "\b\nWhat a token may do:\n" + "\n".join(f"  {verb:<10}{text}" for verb, text in VERBS.items())
 
 
 @click.group()
 def token() -> None:
-    """Tokens of readers: make one, list them, take one back."""
+    """Tokens, by which programs and people are known over HTTP: make one, list them, take one back."""
 
 
 def _lifetime(_context: click.Context, _option: click.Parameter, value: str) -> float | None:
@@ -44,12 +45,21 @@ def _name(_context: click.Context, _argument: click.Parameter, value: str) -> st
     return value
 
 
-@token.command()
+@token.command(epilog=_MAY)
 @settings_option
 @json_option
 @click.argument("name", callback=_name)
 @click.option("--repository", "repositories", multiple=True, metavar="REPO", help="Only there; may be given again.")
-@click.option("--may", "verbs", multiple=True, type=click.Choice(list(VERBS)), default=(READ,), show_default=True)
+@click.option(
+    "--may",
+    "verbs",
+    multiple=True,
+    type=click.Choice(list(VERBS)),
+    metavar="VERB",
+    default=(READ,),
+    show_default=True,
+    help="What it may do, of the list below; may be given again.",
+)
 @click.option("--expires", callback=_lifetime, default="90d", show_default=True, help="After that time, or 'never'.")
 def add(
     config: Path,
@@ -63,13 +73,18 @@ def add(
     """Make a token called NAME and print it, this once: only its hash is kept.
 
     A running daemon knows it at once. Hosts send it as a password, with any user name; others as
-    "Authorization: Bearer TOKEN". Answers 4 where there is one of that name which has not expired.
+    "Authorization: Bearer TOKEN". It may do what --may says and nothing else, so that a stolen one does little;
+    there is no word for everything. Answers 4 where there is one of that name which has not expired.
     """
     settings = load(config)
     for repository in repositories:
         settings.named(repository)
     tokens = _tokens(settings)
-    secret = tokens.add(name, os.urandom, verbs=verbs, repositories=repositories or [ANY], seconds=expires)
+    places = tuple(repositories) or (ANY,)
+    details = {"name": name, "may": list(verbs), "repositories": list(places), "expires_seconds": expires}
+    with audited(settings, "token add", "", details) as outcome:
+        secret = tokens.add(name, os.urandom, verbs=verbs, repositories=places, seconds=expires)
+        outcome.end("")
     if not as_json:
         click.echo(secret)
         return
@@ -91,7 +106,10 @@ def list_(config: Path, *, as_json: bool) -> None:
 @click.argument("name")
 def revoke(config: Path, name: str) -> None:
     """Take the token NAME back; a running daemon refuses it at once."""
-    _tokens(load(config)).revoke(name)
+    settings = load(config)
+    with audited(settings, "token revoke", "", {"name": name}) as outcome:
+        _tokens(settings).revoke(name)
+        outcome.end("")
     click.echo(f"token {name} is good no more")
 
 

@@ -1,6 +1,5 @@
 """``repod why``: all that is known of one build. It changes nothing, and needs no key."""
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,10 @@ from typing import Any
 import click
 from rich.filesize import decimal
 
-from repod.commands.common import json_option, repository_argument, settings_option
-from repod.commands.fate import Fates
-from repod.commands.story import Story, builds_of, open_heads, open_place
+from repod.actions.looks import builds
+from repod.commands.common import json_option, means, repository_argument, say, settings_option
 from repod.config import load
 from repod.show import card, show
-from repod.wiring import workspace
 
 
 @click.command()
@@ -27,13 +24,7 @@ def why(config: Path, name: str, word: str, *, as_json: bool) -> None:
     A build that is not listed any more is shown as far as repod still knows it. Answers 1 where it
     never heard of it.
     """
-    settings = load(config)
-    look = functools.cache(functools.partial(open_place, settings))
-    place = look(name)
-    builds = builds_of(place, word)
-    with workspace(Path(settings.state_dir)) as folder, open_heads(settings, folder) as ask:
-        fates = Fates(settings, place, folder)
-        rows = [Story(settings, place, one, look, ask).row() | {"retention": fates.of(one)} for one in builds]
+    rows = builds(means(load(config)), name, word, say)
     if as_json:
         show(rows, as_json=True, empty="")
         return

@@ -1,28 +1,20 @@
 """``repod once`` and ``prune``: the work of the daemon without it."""
 
 import contextlib
-import os
 import sys
-import tempfile
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from repod.commands.common import json_option, looped, repository_argument, settings_option
+from repod.actions.prune import plan
+from repod.commands.common import by, deeds, json_option, looped, means, repository_argument, say, settings_option
 from repod.config import load
-from repod.errors import Conflict, Refused, RepodError, Unavailable
+from repod.errors import Refused, RepodError, Unavailable
+from repod.holdings import silent
 from repod.log import open_log
 from repod.loop import Loop
-from repod.places import open_store
-from repod.removal import Removal
-from repod.retaining import open_planner, open_pruner
-from repod.retention import Verdict
 from repod.show import show
-from repod.wiring import pause
-from repod.workplace import open_workplace
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -105,29 +97,10 @@ def prune(config: Path, name: str, *, dry_run: bool, as_json: bool) -> None:
     """
     settings = load(config)
     if dry_run:
-        repository = settings.named(name)
-        store = open_store(settings, repository)
-        with tempfile.TemporaryDirectory() as folder:
-            plan = open_planner(settings, repository, store, Path(folder), pause).plan(time.time())
-        show(_rows(plan.retire, plan.removals, plan.notes), as_json=as_json, empty="nothing to remove")
+        show(plan(means(settings), name), as_json=as_json, empty="nothing to remove")
         return
-    log = open_log(settings.log.format, settings.log.level)
-    with open_workplace(settings, name, log, os.environ) as place:
-        planner = open_planner(settings, place.repository, place.store, place.workspace, pause)
-        pruned = open_pruner(planner, place.store, place.publisher, pause).prune(time.time())
-    rows = _rows(pruned.retired, pruned.removed, [*pruned.plan.notes, *pruned.left])
-    show(rows, as_json=as_json, empty="nothing to remove")
-    if pruned.error:
-        raise pruned.error
-    if pruned.plan.retire and not pruned.generation:
-        sys.exit(Conflict.exit_code)
-
-
-def _rows(retired: Sequence[Verdict], removals: Sequence[Removal], notes: Sequence[str]) -> list[dict[str, Any]]:
-    """A row for each build that leaves the metadata, each file that leaves the store, and each note."""
-    builds = [
-        {"what": "build", "name": str(one.build.nevra), "bytes": one.build.package.size, "why": list(one.why)}
-        for one in retired
-    ]
-    files = [{"what": "file", "name": one.path, "bytes": one.size, "why": [one.why]} for one in removals]
-    return [*builds, *files, *({"what": "note", "name": "", "bytes": 0, "why": [note]} for note in notes)]
+    deed = deeds(settings).prune(name, by(), silent)
+    show(deed.rows, as_json=as_json, empty="nothing to remove")
+    if deed.stopped:
+        say(deed.stopped)
+    sys.exit(deed.code)

@@ -1,14 +1,13 @@
 """Makes the page from its template: one file, without scripts, fonts or images, that any web server can hand out."""
 
 import hashlib
-import shlex
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from repod.welcome import LONGEST, Welcome
+from repod.welcome import LONGEST, Welcome, ways
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -39,18 +38,8 @@ def render(welcome: Welcome) -> bytes:
 
 
 def _commands(welcome: Welcome) -> Sequence[tuple[str, str]]:
-    """For each tool one line that makes the repository known and installs from it, as root."""
     place, rows = welcome.place, welcome.names.rows
-    package = shlex.quote(rows[0].newest.name) if rows else "PACKAGE"
-    url = shlex.quote(place.url + quote(place.config))
-    file = f"/etc/yum.repos.d/{place.config}"
-    fetch = f"aws s3 cp {url} {file}" if place.url.startswith("s3:") else f"curl -fsSo {file} {url}"
-    zypper = f"{fetch.replace('yum.repos.d', 'zypp/repos.d')} && zypper install {package}"
-    return [
-        ("dnf", f"{fetch} && dnf install {package}"),
-        ("zypper", zypper),
-        ("yum", f"{fetch} && yum install {package}"),
-    ]
+    return ways(place.url, place.config, rows[0].newest.name if rows else "")
 
 
 @cache

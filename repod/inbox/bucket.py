@@ -20,7 +20,7 @@ from pathlib import Path
 from repod.config import Bucket
 from repod.doors import Arrival
 from repod.errors import Conflict, NotFound, RepodError, Unavailable
-from repod.inbox.castoffs import COPY_LIMIT, Castoffs
+from repod.inbox.castoffs import COPY_LIMIT, CastoffReasons, Castoffs
 from repod.inbox.folders import new_file
 from repod.inbox.names import Wanted, path_left_alone, shown
 from repod.inbox.prefix import REJECTED, Object, Prefix
@@ -30,6 +30,7 @@ from repod.inbox.tickets import Pending, Ticket
 from repod.inbox.told import Told
 from repod.inbox.watcher import Log
 from repod.package import Fault, Sha256, sha256
+from repod.refused import Reasons
 from repod.values import S3Place
 
 _TRIES = 2  # turns that may begin with an arrival before what told of it goes back into the queue
@@ -133,14 +134,7 @@ class BucketInbox:
 
     def reject(self, arrival: Arrival, faults: Sequence[Fault], checksum: str, time: float) -> str:
         """As in ``Inbox``. ``Conflict`` or ``NotFound`` where this state is no longer there: nothing is done then."""
-        said = reason(
-            file=arrival.name,
-            inbox_path=arrival.name,
-            checksum=checksum,
-            size=arrival.size,
-            time=time,
-            faults=faults,
-        )
+        said = reason(arrival, str(self._prefix.place), checksum=checksum, time=time, faults=faults)
         try:
             name = self._castoffs.receive(arrival.name, arrival.mark, said, checksum)
         except (Conflict, NotFound):
@@ -269,6 +263,11 @@ def _is_new(known: _Known | None, tickets: frozenset[Ticket]) -> bool:
 
 def _unread(name: str, why: str) -> Arrival:
     return Arrival(name=name, size=0, mark="", age=0.0, waiting=f"cannot be read: {why}")
+
+
+def reasons(place: S3Place, bucket: Bucket) -> Reasons:
+    """What is told of the refused ones below the prefix."""
+    return CastoffReasons(Prefix(place, bucket))
 
 
 def count(place: S3Place, bucket: Bucket, wanted: Wanted) -> tuple[int, int]:

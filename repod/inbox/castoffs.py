@@ -2,19 +2,21 @@
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from repod.errors import Conflict, NotFound, RepodError
 from repod.inbox.names import REASON, shown
 from repod.inbox.prefix import REJECTED, Object, Prefix
 from repod.inbox.rejected import as_json, candidates
+from repod.refused import Told
 
 COPY_LIMIT = 256 << 20
 """Bytes above which an object is copied in parts: one request for more might outlast its time."""
 
 _MOST_PARTS = 10_000
 _STALE = 3600.0  # no copy takes so long: a reason without its object is a stopped process's
+_LARGEST_REASON = 1 << 20
 _ETAG, _SHA256 = "repod-etag", "repod-sha256"
 
 
@@ -128,6 +130,33 @@ class Castoffs:
             with contextlib.suppress(Exception):
                 client.abort_multipart_upload(**target, UploadId=upload)
             raise
+
+
+class CastoffReasons:
+    """``Reasons`` of what lies there."""
+
+    def __init__(self, prefix: Prefix) -> None:
+        """``prefix``: the inbox's."""
+        self._prefix = prefix
+
+    def list(self) -> Sequence[Told]:
+        """See ``Reasons.list``."""
+        return [
+            Told(name=_arrival(item.name), modified=int(item.modified * 1e9), mark=f"{item.size} {item.mark}")
+            for item in self._prefix.list(REJECTED)
+            if item.name.endswith(REASON) and item.size <= _LARGEST_REASON
+        ]
+
+    def read(self, told: Told) -> bytes | None:
+        """See ``Reasons.read``."""
+        size, _, mark = told.mark.partition(" ")
+        with contextlib.suppress(NotFound, Conflict):
+            return b"".join(self._prefix.pieces(REJECTED + told.name + REASON, mark, int(size)))
+        return None
+
+
+def _arrival(reason: str) -> str:
+    return reason.removeprefix(REJECTED).removesuffix(REASON)
 
 
 def _ranges(size: int, part: int) -> Iterator[tuple[int, int]]:

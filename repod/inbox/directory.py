@@ -153,9 +153,7 @@ class DirectoryInbox:
     def reject(self, arrival: Arrival, faults: Sequence[Fault], checksum: str, time: float) -> str:
         """As in ``Inbox``. ``Conflict`` or ``NotFound`` where this state is no longer there: nothing is done then."""
         name = split(arrival.name)[1]
-        said = reason(
-            file=name, inbox_path=arrival.name, checksum=checksum, size=arrival.size, time=time, faults=faults
-        )
+        said = reason(arrival, str(self._root), checksum=checksum, time=time, faults=faults)
         with self._hideout.hold(arrival, checksum) as (folder, hidden):
             return str(self._rejected.receive(folder, hidden, name, said))
 

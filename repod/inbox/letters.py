@@ -22,6 +22,8 @@ _STAGE = f"{OURS}upload-"
 # What open answers where there are no files without names: an old kernel, NFS, some overlays.
 _NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
 
+_UNNAMED = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
+
 Vouch = Callable[[os.stat_result], None]
 """Is told the state of a file that is whole, just before the inbox can see it."""
 
@@ -45,7 +47,7 @@ class DirectoryLetterbox:
         self._wanted = wanted
         self.vouch = vouch
         self.knock = knock
-        self._unnamed = unnamed
+        self._unnamed: bool | None = None if unnamed else False  # None: not tried yet
         self._room = Room(directory)
         with suppress(OSError), opened(directory) as folder:
             _sweep(folder)
@@ -70,12 +72,10 @@ class DirectoryLetterbox:
 
     def _file(self) -> tuple[int, str]:
         """A new private file, and its name; empty where it has none."""
+        if self._unnamed is None:
+            self._unnamed = _unnamed_works(self.root)
         if self._unnamed:
-            try:
-                return os.open(self.root, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600), ""
-            except OSError as error:
-                if error.errno not in _NO_UNNAMED or not self.root.is_dir():
-                    raise
+            return os.open(self.root, _UNNAMED, 0o600), ""
         stage = _STAGE + secrets.token_hex(16)
         file = os.open(self.root / stage, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         # Shared, so that it can be handed over to another descriptor; a sweep asks for it alone.
@@ -151,6 +151,26 @@ def _names(name: str) -> Iterator[str]:
     yield name
     while True:
         yield fitted(name, before=f"{secrets.token_hex(4)}-")
+
+
+def _unnamed_works(root: Path) -> bool:
+    """Whether a file without a name can be made there, and be given one later: not everywhere is both so."""
+    try:
+        file = os.open(root, _UNNAMED, 0o600)
+    except OSError as error:
+        if error.errno in _NO_UNNAMED and root.is_dir():
+            return False
+        raise
+    name = _STAGE + secrets.token_hex(16)
+    try:
+        with opened(root) as folder:
+            os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=folder, follow_symlinks=True)
+            os.unlink(name, dir_fd=folder)
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+    return True
 
 
 def _sweep(folder: int) -> None:

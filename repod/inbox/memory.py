@@ -93,9 +93,7 @@ class MemoryInbox:
             data = self._now(arrival).data
             base = arrival.name.rpartition("/")[2]
             name = next(n for n in candidates(base) if self.rejected.get(n, data) == data)
-            said = reason(
-                file=name, inbox_path=arrival.name, checksum=checksum, size=len(data), time=time, faults=faults
-            )
+            said = reason(arrival, "memory", checksum=checksum, time=time, faults=faults) | {"file": shown(name)}
             self.rejected |= {name: data, name + REASON: as_json(said)}
             del self._files[arrival.name]
         return name

@@ -59,11 +59,11 @@ class Prefix:
         """Seconds since 1970 by the clock of the server, as its last answer told it."""
         return self._server_ahead + time.monotonic()
 
-    def list(self) -> Iterator[Object]:
-        """Every object, refused ones too; ``Unavailable`` rather than fewer."""
+    def list(self, below: str = "") -> Iterator[Object]:
+        """Every object whose name begins with ``below``, refused ones too; ``Unavailable`` rather than fewer."""
         with self.told("", "cannot be listed"):
             pages = self.clients.s3().get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self.place.bucket, Prefix=self.place.prefix):
+            for page in pages.paginate(Bucket=self.place.bucket, Prefix=self.place.prefix + below):
                 self._heard(page)
                 for found in page.get("Contents", ()):
                     yield Object(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from repod.doors import Arrival
 from repod.errors import Unavailable
 from repod.inbox.folders import (
     digest,
@@ -22,21 +23,25 @@ from repod.inbox.folders import (
     state_of,
 )
 from repod.inbox.names import OURS, REASON, fitted, shown
-from repod.package import Fault, trace
+from repod.package import REMEDIES, Fault, trace
 
 
-def reason(
-    *, file: str, inbox_path: str, checksum: str, size: int, time: float, faults: Sequence[Fault]
-) -> dict[str, object]:
-    """What a reason file says. Names are written as by ``shown``; ``sha256`` is null where nothing was read."""
+def reason(arrival: Arrival, inbox: str, *, checksum: str, time: float, faults: Sequence[Fault]) -> dict[str, object]:
+    """What a reason file says of an arrival of ``inbox``, a directory or prefix.
+
+    Names are written as by ``shown``; ``sha256`` is null where nothing was read.
+    """
     return {
-        "file": shown(file),
-        "inbox_path": shown(inbox_path),
+        "file": shown(arrival.name.rpartition("/")[2]),
+        "inbox": shown(inbox),
+        "inbox_path": shown(arrival.name),
         "sha256": checksum or None,
         "trace": trace(checksum) or None,
-        "size": size,
+        "size": arrival.size,
         "time": datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "faults": [{"code": fault.code, "text": fault.text} for fault in faults],
+        "faults": [
+            {"code": fault.code, "text": fault.text, "remedy": REMEDIES.get(fault.code, "")} for fault in faults
+        ],
     }
 
 

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,6 +76,24 @@ class RpmWorkers:
         except Lost as error:
             text = f"it crashed the process that read it (exit {error.exitcode}), twice; see [workers] memory"
         return ("unreadable", (Fault(code="reader", text=text),))
+
+
+class Share(RpmWorkers):
+    """A part of the processes of others: half of them, so that who waits for one never waits for a long row."""
+
+    def __init__(self, of: RpmWorkers) -> None:
+        """Closing it closes nothing; once ``of`` is closed, every task is ``Unavailable``."""
+        self.count = max(1, of.count // 2)
+        self._of = of
+        self._turns = threading.BoundedSemaphore(self.count)
+
+    def run(self, task: Callable[..., _Result], *arguments: Any) -> _Result:
+        """See ``RpmWorkers.run``."""
+        with self._turns:
+            return self._of.run(task, *arguments)
+
+    def close(self) -> None:
+        """The processes stay with whom they belong to."""
 
 
 def _limit(memory: int) -> None:

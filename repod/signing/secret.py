@@ -10,18 +10,18 @@ from repod.errors import Misconfigured
 _CREDENTIAL = "credential:"
 
 
-def locate(setting: str, value: str, environ: Mapping[str, str]) -> Path:
-    """The file that ``value`` (a path, or ``credential:NAME``) means; ``setting`` names it in errors."""
+def locate(setting: str, value: str, environ: Mapping[str, str], *, table: str = "[signing]") -> Path:
+    """The file that ``value`` (a path, or ``credential:NAME``) means; ``table`` and ``setting`` name it in errors."""
     if not value.startswith(_CREDENTIAL):
         return Path(value)
     name = value.removeprefix(_CREDENTIAL)
     if not name or "/" in name or name in {".", ".."}:
-        msg = f"[signing] {setting}: expected credential:NAME with a name from LoadCredential=, found {value!r}"
+        msg = f"{table} {setting}: expected credential:NAME with a name from LoadCredential=, found {value!r}"
         raise Misconfigured(msg)
     directory = environ.get("CREDENTIALS_DIRECTORY")
     if not directory:
         msg = (
-            f"[signing] {setting} is {value!r}, but CREDENTIALS_DIRECTORY is not set; start repod by systemd"
+            f"{table} {setting} is {value!r}, but CREDENTIALS_DIRECTORY is not set; start repod by systemd"
             f" with LoadCredential={name}:FILE, or give a path"
         )
         raise Misconfigured(msg)

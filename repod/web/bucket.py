@@ -20,7 +20,7 @@ from repod.package import StorePath
 from repod.served import served
 from repod.values import S3Place
 from repod.web.desk import Desk
-from repod.web.shelves import missing
+from repod.web.shelves import Asked, missing
 
 RETRY_SECONDS = 5
 # What a repository may hold, so that a guess (zypper's media.1/media, a scanner's .env) costs no request.
@@ -42,11 +42,11 @@ class BucketShelf:
         self._desk = desk
         self._clients = aws.Clients(bucket.model_copy(update=_SMALL))
 
-    async def answer(self, path: StorePath, method: str) -> Response:
+    async def answer(self, path: StorePath, asked: Asked) -> Response:
         """See ``Shelf.answer``."""
         if not _POSSIBLE.fullmatch(path):
             raise missing(path)
-        work = partial(self._link, path, method) if served(path).immutable else partial(self._small, path)
+        work = partial(self._link, path, asked.method) if served(path).immutable else partial(self._small, path)
         try:
             return await self._desk.run(work)
         except NotFound as error:

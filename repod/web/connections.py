@@ -7,6 +7,7 @@ be whole in time, a body and an answer must move, and the number of connections 
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -126,7 +127,10 @@ class Connection(NamedConnection):
         self._writing.stop()
 
     def drop(self) -> None:
-        """End it now, whatever it is at."""
+        """End it now, whatever it is at; the kernel too keeps nothing of what was to be sent."""
+        end = self.transport.get_extra_info("socket")
+        with contextlib.suppress(OSError, AttributeError):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def _tend(self, *, moved: bool) -> None:

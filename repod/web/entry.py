@@ -13,16 +13,17 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from repod.web.api.problems import is_api, problem, respond
+from repod.web.api.problems import Tell, is_api, problem, respond
 
 LONGEST = 8192
 """Bytes of a request's target."""
 
 PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """The Content-Security-Policy of pages: no script and no style but in files of its own."""
@@ -43,7 +44,7 @@ _API = {
 _PAGES = {**_PRIVATE, "Cache-Control": "no-store", "Content-Security-Policy": PAGE_POLICY}
 
 _HOST = re.compile(
-    r"(?:([A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9.])?)|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{0,5}))?"
+    r"(?:([A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9.])?)|\[([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\])(?::([0-9]{0,5}))?"
 )
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(/[^?#]*)?", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -57,10 +58,11 @@ Named = Callable[[], Collection[str]]
 class Entry:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Named) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Named, tell: Tell) -> None:
         """``hosts`` is asked for each request; any address, and this machine's own names, are known besides."""
         self._app = app
         self._hosts = hosts
+        self._tell = tell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -72,7 +74,9 @@ class Entry:
         path = scope["path"]
         send = _with_headers(send, _headers_for(path))
         if fault:
-            await respond(problem(*fault))(scope, receive, send)
+            found = problem(*fault)
+            page = None if is_api(path) else self._tell(found, Request(scope))
+            await (page or respond(found))(scope, receive, send)
         elif scope["method"] == "HEAD" and not path.startswith("/repos/"):
             await _headed(self._app, scope, receive, send)
         else:

@@ -10,11 +10,13 @@ from typing import Any, Protocol
 
 from fastapi import HTTPException, Request
 
-from repod.access import Caller, Callers, Offer, Reason, Rules, Stranger, Verb
+from repod.access import READ, Caller, Callers, Offer, Reason, Rules, Stranger, Verb
 from repod.errors import RepodError
+from repod.office import By
 from repod.web.desk import Desk
 
 _UNAVAILABLE_SECONDS = 5
+_NOT_LET_IN = {401, 403, 429}
 _CHALLENGES = ('Basic realm="repod", charset="UTF-8"', 'Bearer realm="repod"')
 _SAID = {
     Reason.NOTHING: "credentials are needed here: a token, or name and password",
@@ -25,6 +27,10 @@ _SAID = {
 _TOKEN = "changes take a token, as Authorization: Bearer TOKEN"  # noqa: S105 - what is said, no token
 _QUIET = 60.0  # seconds in which the same refusal of the same address is told once
 _REMEMBERED = 1024
+
+
+Attempted = Callable[[By, str, str, str], object]
+"""Hears who was not let make a change: who, which verb, in which repository, why not."""
 
 
 class Told(Protocol):
@@ -45,6 +51,25 @@ class Access:
     callers: Callers
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Who looks at pages, by the rules of that moment; ``caller`` is None for who shows nothing, or need not."""
+
+    rules: Rules
+    caller: Caller | None
+
+    def sees(self, repository: str) -> bool:
+        """Whether pages about a repository are for this visitor."""
+        return self.rules.shows(self.caller, repository)
+
+    def check(self, repository: str) -> None:
+        """``HTTPException`` 401 or 403 where they are not."""
+        if not self.sees(repository):
+            if self.caller is None:
+                raise Challenge(_SAID[Reason.NOTHING])
+            raise HTTPException(403, f"{self.caller} may not read {repository}")
+
+
 class Gate:
     """Lets requests through. Only the event loop of the listener uses it."""
 
@@ -53,12 +78,18 @@ class Gate:
         access: Callable[[], Access],
         log: Told,
         clock: Callable[[], float] = time.monotonic,
+        attempted: Attempted = lambda *_: None,
         count: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """``access`` is asked for each request; ``count`` is told why one was not let in: a reason, or forbidden."""
+        """``access`` is asked for each request.
+
+        ``attempted`` hears, once a minute, of who was not let change what; ``count`` is told why one was
+        not let in: a reason, or forbidden.
+        """
         self._access = access
         self._count = count
         self._log = log
+        self._attempted = attempted
         self._heard = _Heard(clock)
         self._desk = Desk(threads=4, waiting=64)
 
@@ -75,6 +106,13 @@ class Gate:
         What a browser sends by itself (a remembered password, a certificate) changes nothing, nor does what
         another site has it send. ``token``: where a form of a page has it.
         """
+        try:
+            return await self._changing(request, verb, repository, token)
+        except HTTPException as error:
+            self._attempt(error, offered(request).address, verb, repository)
+            raise
+
+    async def _changing(self, request: Request, verb: Verb, repository: str, token: str) -> Caller:
         if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
             raise HTTPException(403, "changes are not taken from pages of other sites")
         offer = offered(request)
@@ -86,9 +124,26 @@ class Gate:
             raise Challenge(_TOKEN, _CHALLENGES[1:])
         return await self._let_in(self._access(), offer, verb, repository)
 
+    async def visitor(self, request: Request) -> Visitor:
+        """Who looks at pages. ``HTTPException`` as ``admit``, where credentials are shown that are not known."""
+        access, offer = self._access(), offered(request)
+        shown = bool(offer.token or offer.user or offer.password or offer.names)
+        asked = access.rules.pages == "readers" or not access.rules.asks_nobody(READ, "")
+        caller = await self._recognized(access, offer) if shown and asked and access.rules.pages != "open" else None
+        return Visitor(rules=access.rules, caller=caller)
+
     async def _let_in(self, access: Access, offer: Offer, verb: Verb, repository: str) -> Caller:
+        caller = await self._recognized(access, offer, repository)
+        if not access.rules.allows(caller, verb, repository):
+            text = f"{caller} may not {verb} {repository or 'this'}"
+            self._count("forbidden")
+            self._tell(offer.address, text, repository)
+            raise Forbidden(text, str(caller))
+        return caller
+
+    async def _recognized(self, access: Access, offer: Offer, repository: str = "") -> Caller:
         try:
-            caller = await self._desk.run(lambda: access.callers.recognize(offer))
+            return await self._desk.run(lambda: access.callers.recognize(offer))
         except Stranger as stranger:
             raise self._refused(stranger, offer, repository) from stranger
         except RepodError as error:
@@ -96,26 +151,24 @@ class Gate:
                 self._log.error("callers cannot be told apart, so none is let in", problem=str(error))
             text = "who may read cannot be told now; see the log of repod"
             raise HTTPException(503, text, headers={"Retry-After": str(_UNAVAILABLE_SECONDS)}) from error
-        if not access.rules.allows(caller, verb, repository):
-            text = f"{caller} may not {verb} {repository or 'this'}"
-            self._count("forbidden")
-            self._tell(offer.address, text, repository)
-            raise HTTPException(403, text)
-        return caller
+
+    async def known(self, request: Request) -> Caller | None:
+        """Who calls, if that is known; nothing is logged where not."""
+        access, offer = self._access(), offered(request)
+        if not (offer.token or offer.password or offer.names):
+            return None
+        try:
+            return await self._desk.run(lambda: access.callers.recognize(offer))
+        except (Stranger, RepodError):
+            return None
 
     async def lets(self, request: Request, verb: Verb, repository: str = "") -> bool:
         """Whether the caller may do it; nothing is logged where not."""
         access = self._access()
         if access.rules.asks_nobody(verb, repository):
             return True
-        offer = offered(request)
-        if not (offer.token or offer.password or offer.names):
-            return False
-        try:
-            caller = await self._desk.run(lambda: access.callers.recognize(offer))
-        except (Stranger, RepodError):
-            return False
-        return access.rules.allows(caller, verb, repository)
+        caller = await self.known(request)
+        return caller is not None and access.rules.allows(caller, verb, repository)
 
     def _refused(self, stranger: Stranger, offer: Offer, repository: str) -> HTTPException:
         text = _SAID[stranger.reason]
@@ -129,9 +182,24 @@ class Gate:
             self._tell(offer.address, f"{stranger.who}: {text}" if stranger.who else text, repository)
         return Challenge(text)
 
+    def _attempt(self, error: HTTPException, address: str, verb: Verb, repository: str) -> None:
+        text = str(error.detail)
+        if error.status_code in _NOT_LET_IN and self._heard.is_new(address, f"{verb} {repository}: {text}"):
+            who = error.who if isinstance(error, Forbidden) else "unknown"
+            self._attempted(By(actor=who, address=address), verb, repository, text)
+
     def _tell(self, address: str, text: str, repository: str) -> None:
         if self._heard.is_new(address, text):
             self._log.warning("refused", address=address, problem=text, repository=repository)
+
+
+class Forbidden(HTTPException):
+    """403 to a caller that is known: ``who``."""
+
+    def __init__(self, text: str, who: str) -> None:
+        """``text``: what it may not."""
+        super().__init__(403, text)
+        self.who = who
 
 
 class Challenge(HTTPException):

@@ -15,9 +15,8 @@ from starlette.types import ASGIApp
 
 from repod.listening import Http
 from repod.web.connections import Connection, Crowd, Limits
-from repod.web.unread import Unread
+from repod.web.unread import HEAD_BYTES, Unread
 
-_HEAD_BYTES = 16 << 10
 _MOST_FILES = 65_536  # programs that close every number there could be are slow beyond
 _KEPT_FILES = 256  # for all else that repod has open
 _MOST = 2000
@@ -76,11 +75,12 @@ def serving(
     config = uvicorn.Config(
         Unread(app),
         log_config=None,
+        log_level="error",  # below that it tells of every request that is no HTTP, as anybody may send them
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
         timeout_keep_alive=int(limits.rest),
-        h11_max_incomplete_event_size=_HEAD_BYTES,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         lifespan="off",
         ws="none",
         forwarded_allow_ips=list(http.proxies),

@@ -15,7 +15,8 @@ from repod.web.counted import Counts, count
 from repod.web.desk import Desk
 from repod.web.entry import Entry
 from repod.web.gate import Gate
-from repod.web.shelves import Shelf, missing
+from repod.web.pages.problem import tell
+from repod.web.shelves import Asked, Shelf, missing
 from repod.web.site import Site
 from repod.welcome import PAGE
 
@@ -44,8 +45,8 @@ def make_app(
     ``site`` is asked for each request; ``routers`` are all else that is served; ``counts`` is told of each request.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    explain(app)
-    app.add_middleware(Entry, hosts=lambda: site().hosts)
+    explain(app, tell)
+    app.add_middleware(Entry, hosts=lambda: site().hosts, tell=tell)
     _watch(app, gate, page, health)
 
     @app.api_route("/repos/{name}/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
@@ -54,7 +55,9 @@ def make_app(
         shelf = shelves().get(name)
         if shelf is None:
             raise HTTPException(404, f"there is no repository {name!r} here")
-        return await (_file(shelf, path, request.method) if path else _front(shelf, name, request.method))
+        if path:
+            return await _file(shelf, path, _asked(request, site()))
+        return await _front(shelf, name, site().urls.get(name, ""), _asked(request, site()))
 
     for router in routers:
         app.include_router(router)
@@ -89,7 +92,19 @@ def _watch(app: FastAPI, gate: Gate, page: Page, health: Callable[[], Mapping[st
         return Response(text, headers={"Content-Type": media_type})
 
 
-async def _file(shelf: Shelf, path: str, method: str) -> Response:
+def _asked(request: Request, site: Site) -> Asked:
+    # The header is Rack's, which names what the proxy understands; only a proxy of the settings may send it, as a
+    # cache before repod would keep the empty answer for everybody.
+    wanted = request.headers.get("x-sendfile-type", "").lower() == "x-accel-redirect"
+    return Asked(
+        method=request.method,
+        match=request.headers.get("if-none-match", ""),
+        ranged="range" in request.headers,
+        handed=wanted and site.trusts(getattr(request.state, "peer", "")),
+    )
+
+
+async def _file(shelf: Shelf, path: str, asked: Asked) -> Response:
     try:
         # Hrefs of frozen views climb to the packages; some clients send them as they are.
         proven = store_path(posixpath.normpath(path))
@@ -97,18 +112,18 @@ async def _file(shelf: Shelf, path: str, method: str) -> Response:
         raise missing(path) from error
     if any(part.startswith(".") for part in proven.split("/")):
         raise missing(path)
-    answer = await shelf.answer(proven, method)
+    answer = await shelf.answer(proven, asked)
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         answer.headers["Content-Security-Policy"] = _NO_SCRIPTS
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
 
 
-async def _front(shelf: Shelf, name: str, method: str) -> Response:
+async def _front(shelf: Shelf, name: str, url: str, asked: Asked) -> Response:
     """The front page, or what is known before there is one."""
     try:
-        return await _file(shelf, PAGE, method)
+        return await _file(shelf, PAGE, asked)
     except HTTPException as error:
         if error.status_code != _NOT_FOUND:
             raise
-        return PlainTextResponse(f"yum repository {name}\nconfiguration for hosts: {name}.repo\n")
+        return PlainTextResponse(f"yum repository {name}\nconfiguration for hosts: {url}{name}.repo\n")

@@ -1,8 +1,13 @@
 """The files of a repository as hosts ask for them: what a path means, and the shelf of a local store."""
 
 import errno
+import hashlib
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
 from fastapi import HTTPException, Response
 from fastapi.concurrency import run_in_threadpool
@@ -11,11 +16,26 @@ from fastapi.responses import FileResponse
 from repod.package import StorePath
 from repod.served import served
 
+_SMALL = 1 << 18  # bytes that are read and sent at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How a file is asked for: ``match`` is If-None-Match, ``ranged`` whether a part alone is wanted.
+
+    ``handed``: by a proxy of the settings, which would rather be told where the file lies (X-Accel-Redirect).
+    """
+
+    method: str = "GET"
+    match: str = ""
+    ranged: bool = False
+    handed: bool = False
+
 
 class Shelf(Protocol):
     """The files of one repository."""
 
-    async def answer(self, path: StorePath, method: str) -> Response:
+    async def answer(self, path: StorePath, asked: Asked) -> Response:
         """What GET or HEAD of ``path`` gets; ``HTTPException`` 404 where it is not there, 503 where that is unknown."""
 
 
@@ -27,28 +47,54 @@ def missing(path: str) -> HTTPException:
 class LocalShelf:
     """``Shelf`` of a store that is a directory."""
 
-    def __init__(self, root: Path) -> None:
-        """``root``: the directory."""
+    def __init__(self, root: Path, accel: str = "") -> None:
+        """``root``: the directory; ``accel``: the path by which a proxy finds it, empty where none does."""
         self._root = root
+        self._accel = accel
 
-    async def answer(self, path: StorePath, method: str) -> Response:  # noqa: ARG002 - HEAD is answered as GET is
-        """See ``Shelf.answer``."""
-        return await run_in_threadpool(self._file, path)
+    async def answer(self, path: StorePath, asked: Asked) -> Response:
+        """See ``Shelf.answer``. HEAD is answered as GET is; the server leaves the body out."""
+        return await run_in_threadpool(self._file, path, asked)
 
-    def _file(self, path: StorePath) -> Response:
+    def _file(self, path: StorePath, asked: Asked) -> Response:
         target = self._root / path
         try:
-            if target.is_symlink() or not target.is_file():
+            found = target.lstat()
+            if not stat.S_ISREG(found.st_mode):
                 raise missing(path)
             how = served(path)
             headers = {"Cache-Control": how.cache}
-            if how.immutable:
-                return FileResponse(target, media_type=how.type, headers=headers)
-            # An index may be replaced at any moment: its length and its bytes come from one open file.
-            return Response(target.read_bytes(), media_type=how.type, headers=headers)
-        except FileNotFoundError as error:
+            if not how.immutable:
+                # An index may be replaced at any moment: its length, tag and bytes come from one open file.
+                data = target.read_bytes()
+                headers["ETag"] = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+                return _unless_known(Response(data, media_type=how.type, headers=headers), asked)
+            if asked.handed and self._accel:
+                headers["X-Accel-Redirect"] = quote(self._accel + path, safe="/~")
+                return Response(media_type=how.type, headers=headers)
+            whole = _Whole(target, media_type=how.type, headers=headers, stat_result=found)
+            if asked.ranged or found.st_size > _SMALL:
+                return _unless_known(whole, asked)
+            return _unless_known(Response(target.read_bytes(), headers=_kept(whole)), asked)
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise missing(path) from error
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 raise missing(path) from error
             raise HTTPException(503, f"{path} cannot be read now ({error.strerror})") from error
+
+
+class _Whole(FileResponse):
+    chunk_size = _SMALL  # a thread reads each piece: a bigger one costs memory, a smaller one time
+
+
+def _unless_known(answer: Response, asked: Asked) -> Response:
+    """The answer, or that the client has it already."""
+    tags = {tag.strip().removeprefix("W/") for tag in asked.match.split(",")}
+    if "*" not in tags and answer.headers["ETag"] not in tags:
+        return answer
+    return Response(status_code=304, headers=_kept(answer))
+
+
+def _kept(answer: Response) -> Mapping[str, str]:
+    return {name: value for name, value in answer.headers.items() if name != "content-length"}

@@ -39,14 +39,20 @@ def renew(context: ssl.SSLContext, http: Http) -> None:
 
 
 class NamedConnection(H11Protocol):
-    """A connection whose requests know the names in the client's certificate, as ``request.state.certificate``."""
+    """A connection whose requests know who is at its other end.
+
+    ``request.state.certificate`` are the names in the client's certificate, ``request.state.peer`` is the address
+    that connected: of the proxy, where there is one.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See ``asyncio.Protocol``."""
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
         names = certificate_names(tls.getpeercert() if tls else None)
-        self.app_state = self.app_state | {"certificate": names}
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self.app_state = self.app_state | {"certificate": names, "peer": address}
 
 
 def certificate_names(certificate: Mapping[str, Any] | None) -> Sequence[str]:

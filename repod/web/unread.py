@@ -1,4 +1,6 @@
-"""Requests that are answered before their body was read: who sends it is told to stop, and can read the answer.
+"""Requests that are too long: heads, and bodies of which the answer is known before they were read.
+
+Who sends such a body is told to stop, and can read the answer.
 
 Without this the server would read ten gigabytes to answer 401; and one that just closes its end has the client's
 kernel throw the answer away.
@@ -9,6 +11,9 @@ import contextlib
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEAD_BYTES = 16 << 10
+"""How long the head of a request may be."""
 
 _CLOSE = (b"connection", b"close")
 _SECONDS = 2.0
@@ -25,8 +30,9 @@ class Unread:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
+        app = _refuse if scope["type"] == "http" and _length(scope) > HEAD_BYTES else self._app
         if scope["type"] != "http" or not _has_body(scope):
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
             return
         whole = False
 
@@ -49,7 +55,7 @@ class Unread:
                 await self._drain(hearing, lambda: whole)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-        await self._app(scope, hearing, sending)
+        await app(scope, hearing, sending)
 
     async def _drain(self, receive: Receive, is_over: Callable[[], bool]) -> None:
         """Throw away what still comes, for a while."""
@@ -58,6 +64,19 @@ class Unread:
             async with asyncio.timeout(self._seconds):
                 while size < _BYTES and not is_over():
                     size += len((await receive()).get("body", b""))
+
+
+async def _refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+    text = b"the head of the request is longer than %d bytes\n" % HEAD_BYTES
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode()), _CLOSE]
+    await send({"type": "http.response.start", "status": 431, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
+
+
+def _length(scope: Scope) -> int:
+    """Of the head: the server itself limits only what has not come whole at once."""
+    fields = sum(len(name) + len(value) for name, value in scope["headers"])
+    return fields + len(scope.get("raw_path") or b"") + len(scope["query_string"])
 
 
 def _has_body(scope: Scope) -> bool:

@@ -1,5 +1,5 @@
 """Benchmarks: ``python -m tests.bench add [--sizes 1000,10000]``, ``answer``, ``burst``,
-``latency``, ``compress``, ``metadata``, ``s3``.
+``latency``, ``compress``, ``metadata``, ``s3``, ``http``.
 
 Each prints a Markdown table, with ratios against the peers of the same run, and the machine.
 """
@@ -8,7 +8,7 @@ import argparse
 import platform
 from pathlib import Path
 
-from tests.bench import add, answer, burst, compress, latency, metadata, s3
+from tests.bench import add, answer, burst, compress, http, latency, metadata, s3
 
 
 def machine() -> str:
@@ -49,6 +49,10 @@ def main() -> None:
     storing.add_argument("--rounds", type=int, default=7)
     storing.add_argument("--daemons", default="1,2,4")
     storing.add_argument("--packages", type=int, default=500, help="that come in while daemons are measured")
+    serving = kinds.add_parser("http", help="repositories served, against nginx; answers while packages come in")
+    serving.add_argument("--sizes", default="10000", help="long form: 10000,50000")
+    serving.add_argument("--seconds", type=int, default=5, help="for each file and number of connections")
+    serving.add_argument("--watch", type=float, default=30.0, help="seconds of load")
     arguments = parser.parse_args()
     print(f"machine: {machine()}\n")
     if arguments.kind == "add":
@@ -65,6 +69,8 @@ def main() -> None:
     elif arguments.kind == "s3":
         sizes, daemons = ([int(one) for one in text.split(",") if one] for text in (arguments.sizes, arguments.daemons))
         s3.run(sizes, arguments.rounds, daemons, arguments.packages)
+    elif arguments.kind == "http":
+        http.run([int(size) for size in arguments.sizes.split(",") if size], arguments.seconds, arguments.watch)
     else:
         latency.run(arguments.drops)
 

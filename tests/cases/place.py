@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from repod.catalogs import OpenCatalog
 from repod.config import Settings
 from repod.intake import Outcome
 from repod.loop import Loop
@@ -131,6 +132,12 @@ class Place:
     def loop(self) -> Loop:
         assert self._looped is not None, "it is not open"
         return self._looped.loops[0]
+
+    @property
+    def catalog(self) -> OpenCatalog:
+        """What is listed; ``loop.follow`` brings it up to now."""
+        assert self._looped is not None, "it is not open"
+        return self._looped.catalogs["test"]
 
     @property
     def wired(self) -> Wired:

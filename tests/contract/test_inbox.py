@@ -14,6 +14,7 @@ import pytest
 
 from repod.doors import Inbox
 from repod.errors import Conflict, NotFound, Unavailable
+from repod.package import REMEDIES
 from tests.lab.bucketinboxes import BucketPlace, credentials
 from tests.lab.damage import JUNK
 from tests.lab.inboxes import FAULT, INCOMPLETE_AFTER, SETTLE, DirectoryPlace, MemoryPlace, Place, names, only
@@ -266,14 +267,16 @@ def test_reject_moves_the_arrival_and_writes_the_reason_beside_it(place: Place, 
     rejected = place.rejected()
     assert rejected.keys() == {"hello.rpm", "hello.rpm.reason.json"}
     assert rejected["hello.rpm"] == rpm
-    assert json.loads(rejected["hello.rpm.reason.json"]) == {
+    said = json.loads(rejected["hello.rpm.reason.json"])
+    assert said.pop("inbox")
+    assert said == {
         "file": "hello.rpm",
         "inbox_path": "team/hello.rpm",
         "sha256": sum_of(rpm),
         "trace": sum_of(rpm)[:32],
         "size": len(rpm),
         "time": "2023-11-14T22:13:20Z",
-        "faults": [{"code": FAULT.code, "text": FAULT.text}] * 2,
+        "faults": [{"code": FAULT.code, "text": FAULT.text, "remedy": REMEDIES[FAULT.code]}] * 2,
     }
 
 

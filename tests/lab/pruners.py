@@ -63,6 +63,7 @@ def planner(
     grace: float = 0,
     since: float = 0,
     crowded: Callable[[str], bool] = lambda _name: True,
+    hooks: Collection[str] = (),
     memory: Memory | None = None,
     reports: Reports | None = None,
     broken: Callable[[Generation, Collection[Nevra]], Sequence[Need]] = lambda _generation, _going: (),
@@ -87,6 +88,7 @@ def planner(
         grace=grace,
         since=lambda: since,
         crowded=crowded,
+        hooks=hooks,
         memory=memory or Remembered(),
     )
 

@@ -4,7 +4,7 @@ import itertools
 from functools import partial
 from pathlib import Path
 
-from repod.commands.changes import read_carried
+from repod.actions.changes import read_carried
 from repod.headers import Headers
 from repod.ledger import Ledger
 from repod.repodata.listing import entries

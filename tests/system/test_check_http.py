@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from repod.auditlog.file import AuditFile
 from repod.callers.tokens import TokenFile
 from repod.checkhttp import check_listener
 from repod.config import parse
 from repod.errors import Misconfigured
+from tests.lab.audits import noted
 from tests.lab.certificates import Authority
 
 
@@ -22,15 +24,54 @@ def test_the_defaults_have_no_problem(tmp_path: Path) -> None:
     assert told(tmp_path, "") == []
 
 
-@pytest.mark.parametrize(
-    ("http", "wanted"),
-    [
-        ('listen = "0.0.0.0:80"', "warning http.listen: 0.0.0.0:80 is not a loopback address and has no TLS: anyone"),
-        ('listen = "0.0.0.0:80"\naccess = "readers"\ntokens = "t"', "fault http.listen: 0.0.0.0:80 is not a loopback"),
-    ],
-)
-def test_what_others_reach_without_tls_is_told(http: str, wanted: str, tmp_path: Path) -> None:
-    assert told(tmp_path, http)[0].startswith(wanted)
+@pytest.mark.parametrize("more", ["", 'access = "readers"\ntokens = "t"', 'proxies = ["127.0.0.1", "::1"]'])
+def test_what_others_reach_without_tls_or_a_named_proxy_is_a_fault(more: str, tmp_path: Path) -> None:
+    text = told(tmp_path, f'listen = "0.0.0.0:80"\n{more}')[0]
+    start = "fault http.listen: 0.0.0.0:80 is not a loopback address and has no TLS: who is between can read along"
+    assert text.startswith(start)
+    assert ("tokens and passwords too" in text) == ("tokens" in more)
+
+
+def test_a_proxy_that_may_be_anyone_is_a_fault(tmp_path: Path) -> None:
+    (text,) = told(tmp_path, 'proxies = ["*"]')
+    assert text.startswith('fault http.proxies: proxies has "*", so whoever connects may say that he is another')
+
+
+def test_tokens_that_change_things_without_an_audit_log_are_told(tmp_path: Path) -> None:
+    tokens = TokenFile(tmp_path / "t", time.time)
+    tokens.add("reader", lambda n: b"r" * n, verbs=["read", "metrics"], repositories=["*"], seconds=60)
+    assert told(tmp_path, 'tokens = "t"') == []
+    tokens.add("ci", lambda n: b"c" * n, verbs=["read", "upload"], repositories=["*"], seconds=60)
+    (text,) = told(tmp_path, 'tokens = "t"')
+    assert text == (
+        "warning audit.file: tokens may change things (ci), and nothing writes down what they do; "
+        "name a file in [audit] file"
+    )
+    assert told(tmp_path, 'tokens = "t"\n[audit]\nfile = "audit.jsonl"') == []
+
+
+def test_a_file_of_tokens_that_others_can_read_is_a_fault(tmp_path: Path) -> None:
+    TokenFile(tmp_path / "t", time.time).add("x", bytes, verbs=["read"], repositories=["*"], seconds=60)
+    assert told(tmp_path, 'tokens = "t"') == []
+    (tmp_path / "t").chmod(0o640)
+    assert told(tmp_path, 'tokens = "t"') == [
+        f"fault http.tokens: {tmp_path / 't'} is open to others than its owner; chmod 600 it"
+    ]
+
+
+def test_an_audit_log_that_cannot_be_written_or_was_cut_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "log/audit.jsonl"
+    (text,) = told(tmp_path, f'[audit]\nfile = "{file}"')
+    assert text.startswith(f"fault audit.file: {file.parent} is not a directory; create it for the user")
+    file.parent.mkdir()
+    assert told(tmp_path, f'[audit]\nfile = "{file}"') == []
+    assert not file.exists()
+    log = AuditFile(file, time.time, print)
+    log.append([noted("one"), noted("two")])
+    assert told(tmp_path, f'[audit]\nfile = "{file}"') == []
+    file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
+    (text,) = told(tmp_path, f'[audit]\nfile = "{file}"')
+    assert "was cut off or altered since the last record; see: repod audit verify" in text
 
 
 def test_behind_a_named_proxy_plain_http_is_no_problem(tmp_path: Path) -> None:

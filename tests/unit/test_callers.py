@@ -1,6 +1,8 @@
 """Who is known, by token, password or certificate, and what the settings let them do."""
 
+import ast
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -158,6 +160,45 @@ def test_addresses_of_one_ipv6_site_count_together_and_no_flood_of_them_fills_th
     for number in range(5000):
         failures.note(f"198.51.{number // 250}.{number % 250}")
     assert len(failures._found) <= 4096
+
+
+def test_addresses_of_ipv4_that_a_listener_for_both_kinds_sees_are_not_one_site() -> None:
+    failures = Failures(lambda: 0.0)
+    for _ in range(10):
+        failures.note("::ffff:192.0.2.1")
+    assert failures.wait("::ffff:192.0.2.1") == failures.wait("192.0.2.1") == 60
+    assert failures.wait("::ffff:192.0.2.2") == 0
+
+
+@pytest.mark.parametrize("address", ["fe80::1%eth0", "unknown", "x" * 5000, "", "1.2.3.4.5", "\udcff"])
+def test_whatever_a_proxy_calls_an_address_is_counted(address: str) -> None:
+    failures = Failures(lambda: 0.0)
+    for _ in range(10):
+        failures.note(address)
+    assert failures.wait(address) == 60
+    assert max(map(len, failures._found)) <= 100
+
+
+def test_who_guesses_shuts_out_nobody_who_shares_his_address(tmp_path: Path) -> None:
+    tokens = TokenFile(tmp_path / "t", time.time)
+    secret = tokens.add("ci", bytes, verbs=["upload"], repositories=[ANY], seconds=None)
+    known = Known(Http(tokens=str(tmp_path / "t")))
+    for _ in range(50):
+        with pytest.raises(Stranger):
+            known.recognize(Offer(address="192.0.2.1", token="repod_guess"))
+    assert reason(known, token="repod_guess") == Reason.THROTTLED
+    assert str(known.recognize(Offer(address="192.0.2.1", token=secret))) == "token ci"
+
+
+def test_no_secret_is_compared_but_in_constant_time() -> None:
+    """By construction: a token is looked up by its SHA-256, and what is compared goes through ``compare_digest``."""
+    secret = re.compile(r"secret|password|token$|digest|sha256|hash|known$|right$", re.IGNORECASE)
+    for file in (*Path("repod/callers").glob("*.py"), *Path("repod/web").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops):
+                sides = [ast.unparse(side).rpartition(".")[2] for side in (node.left, *node.comparators)]
+                found = [side for side in sides if secret.search(side)]
+                assert not found, f"{file} line {node.lineno}: {ast.unparse(node)}"
 
 
 def test_passwords_are_worked_on_two_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

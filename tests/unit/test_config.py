@@ -12,6 +12,8 @@ from pydantic.fields import FieldInfo
 
 from repod.config import Repository, Settings, load, parse, rejected_place
 from repod.errors import Misconfigured
+from repod.happenings import Kind
+from repod.hooking import Hook
 from repod.profiles import PROFILES
 from repod.values import fingerprint
 
@@ -75,7 +77,7 @@ def _sample_lines() -> list[tuple[str, bool, str]]:
     """The settings of the sample in order: ``table.key``, whether it is commented out, what is said of it."""
     table, found = "", []
     for line in _SAMPLE.read_text().splitlines():
-        if head := re.fullmatch(r"\[+([a-z0-9.]+)\]+", line):
+        if head := re.fullmatch(r"#?\[+([a-z0-9.]+)\]+", line):
             table = head[1] + "."
         elif setting := re.fullmatch(r"(#?)([a-z_]+) = \S.*?(?:\s+# (.+))?", line):
             found.append((table + setting[2], setting[1] == "#", setting[3] or ""))
@@ -83,7 +85,12 @@ def _sample_lines() -> list[tuple[str, bool, str]]:
 
 
 def _sample_in_full() -> str:
-    return re.sub(r"(?m)^#(?=[a-z_]+ = )", "", _SAMPLE.read_text())
+    """Without hooks: each has to be reached somehow, so that none consists of defaults."""
+    return _uncommented(_SAMPLE.read_text().partition("#[[hook]]")[0])
+
+
+def _uncommented(text: str) -> str:
+    return re.sub(r"(?m)^#(?=[a-z_]+ = )", "", text)
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -108,7 +115,7 @@ def test_the_sample_says_something_of_every_setting() -> None:
 
 
 def test_the_sample_comments_out_what_has_a_default_and_gives_an_example_of_what_has_none() -> None:
-    optional = {name: not field.is_required() for name, field in _fields(Settings)}
+    optional = {name: not field.is_required() or name == "hook.name" for name, field in _fields(Settings)}
     assert {name: commented for name, commented, _ in _sample_lines()} == optional
     active = _flat(tomllib.loads(_SAMPLE.read_text()))
     assert active == _REQUIRED
@@ -117,7 +124,14 @@ def test_the_sample_comments_out_what_has_a_default_and_gives_an_example_of_what
 def test_the_commented_values_of_the_sample_are_the_defaults() -> None:
     shown = parse(_sample_in_full(), _BASE)
     assert shown.model_dump(mode="json") == load(_SAMPLE).model_dump(mode="json")
-    assert set(_flat(tomllib.loads(_sample_in_full()))) == {name for name, _ in _fields(Settings)}
+    names = {name for name, _ in _fields(Settings) if not name.startswith("hook.")}
+    assert set(_flat(tomllib.loads(_sample_in_full()))) == names
+
+
+def test_the_commented_values_of_the_hook_in_the_sample_are_the_defaults() -> None:
+    shown = tomllib.loads(_uncommented(_SAMPLE.read_text().partition("#[[hook]]")[2]))
+    hook = Hook.model_validate(shown | {"url": "https://ci.example.com/"})
+    assert hook.model_dump(mode="json") == Hook(name="ci", url=hook.url).model_dump(mode="json")
 
 
 def test_the_smallest_file_names_a_key_and_one_repository() -> None:
@@ -494,3 +508,56 @@ def test_gates_that_name_repositories_that_there_are_not_are_faults() -> None:
             "no path with a slash; there are: a"
         ),
     ]
+
+
+def _hook(*lines: str) -> str:
+    return _file(more="\n".join(["[[hook]]", *lines]))
+
+
+def test_a_hook_is_reached_one_way_and_hears_what_it_names() -> None:
+    settings = _parse(
+        _hook('name = "ci"', 'exec = "notify --all"', 'events = ["*.rejected.*"]', 'repositories = ["a*"]')
+    )
+    (hook,) = settings.hook
+    assert (hook.way, hook.target) == ("exec", "notify")
+    assert [kind for kind in Kind if hook.wants(kind)] == [Kind.REJECTED]
+    assert (hook.hears("a"), hook.hears("b")) == (True, False)
+
+
+def test_a_hook_hears_of_generations_and_of_what_is_rejected_where_it_does_not_say() -> None:
+    (hook,) = _parse(_hook('name = "ci"', 'url = "https://user:pass@ci.example.com:8443/in?key=1"')).hook
+    assert [kind for kind in Kind if hook.wants(kind)] == [Kind.PUBLISHED, Kind.MISSED, Kind.REJECTED]
+    assert hook.target == "https://ci.example.com:8443/"
+
+
+def test_the_secret_of_a_hook_is_a_place_relative_to_the_file() -> None:
+    (hook,) = _parse(_hook('name = "ci"', 'url = "https://ci/"', 'secret = "ci.secret"')).hook
+    assert hook.secret == "/base/ci.secret"
+    (hook,) = _parse(_hook('name = "ci"', 'url = "https://ci/"', 'secret = "credential:ci"')).hook
+    assert hook.secret == "credential:ci"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (['name = "ci"'], "hook 'ci': expected exactly one of url, sns, eventbridge, exec, found none"),
+        (
+            ['name = "ci"', 'url = "https://ci/"', 'sns = "arn:aws:sns:x:1:t"'],
+            "hook 'ci': expected exactly one of url, sns, eventbridge, exec, found url and sns",
+        ),
+        (['name = "ci"', 'url = "ftp://ci/"'], "hook 'ci': url: expected https://HOST/PATH or http://HOST/PATH, found"),
+        (['name = "ci"', 'exec = "x"', 'secret = "s"'], "hook 'ci': secret: is for url alone; take it away"),
+        (['name = "ci"', 'sns = "topic"'], "hook 'ci': sns: expected the ARN of a topic"),
+        (['name = "ci"', 'exec = "x"', 'events = ["published"]'], "hook 'ci': events: no event is called 'published'"),
+        (['name = "ci"', 'exec = "x"', 'repositories = ["b"]'], "hook 'ci'.repositories: no repository is called 'b'"),
+        (['name = "../ci"', 'exec = "x"'], "hook '../ci'.name: string should match pattern"),
+        (['exec = "x"'], "hook number 1.name: is required and missing"),
+        (
+            ['name = "ci"', 'exec = "x"', "[[hook]]", 'name = "ci"', 'exec = "y"'],
+            "hook.name: 'ci' is given to 2 hooks; expected one each",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_hook_is_said_by_its_name(lines: list[str], said: str) -> None:
+    (fault,) = _faults(_hook(*lines))
+    assert fault.startswith(f"repod.toml: {said}")

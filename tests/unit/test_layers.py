@@ -42,11 +42,12 @@ _LAYERS = (
             ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
             ("repod.processes", "repod.memo", "repod.patient"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
-            ("repod.generation", "repod.rpmhead", "repod.listening", "repod.served"),
+            ("repod.auditing", "repod.hooking", "repod.listening", "repod.reports"),
+            ("repod.generation", "repod.rpmhead", "repod.served"),
             ("repod.config",),
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
-            ("repod.carrying", "repod.idle", "repod.letterbox", "repod.office", "repod.relating"),
+            ("repod.carrying", "repod.idle", "repod.letterbox", "repod.office", "repod.refused", "repod.relating"),
             ("repod.welcome",),
         ),
     ),
@@ -73,9 +74,11 @@ _LAYERS = (
         name="adapters",
         rows=(
             (
+                "repod.auditlog.*",
                 "repod.callers.*",
                 "repod.catalog.*",
                 "repod.frontpage.*",
+                "repod.hooks.*",
                 "repod.hostreports",
                 "repod.inbox.*",
                 "repod.idlefile",
@@ -102,7 +105,9 @@ _LAYERS = (
             ("repod.documents",),
             ("repod.turn",),
             ("repod.history",),
-            ("repod.ledger", "repod.headers"),
+            ("repod.ledger", "repod.headers", "repod.rollouts", "repod.outbox"),
+            ("repod.backlog",),
+            ("repod.delivery",),
             ("repod.cataloguing", "repod.fronting"),
             ("repod.finding", "repod.objects"),
             ("repod.retire",),
@@ -130,8 +135,9 @@ _LAYERS = (
             ("repod.board", "repod.bus"),
             ("repod.web.*",),
             ("repod.pruning",),
-            ("repod.following",),
+            ("repod.courier", "repod.following", "repod.gauges"),
             ("repod.telling", "repod.reporting"),
+            ("repod.accounting",),
             ("repod.loop",),
             ("repod.reminder",),
             ("repod.daemon",),
@@ -143,12 +149,14 @@ _LAYERS = (
         name="wiring",
         rows=(
             ("repod.problems",),
-            ("repod.inboxes", "repod.places"),
+            ("repod.inboxes", "repod.places", "repod.recording"),
+            ("repod.posting",),
             ("repod.tools", "repod.related"),
             ("repod.retaining", "repod.serving"),
             ("repod.wiring",),
             ("repod.care", "repod.catalogs", "repod.workplace", "repod.keyring"),
-            ("repod.checkhttp", "repod.checks3"),
+            ("repod.outlets",),
+            ("repod.checkhooks", "repod.checkhttp", "repod.checks3"),
             ("repod.check",),
             ("repod.actions.*", "repod.steps"),
             ("repod.service",),
@@ -198,6 +206,13 @@ def _names(module: str, tree: ast.Module, known: set[str]) -> Iterator[str]:
                 yield inner if inner in known else base
 
 
+@cache
+def _all_names() -> Imports:
+    """What each module imports, of repod or not."""
+    return {module: set(_names(module, tree, set())) for module, tree in _trees().items()}
+
+
+@cache
 def _imports() -> Imports:
     known = set(_trees())
     return {module: set(_names(module, tree, known)) & known for module, tree in _trees().items()}
@@ -312,8 +327,8 @@ def test_every_way_to_write_an_import_is_seen() -> None:
 def test_a_part_of_others_is_known_only_where_it_is_wrapped(part: str) -> None:
     users = {
         module
-        for module, tree in _trees().items()
-        if any(name == part or name.startswith(part + ".") for name in _names(module, tree, set()))
+        for module, names in _all_names().items()
+        if any(name == part or name.startswith(part + ".") for name in names)
     }
     assert {user for user in users if not any(_is_in(user, room) for room in _KEPT_APART[part])} == set()
 

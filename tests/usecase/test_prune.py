@@ -250,6 +250,19 @@ def test_what_a_repair_laid_aside_goes_after_a_month(site: Site) -> None:
     assert removal.path == ".repod/aside/abc-a.rpm"
 
 
+def test_what_waits_for_a_hook_goes_only_where_there_is_no_such_hook_and_after_a_month(site: Site) -> None:
+    fill(site, 1)
+    left = [StorePath(f".repod/outbox/old/{name}.json") for name in ("cursor", "0000000001-00000000000001-a")]
+    for path in (*left, StorePath(".repod/outbox/ci/cursor.json")):
+        site.inner.write(path, b"{}", Expect.ABSENT)
+    site.clock.now += 29 * DAY
+    assert not pruner(site, hooks=["ci"]).prune(site.clock.now).removed
+    site.clock.now += 2 * DAY
+    removed = pruner(site, hooks=["ci"]).prune(site.clock.now).removed
+    assert sorted(removal.path for removal in removed) == sorted(left)
+    assert {removal.why for removal in removed} == {"of hook old, which is not in the settings"}
+
+
 def test_documents_of_a_repository_that_was_adopted_in_place_stay_for_grace_however_old_they_are(site: Site) -> None:
     """Hosts may have read its index a moment before the adopt."""
     document = StorePath(f"repodata/{7:064x}-primary.xml.gz")

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Request, Response
 from pydantic import BaseModel, Field
@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from repod.access import READ, UPLOAD
 from repod.board import Board
 from repod.errors import RepodError
-from repod.office import Arrival, Office, Waiting
+from repod.office import Arrival, Waiting
 from repod.package import trace
 from repod.web.api.door import Door, Name
 from repod.web.api.problems import PREFIX, Problem, documented, problem, respond
@@ -71,17 +71,12 @@ def outcome(repository: str, arrival: Arrival) -> Response:
     told = ticket(repository, arrival)
     where = {"Location": told.url}
     if arrival.state == "rejected":
-        lines = [_line(fault) for fault in arrival.faults] or ["no reason is known"]
+        lines = [fault.get("text", "") for fault in arrival.faults] or ["no reason is known"]
         found = problem("rejected", *(f"{arrival.file}: {line}" for line in lines))
         return respond(Rejection(**found.model_dump(), arrival=told), where)
     status = 200 if arrival.state == "published" else 202
     data = told.model_dump_json(indent=1, exclude_defaults=True) + "\n"
     return Response(data, status_code=status, media_type="application/json", headers=where)
-
-
-def _line(fault: Any) -> str:
-    text, remedy = fault.get("text", ""), fault.get("remedy", "")
-    return f"{text}; {remedy}" if remedy else text
 
 
 class Arrivals:
@@ -97,8 +92,14 @@ class Arrivals:
         seen = self.board.of(repository, checksum)
         if seen is not None and seen.state != "waiting":
             return seen
-        found = await self._door.ask(lambda office: _older(office, repository, checksum))
-        return seen if seen is not None and found.state == "unknown" else found
+        found = await self._door.ask(lambda office: office.looks.arrival(repository, checksum))
+        if seen is None or (found.state != "unknown" and not self._lies_there(repository, seen.file)):
+            return found
+        # The same bytes may have come before: what became of those then is not what becomes of these.
+        return seen
+
+    def _lies_there(self, repository: str, file: str) -> bool:
+        return any(one.file == file for one in self.board.waiting(repository) or ())
 
     async def wait(self, repository: str, checksum: str, seconds: float) -> Arrival:
         """The same as soon as it does not wait any more, or after that time, or when the daemon stops."""
@@ -128,10 +129,6 @@ class Arrivals:
                         return elsewhere
         finally:
             leave()
-
-
-def _older(_office: Office, _repository: str, checksum: str) -> Arrival:
-    return Arrival(sha256=checksum, state="unknown")
 
 
 def make_arrivals(door: Door, arrivals: Arrivals) -> APIRouter:

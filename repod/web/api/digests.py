@@ -76,7 +76,8 @@ def _decoded(header: str, algorithm: str, text: str) -> bytes:
         value = base64.b64decode(text, validate=True)
     except binascii.Error:
         value = b""
-    if len(value) != hashlib.new(algorithm).digest_size:
+    length = hashlib.new(algorithm).digest_size
+    if len(value) != length:
         raise _unread(header, f"a {algorithm} in base64", text)
     return value
 

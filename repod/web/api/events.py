@@ -23,10 +23,15 @@ _HEADERS = {
     # nginx would gather a stream before it sends anything of it.
     "X-Accel-Buffering": "no",
 }
+_ITEM = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("event", "id", "data")},
+    "required": ["event", "id", "data"],
+}
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events without end (text/event-stream): event is their type, data a CloudEvent in JSON.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"itemSchema": _ITEM}},
     }
 }
 _After = Annotated[str | None, Header(alias="Last-Event-ID", max_length=200, description="What was heard last.")]

@@ -1,25 +1,28 @@
 """Uploads: ``curl -T FILE`` puts a package or a document into an inbox."""
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from repod.access import UPLOAD
-from repod.errors import NotFound, Unavailable
+from repod.errors import NotFound, OutcomeUnknown, RepodError, Unavailable
 from repod.letterbox import Letterbox
-from repod.office import Arrival, By
+from repod.office import Arrival, By, Record
 from repod.package import trace
 from repod.web.api.arrivals import Arrivals, Ticket, outcome
 from repod.web.api.door import Door, Name
 from repod.web.api.problems import documented, problem, respond
-from repod.web.api.receiving import Brought, Receiving, announced
+from repod.web.api.receiving import Brought, Receiving, Upload, announced
 from repod.web.desk import Desk
 
 LONGEST_WAIT = 60
 _AT_ONCE = 64
+_OF_ONE = 32  # that one caller may have under way: the slowest one leaves room for others
 _PREFERRED = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
 _BODY = {
     "requestBody": {
@@ -38,19 +41,23 @@ class Log(Protocol):
     def info(self, event: str, **fields: Any) -> object:
         """One line."""
 
+    def error(self, event: str, **fields: Any) -> object:
+        """One line."""
+
 
 class Inboxes:
     """Takes uploads in, a bounded number at once. Only the event loop of the listener uses it."""
 
     def __init__(
-        self, letterboxes: Callable[[], Mapping[str, Letterbox]], arrivals: Arrivals, log: Log, desk: Desk
+        self, door: Door, letterboxes: Callable[[], Mapping[str, Letterbox]], arrivals: Arrivals, log: Log, desk: Desk
     ) -> None:
         """``letterboxes`` is asked for each upload; ``desk``: threads that write, of this one alone."""
+        self._door = door
         self._letterboxes = letterboxes
         self._arrivals = arrivals
         self._log = log
         self._receiving = Receiving(desk)
-        self._going = 0
+        self._going = Counter[str]()
 
     async def take(self, request: Request, repository: str, file: str, by: By) -> Brought:
         """Bring the body of ``request`` into the inbox; raises what stands against it."""
@@ -59,20 +66,11 @@ class Inboxes:
             msg = f"there is no repository {repository!r} here"
             raise NotFound(msg)
         upload = announced(request, file, box, repository)
-        if self._going >= _AT_ONCE:
-            msg = f"{_AT_ONCE} uploads are under way; try again later"
-            raise Unavailable(msg)
-        self._going += 1
-        try:
-            brought = await self._receiving.receive(
-                request,
-                upload,
-                box,
-                repository=repository,
-                expect=lambda checksum, name: self._arrivals.board.expect(repository, checksum, name),
-            )
-        finally:
-            self._going -= 1
+        record = self._door.office().record
+        with self._counted(by.actor):
+            # What could not be written down is not taken in.
+            await self._door.desk.run(record.ready)
+            brought = await self._received(request, upload, box, repository)
         self._log.info(
             "uploaded",
             repository=repository,
@@ -83,7 +81,44 @@ class Inboxes:
             by=by.actor,
             address=by.address,
         )
+        await self._note(record, repository, brought, by)
         return brought
+
+    async def _received(self, request: Request, upload: Upload, box: Letterbox, repository: str) -> Brought:
+        board = self._arrivals.board
+        try:
+            return await self._receiving.receive(
+                request, upload, box, expect=lambda checksum, name: board.expect(repository, checksum, name)
+            )
+        except OutcomeUnknown:
+            raise
+        except RepodError:
+            board.withdraw(repository, upload.digests.sha256)
+            raise
+
+    @contextlib.contextmanager
+    def _counted(self, actor: str) -> Iterator[None]:
+        """While an upload is under way; ``Unavailable`` where there are too many."""
+        for count, most in ((self._going[actor], _OF_ONE), (self._going.total(), _AT_ONCE)):
+            if count >= most:
+                msg = f"{count} uploads are under way; try again later"
+                raise Unavailable(msg)
+        self._going[actor] += 1
+        try:
+            yield
+        finally:
+            self._going[actor] -= 1
+            self._going += Counter()  # without those at 0
+
+    async def _note(self, record: Record, repository: str, brought: Brought, by: By) -> None:
+        """Write it down; it is done all the same where that fails now."""
+        details = {"file": brought.file, "sha256": brought.sha256, "size": brought.size}
+        try:
+            await self._door.desk.run(
+                lambda: record(by=by, what="upload", repository=repository, details=details, outcome="done")
+            )
+        except RepodError as error:
+            self._log.error("upload is not in the audit log", repository=repository, problem=str(error), **details)
 
 
 def make_inbox(door: Door, arrivals: Arrivals, inboxes: Inboxes) -> APIRouter:
@@ -105,7 +140,7 @@ def make_inbox(door: Door, arrivals: Arrivals, inboxes: Inboxes) -> APIRouter:
     async def upload(
         request: Request,
         name: Name,
-        file: str,
+        file: Annotated[str, Path(max_length=1000, description="The name of the file.")],
         by: Annotated[By, Depends(door.changes(UPLOAD))],
         wait: Annotated[int | None, _WAIT] = None,
     ) -> Response:

@@ -8,16 +8,26 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Protocol
 
 from repod.errors import RepodError
 from repod.office import Deed, Far
 from repod.web.desk import Desk
-from repod.web.gate import Told
 
 KEPT_SECONDS = 3600.0
 KEPT = 1000
 _HEX = 16
+
+
+class Log(Protocol):
+    """What hears of changes."""
+
+    def info(self, event: str, **fields: Any) -> object:
+        """One line."""
+
+    def error(self, event: str, **fields: Any) -> object:
+        """One line."""
+
 
 Work = Callable[[Far], Deed]
 """A change: it tells how far it is, and returns what came of it."""
@@ -41,18 +51,11 @@ class Job:
     error: BaseException | None = None
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
-    @property
-    def state(self) -> Literal["running", "done", "failed"]:
-        """How it stands; a change that a policy refused has failed."""
-        if self.ended is None:
-            return "running"
-        return "done" if self.deed is not None and not self.deed.refused else "failed"
-
 
 class Jobs:
     """All jobs of a daemon. Only the event loop of the listener uses it."""
 
-    def __init__(self, desk: Desk, log: Told, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, desk: Desk, log: Log, clock: Callable[[], float] = time.time) -> None:
         """``desk``: the threads that do the work, apart from those that answer questions."""
         self._desk = desk
         self._log = log
@@ -90,9 +93,13 @@ class Jobs:
             job.deed = await self._desk.run(lambda: work(far))
         except RepodError as error:
             job.error = error
+            self._log.info("change not made", **_about(job), problem=str(error))
         except Exception as error:  # noqa: BLE001 - it is told to who asks for the job
             job.error = error
-            self._log.error("a change failed", what=job.what, repository=job.repository, problem=repr(error))
+            self._log.error("change failed", **_about(job), problem=repr(error), exc_info=True)
+        else:
+            word = "change refused" if job.deed.refused else "change"
+            self._log.info(word, **_about(job), generation=job.deed.generation, result=job.deed.text)
         finally:
             job.ended = self._clock()
 
@@ -104,6 +111,10 @@ class Jobs:
         old = [job for job in ended if now - (job.ended or now) > KEPT_SECONDS]
         for job in (*old, *ended[: max(0, many)]):
             self._jobs.pop(job.id, None)
+
+
+def _about(job: Job) -> dict[str, str]:
+    return {"what": job.what, "repository": job.repository, "by": job.actor, "job": job.id}
 
 
 def lines_of(deed: Deed) -> Sequence[str]:

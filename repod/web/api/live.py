@@ -11,7 +11,6 @@ from repod.web.api.arrivals import Arrivals, make_arrivals
 from repod.web.api.door import Door
 from repod.web.api.events import Streams, make_events
 from repod.web.api.inbox import Inboxes, Log, make_inbox
-from repod.web.api.problems import PREFIX
 from repod.web.desk import Desk
 
 _THREADS = 8  # that write uploads to disk
@@ -23,8 +22,8 @@ def make_live(
 ) -> APIRouter:
     """Its routes. ``letterboxes`` is asked for each upload."""
     arrivals = Arrivals(door, board)
-    inboxes = Inboxes(letterboxes, arrivals, log, Desk(threads=_THREADS, waiting=_WAITING))
-    api = APIRouter(prefix=PREFIX)
+    inboxes = Inboxes(door, letterboxes, arrivals, log, Desk(threads=_THREADS, waiting=_WAITING))
+    api = APIRouter()
     api.include_router(make_inbox(door, arrivals, inboxes))
     api.include_router(make_arrivals(door, arrivals))
     api.include_router(make_events(door, Streams(bus)))

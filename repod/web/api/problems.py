@@ -4,20 +4,26 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.routing import Match
 
 from repod.errors import Conflict, Corrupt, Misconfigured, NoRoom, NotFound, Refused, RepodError, Unavailable, Unfit
+from repod.office import Deed
 from repod.web.gate import Challenge
+
+INVALID, MEDIA = "invalid", "media-type"
+"""Names of kinds."""
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "/api/v1"
@@ -136,6 +142,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What went wrong, as a command of repod says it in one line.")
     faults: Sequence[str] = Field(default=(), description="A line each, where there is more than one.")
     refused: bool = Field(default=False, description="Whether a policy says no: asking again changes nothing.")
+    deed: Deed | None = Field(default=None, description="What a change came to nevertheless, or would have.")
 
 
 _BY_STATUS = {kind.status: name for name, kind in reversed(list(KINDS.items()))}
@@ -159,6 +166,24 @@ class Declined(RepodError):
         self.name = name
 
 
+class Met(RepodError):
+    """A change met this problem."""
+
+    def __init__(self, found: Problem) -> None:
+        """``found``: as it is answered."""
+        super().__init__(found.detail)
+        self.problem = found
+
+
+@contextmanager
+def asked() -> Iterator[None]:
+    """Around what may find that a parameter is not as expected: ``Misconfigured`` is the caller's fault here."""
+    try:
+        yield
+    except Misconfigured as error:
+        raise Declined(INVALID, *error.faults) from error
+
+
 def problem(name: str, *lines: str) -> Problem:
     """A problem of a kind; many lines are its faults."""
     kind = KINDS[name]
@@ -174,6 +199,8 @@ def problem(name: str, *lines: str) -> Problem:
 
 def problem_of(error: BaseException) -> Problem:
     """What an error is to who asked; of one that repod did not raise on purpose only that it happened."""
+    if isinstance(error, Met):
+        return error.problem
     if isinstance(error, Declined):
         return problem(error.name, *str(error).splitlines())
     if isinstance(error, RepodError):
@@ -191,8 +218,22 @@ def respond(found: Problem, headers: Mapping[str, str] | None = None) -> Respons
     """The answer that tells of it."""
     more = {"Retry-After": str(RETRY_SECONDS)} if found.status == KINDS["unavailable"].status else {}
     body = found.model_dump(exclude_defaults=True)
-    data = json.dumps(body, ensure_ascii=False, indent=1).encode(errors="backslashreplace") + b"\n"
-    return Response(data, status_code=found.status, media_type=MEDIA_TYPE, headers={**more, **(headers or {})})
+    return Response(
+        readable(body), status_code=found.status, media_type=MEDIA_TYPE, headers={**more, **(headers or {})}
+    )
+
+
+def readable(body: object) -> bytes:
+    """JSON for persons too: a line for each value."""
+    return json.dumps(body, ensure_ascii=False, indent=1).encode(errors="backslashreplace") + b"\n"
+
+
+class Readable(JSONResponse):
+    """An answer in such JSON."""
+
+    def render(self, content: object) -> bytes:
+        """See ``JSONResponse``."""
+        return readable(content)
 
 
 def documented(*names: str) -> dict[int | str, dict[str, Any]]:
@@ -208,12 +249,17 @@ def _described(name: str) -> dict[str, Any]:
     return {"description": " Or: ".join(texts), "content": content}
 
 
-def explain(app: FastAPI) -> None:
-    """Have ``app`` answer with problem documents below ``/api``; elsewhere with a line of text."""
-    app.exception_handler(RepodError)(_on_error)
-    app.exception_handler(RequestValidationError)(_on_error)
-    app.exception_handler(AnyHTTPException)(_on_http)
-    app.exception_handler(Exception)(_on_error)
+Tell = Callable[[Problem, Request], Response | None]
+"""A page that tells a person of a problem; None where it is no person who asks."""
+
+
+def explain(app: FastAPI, tell: Tell) -> None:
+    """Have ``app`` answer with problem documents below ``/api``; elsewhere by ``tell``, or with a line of text."""
+    on_error, on_http = partial(_on_error, tell), partial(_on_http, tell)
+    app.exception_handler(RepodError)(on_error)
+    app.exception_handler(RequestValidationError)(on_error)
+    app.exception_handler(AnyHTTPException)(on_http)
+    app.exception_handler(Exception)(on_error)
 
 
 def is_api(path: str) -> bool:
@@ -221,23 +267,28 @@ def is_api(path: str) -> bool:
     return path == "/api" or path.startswith("/api/")
 
 
-async def _on_error(request: Request, error: Exception) -> Response:
+async def _on_error(tell: Tell, request: Request, error: Exception) -> Response:
     found = problem_of(error)
     if is_api(request.url.path):
         return respond(found)
     text = f"{found.detail}\n".encode(errors="backslashreplace")
-    headers = {"Retry-After": str(RETRY_SECONDS)} if found.status == KINDS["unavailable"].status else None
-    return PlainTextResponse(text, status_code=found.status, headers=headers)
+    answer = tell(found, request) or PlainTextResponse(text, status_code=found.status)
+    if found.status == KINDS["unavailable"].status:
+        answer.headers["Retry-After"] = str(RETRY_SECONDS)
+    return answer
 
 
-async def _on_http(request: Request, error: Exception) -> Response:
+async def _on_http(tell: Tell, request: Request, error: Exception) -> Response:
     if not isinstance(error, AnyHTTPException):
         raise TypeError
     headers = dict(error.headers or {})
     if error.status_code == KINDS["method"].status:
         headers["Allow"] = ", ".join(_allowed(request))
     if is_api(request.url.path):
-        answer = respond(problem_of(error), headers)
+        answer = respond(_of_status(error, request), headers)
+    elif page := tell(_of_status(error, request), request):
+        answer = page
+        answer.headers.update(headers)
     elif isinstance(error, Challenge):
         answer = PlainTextResponse(f"{error.detail}\n", status_code=error.status_code)
     else:
@@ -248,22 +299,33 @@ async def _on_http(request: Request, error: Exception) -> Response:
     return answer
 
 
-def _allowed(request: Request) -> Iterable[str]:
+def _allowed(request: Request) -> Sequence[str]:
     """The methods of all routes with this path; each alone names its own only."""
-    found: set[str] = set()
-    for route in request.app.router.routes:
-        match, _ = route.matches(dict(request.scope))
-        if match != Match.NONE:
-            found |= set(getattr(route, "methods", None) or ())
-    return sorted(found | ({"HEAD"} if "GET" in found else set()))
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] == Match.FULL for route in request.app.router.routes)
+
+    found = [method for method in ("DELETE", "GET", "PATCH", "POST", "PUT") if takes(method)]
+    return sorted([*found, "HEAD"] if "GET" in found else found)
 
 
-def _of_status(error: AnyHTTPException) -> Problem:
+def _of_status(error: AnyHTTPException, request: Request | None = None) -> Problem:
     name = _BY_STATUS.get(error.status_code)
     if name is None:
         name = "invalid" if error.status_code < KINDS["failed"].status else "failed"
-    plain = error.detail in {"Not Found", "Method Not Allowed"}
-    return problem(name, KINDS[name].title if plain else str(error.detail))
+    text = str(error.detail)
+    # What is told where no route fits names nothing.
+    if request is not None and text == "Not Found":
+        text = f"there is nothing at {_short(request.url.path)}"
+    elif request is not None and text == "Method Not Allowed":
+        text = f"expected {' or '.join(_allowed(request))}, found {request.method[:20]}"
+    return problem(name, text)
+
+
+def _short(found: object) -> str:
+    text = repr(found)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _invalid(error: RequestValidationError) -> Problem:
@@ -281,6 +343,6 @@ def _line(fault: Mapping[str, Any]) -> str:
     if fault["type"] == "missing":
         return f"{what}: is required and missing"
     text = str(fault["msg"]).removeprefix("Value error, ")
-    found = repr(fault.get("input"))
-    shown = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}…"
-    return f"{what}: {text[:1].lower()}{text[1:]}, found {shown}"
+    if fault["type"] == "extra_forbidden":
+        text = "is not known here"
+    return f"{what}: {text[:1].lower()}{text[1:]}, found {_short(fault.get('input'))}"

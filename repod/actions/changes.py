@@ -1,4 +1,4 @@
-"""What changes for hosts, as commands show it."""
+"""What changes for hosts, in words and as plain values."""
 
 from collections.abc import Iterable
 from typing import Any

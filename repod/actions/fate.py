@@ -4,9 +4,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import click
-
-from repod.commands.story import Place
+from repod.actions.means import Warn
+from repod.actions.story import Place
 from repod.config import Settings
 from repod.errors import RepodError
 from repod.past import Build
@@ -20,18 +19,19 @@ _Fate = dict[str, Any]
 class Fates:
     """The verdicts on builds of one repository."""
 
-    def __init__(self, settings: Settings, place: Place, folder: Path) -> None:
-        """``folder`` is a private one."""
+    def __init__(self, settings: Settings, place: Place, folder: Path, warn: Warn) -> None:
+        """``folder`` is a private one; ``warn`` hears why nothing is said."""
         self._settings = settings
         self._place = place
         self._folder = folder
+        self._warn = warn
 
     def of(self, build: Build) -> _Fate | None:
         """Whether a build stays, and why; None where that is not known, with a word about it."""
         try:
             return self._listed(build) if build.listed else self._unlisted(build)
         except RepodError as error:
-            click.echo(f"repod: what retention says is not shown: {error}", err=True)
+            self._warn(f"what retention says is not shown: {error}")
             return None
 
     def _listed(self, build: Build) -> _Fate | None:

@@ -2,14 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
-from repod.commands.changes import read_carried
+from repod.actions.changes import read_carried
+from repod.actions.means import Warn
 from repod.config import Repository, Settings
 from repod.doors import Store, Unreadable
 from repod.errors import Corrupt, NotFound, RepodError
@@ -100,33 +98,33 @@ Ask = Callable[[Place, Package], Head | None]
 """What the head of a stored package says; None where it is not there or cannot be read."""
 
 
-@contextmanager
-def open_heads(settings: Settings, folder: Path) -> Iterator[Ask]:
-    """What reads heads of packages, in a worker process; ``folder`` is a private one."""
-    limits = settings.workers
-    with closing(RpmWorkers(count=1, timeout=limits.timeout, memory=limits.memory)) as rpms:
+def open_heads(rpms: RpmWorkers, folder: Path) -> Ask:
+    """What reads heads of packages, by ``rpms``; ``folder`` is a private one."""
 
-        def ask(place: Place, package: Package) -> Head | None:
-            headers = Headers(store=place.store, rpms=rpms, changelogs=0, workspace=folder)
-            try:
-                with headers.copy(package) as copy:
-                    return rpms.run(head, copy)
-            except (NotFound, Unreadable):
-                return None
+    def ask(place: Place, package: Package) -> Head | None:
+        headers = Headers(store=place.store, rpms=rpms, changelogs=0, workspace=folder)
+        try:
+            with headers.copy(package) as copy:
+                return rpms.run(head, copy)
+        except (NotFound, Unreadable):
+            return None
 
-        yield ask
+    return ask
 
 
 class Story:
     """All that is known of one build."""
 
-    def __init__(self, settings: Settings, place: Place, build: Build, look: Callable[[str], Place], ask: Ask) -> None:
-        """``look`` opens any repository of the settings."""
+    def __init__(
+        self, settings: Settings, place: Place, build: Build, *, look: Callable[[str], Place], ask: Ask, warn: Warn
+    ) -> None:
+        """``look`` opens any repository of the settings; ``warn`` hears of what cannot be looked at."""
         self._settings = settings
         self._place = place
         self._build = build
         self._look = look
         self._ask = ask
+        self._warn = warn
         self._head = ask(place, build.package) if build.package else None
 
     def row(self) -> dict[str, Any]:
@@ -169,7 +167,7 @@ class Story:
                     if package.nevra == self._build.nevra:
                         found[repository.name] = self._alike(other, package)
             except RepodError as error:
-                click.echo(f"repod: {repository.name} cannot be looked at: {error}", err=True)
+                self._warn(f"{repository.name} cannot be looked at: {error}")
         return found
 
     def _alike(self, other: Place, package: Package) -> str:
@@ -198,7 +196,7 @@ class Story:
         try:
             return read_carried(self._place.store, document, generation.view)
         except (Corrupt, NotFound) as error:
-            click.echo(f"repod: {kind} is not shown: {error}", err=True)
+            self._warn(f"{kind} is not shown: {error}")
             return b""
 
 

@@ -1,0 +1,164 @@
+"""What is reported of hosts: rollouts, as they go, and which packages a host runs.
+
+These are documents that machines send and get over HTTP, so they are proven here, field by field.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from repod.errors import NotFound
+
+MOST_HOSTS = 10_000
+LARGEST = 4 << 20
+"""Bytes that a report may have."""
+
+State = Literal["running", "succeeded", "failed", "stopped"]
+HostState = Literal["pending", "updating", "proven", "failed", "downgraded", "untouched"]
+
+Text = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+RolloutId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", max_length=253)]
+Count = Annotated[str, Field(pattern=r"^[0-9]{1,6}%?$")]
+Build = Annotated[
+    str,
+    Field(
+        max_length=500,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*-([0-9]{1,10}:)?[A-Za-z0-9_.+~^]+-[A-Za-z0-9_.+~^]+\.[A-Za-z0-9_]+$",
+    ),
+]
+
+
+class Report(BaseModel):
+    """A document of a report: frozen, and without a field that is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Strategy(Report):
+    """How hosts are updated: so many first, then in waves, until too many failed. Counts may be in percent."""
+
+    canary: Annotated[int, Field(ge=0, le=MOST_HOSTS)] = 0
+    wave: Count = "100%"
+    max_failures: Count = "0"
+    on_failure: Literal["stop", "downgrade"] = "stop"
+
+
+class HostProgress(Report):
+    """One host of a rollout: what it ran before, what it runs now, and the digest of that one's header."""
+
+    host: HostName
+    wave: Annotated[int, Field(ge=0, le=MOST_HOSTS)] = 0
+    state: HostState
+    before: Build | Literal[""] = Field(default="", alias="from")
+    after: Build | Literal[""] = Field(default="", alias="to")
+    header_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    seconds: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] | None = None
+    problem: Text = ""
+
+
+class Rollout(Report):
+    """A rollout as it stands; each report of it is the whole document.
+
+    ``package`` is what was asked for (``NAME`` or ``NAME-EVR``), ``builds`` what that meant. Wave 0 are the canaries.
+    """
+
+    id: RolloutId
+    package: Name
+    builds: Annotated[Sequence[Build], Field(min_length=1, max_length=100)]
+    group: Text = ""
+    action: Literal["update", "downgrade"] = "update"
+    strategy: Strategy = Strategy()
+    state: State
+    actor: Name
+    started: AwareDatetime
+    ended: AwareDatetime | None = None
+    problem: Text = ""
+    hosts: Annotated[Sequence[HostProgress], Field(max_length=MOST_HOSTS)] = ()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many hosts are in each state."""
+        return Counter(one.state for one in self.hosts)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.ended is None) != (self.state == "running"):
+            found = "none" if self.ended is None else self.ended.isoformat()
+            msg = f"ended: expected a time where it is over and none while it runs, found {found} and {self.state}"
+            raise ValueError(msg)
+        if self.ended is not None and self.ended < self.started:
+            msg = f"ended: expected a time after started, found {self.ended.isoformat()}"
+            raise ValueError(msg)
+        twice = sorted(name for name, count in Counter(one.host for one in self.hosts).items() if count > 1)
+        if twice:
+            msg = f"hosts: expected each once, found more of {', '.join(twice[:3])}"
+            raise ValueError(msg)
+        return self
+
+
+class Reported(Report):
+    """A rollout with who reported it last, and when."""
+
+    rollout: Rollout
+    reported_by: str
+    reported: AwareDatetime
+
+
+class Summary(Report):
+    """A rollout without its hosts; ``counts`` says how many are in each state."""
+
+    id: str
+    package: str
+    builds: Sequence[str]
+    group: str
+    action: str
+    strategy: Strategy
+    state: State
+    actor: str
+    started: AwareDatetime
+    ended: AwareDatetime | None
+    problem: str
+    hosts: int
+    counts: Mapping[str, int]
+    reported_by: str
+    reported: AwareDatetime
+
+
+class HostNoted(Report):
+    """A host's report was kept: how many packages it names."""
+
+    host: str
+    packages: int
+
+
+class NoReports:
+    """``office.Reports`` where nothing is reported."""
+
+    def rollouts(self, _repository: str, *, limit: int = 20) -> Sequence[Summary]:
+        """None of ``limit``."""
+        return ()[:limit]
+
+    def rollout(self, repository: str, name: str) -> Reported:
+        """``NotFound``."""
+        msg = f"there is no rollout {name!r} in {repository}"
+        raise NotFound(msg)
+
+    def report(self, repository: str, rollout: Rollout, _by: object) -> Reported:
+        """``NotFound``."""
+        return self.rollout(repository, rollout.id)
+
+    def host(self, repository: str, host: str, _text: str, _by: object) -> HostNoted:
+        """``NotFound``."""
+        msg = f"reports of hosts such as {host!r} are not kept in {repository}"
+        raise NotFound(msg)
+
+
+def summary(one: Reported) -> Summary:
+    """A rollout without its hosts."""
+    fields = one.rollout.model_dump(exclude={"hosts"})
+    told = {"reported_by": one.reported_by, "reported": one.reported}
+    return Summary.model_validate(fields | told | {"hosts": len(one.rollout.hosts), "counts": one.rollout.counts})

@@ -1,0 +1,185 @@
+"""Reports over HTTP: rollouts of the client, and what hosts run; kept, told to hooks, and heeded by retention."""
+
+import contextlib
+import http.client
+import json
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.daemon import Repod
+from tests.lab.receiver import WebReceiver
+from tests.lab.rpms import quick
+from tests.lab.wait import until
+
+_ROLLOUT: dict[str, Any] = {
+    "id": "2026-11-26.1",
+    "package": "hello",
+    "builds": ["hello-1.0-1.noarch"],
+    "group": "web",
+    "strategy": {"canary": 1, "wave": "25%", "max_failures": "10%"},
+    "state": "running",
+    "actor": "anna",
+    "started": "2026-11-26T04:00:00Z",
+    "hosts": [
+        {"host": "web1", "state": "proven", "from": "", "to": "hello-1.0-1.noarch", "seconds": 3.5},
+        {"host": "web2", "wave": 1, "state": "pending"},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[WebReceiver]:
+    with WebReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def repod(
+    tmp_path_factory: pytest.TempPathFactory, key_file: Path, web: WebReceiver, long_lived: set[int]
+) -> Iterator[Repod]:
+    base = tmp_path_factory.mktemp("reports")
+    (base / "hosts").mkdir()
+    found = Repod(
+        base,
+        key_file,
+        {"test": {"retention": {"hosts": "hosts"}}, "plain": {}},
+        settings={
+            "http": {"listen": "127.0.0.1:0", "tokens": "tokens.json"},
+            "hook": [{"name": "ci", "url": web.url, "events": ["repod.rollout.*"]}],
+        },
+    )
+    with found:
+        long_lived.add(found.pid)
+        shutil.copy(quick(base, "hello"), found.inbox())
+        until(lambda: not list(found.inbox().iterdir()), 20, "the package to be taken in")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def token(repod: Repod) -> str:
+    return repod.cli("token add", "client", "--may", "report").out.strip()
+
+
+def ask(
+    repod: Repod, method: str, path: str, body: bytes = b"", kind: str = "application/json", token: str = ""
+) -> tuple[int, Any]:
+    headers = {"Content-Type": kind} if body else {}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    url = f"{repod.url}/api/v1/repositories/{path}"
+    request = urllib.request.Request(url, data=body or None, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def put(repod: Repod, token: str, rollout: dict[str, Any], name: str = "", repository: str = "test") -> tuple[int, Any]:
+    path = f"{repository}/rollouts/{name or rollout['id']}"
+    return ask(repod, "PUT", path, json.dumps(rollout).encode(), token=token)
+
+
+def test_a_rollout_is_reported_as_it_goes_shown_and_told_when_it_begins_and_ends(
+    repod: Repod, token: str, web: WebReceiver
+) -> None:
+    status, begun = put(repod, token, _ROLLOUT)
+    assert (status, begun["counts"], begun["reported_by"]) == (200, {"proven": 1, "pending": 1}, "token client")
+    assert put(repod, token, _ROLLOUT)[0] == 200
+    hosts = [host | {"state": "proven"} for host in _ROLLOUT["hosts"]]
+    over = _ROLLOUT | {"state": "succeeded", "ended": "2026-11-26T04:05:00Z", "hosts": hosts}
+    assert put(repod, token, over)[0] == 200
+    status, said = put(repod, token, _ROLLOUT)
+    assert (status, said["type"]) == (409, "/api/v1/problems/conflict")
+    assert "has ended (succeeded); expected a new id" in said["detail"]
+    status, rows = ask(repod, "GET", "test/rollouts")
+    assert [(row["id"], row["state"], row["hosts"], row["counts"]) for row in rows] == [
+        ("2026-11-26.1", "succeeded", 2, {"proven": 2})
+    ]
+    status, one = ask(repod, "GET", "test/rollouts/2026-11-26.1")
+    assert (status, one["rollout"]["hosts"][0]["to"]) == (200, "hello-1.0-1.noarch")
+    assert ask(repod, "GET", "plain/rollouts") == (200, [])
+    until(lambda: len(web.events) >= 2, 10, "the hook to be told")
+    assert [(event["type"], event["data"]["state"]) for event in web.events] == [
+        ("repod.rollout.reported.v1", "running"),
+        ("repod.rollout.reported.v1", "succeeded"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "said"),
+    [
+        ({"colour": "blue"}, 422, "colour: extra inputs are not permitted"),
+        ({"state": "done"}, 422, "state: input should be"),
+        ({"ended": "2026-11-26T04:05:00Z"}, 422, "ended: expected a time where it is over and none while it runs"),
+        ({"id": "another"}, 422, "id: expected '2026-11-26.1', as in the path, found 'another'"),
+    ],
+)
+def test_what_is_no_report_is_refused_in_words(
+    repod: Repod, token: str, change: dict[str, Any], status: int, said: str
+) -> None:
+    found, answer = put(repod, token, _ROLLOUT | change, name=_ROLLOUT["id"])
+    assert found == status
+    assert said in answer["detail"]
+
+
+def test_a_report_that_is_too_large_is_refused_before_it_is_sent(repod: Repod, token: str) -> None:
+    client = http.client.HTTPConnection(repod.url.removeprefix("http://"), timeout=20)
+    client.putrequest("PUT", "/api/v1/repositories/test/rollouts/large")
+    for name, value in (("Content-Type", "application/json"), ("Content-Length", "5000000")):
+        client.putheader(name, value)
+    client.putheader("Authorization", f"Bearer {token}")
+    client.endheaders()
+    with contextlib.closing(client), client.getresponse() as answer:
+        assert (answer.status, json.load(answer)["detail"]) == (413, "expected a body of at most 4194304 bytes")
+
+
+def test_reports_need_a_token_that_may(repod: Repod, token: str) -> None:
+    reader = repod.cli("token add", "reader").out.strip()
+    body = json.dumps(_ROLLOUT).encode()
+    assert ask(repod, "PUT", "test/rollouts/2026-11-26.1", body)[0] == 401
+    assert ask(repod, "PUT", "test/rollouts/2026-11-26.1", body, token=reader)[0] == 403
+    assert ask(repod, "PUT", "none/rollouts/2026-11-26.1", body, token=token)[0] == 404
+    assert ask(repod, "PUT", "test/rollouts/2026-11-26.1", body, kind="text/plain", token=token)[0] == 415
+    assert ask(repod, "GET", "test/rollouts/none")[0] == 404
+
+
+def test_what_a_host_says_that_it_runs_is_kept_where_retention_looks(repod: Repod, token: str) -> None:
+    text = b"hello-1.0-1.noarch\nbash-5.2-1.el9.x86_64\ngpg-pubkey-fd431d51-4ae0493b\n"
+    status, noted = ask(repod, "PUT", "test/hosts/web1.example.com", text, kind="text/plain", token=token)
+    assert (status, noted) == (200, {"host": "web1.example.com", "packages": 2})
+    folder = repod.base / "hosts"
+    assert (folder / "web1.example.com").read_bytes() == text
+    assert [path.name for path in folder.iterdir()] == ["web1.example.com"]
+    why = json.loads(repod.cli("why", "test", "hello-1.0-1.noarch", "--json").out)
+    assert "runs on host web1.example.com" in json.dumps(why)
+
+
+@pytest.mark.parametrize(
+    ("repository", "host", "text", "status", "said"),
+    [
+        (
+            "test",
+            "web1",
+            b"rpm: command not found\n",
+            422,
+            "expected lines as rpm -qa prints them, found 'rpm: command",
+        ),
+        ("test", "web1", b"\n", 422, "expected what rpm -qa prints, found no package"),
+        ("test", "web1", b"\xff\n", 422, "expected what rpm -qa prints, in UTF-8"),
+        ("test", ".hidden", b"a-1-1.noarch\n", 422, "host: string should match pattern"),
+        ("plain", "web1", b"a-1-1.noarch\n", 422, "set [repository.retention] hosts to a folder"),
+    ],
+)
+def test_what_would_stop_retention_is_not_kept(
+    repod: Repod, token: str, repository: str, host: str, text: bytes, status: int, said: str
+) -> None:
+    found, answer = ask(repod, "PUT", f"{repository}/hosts/{host}", text, kind="text/plain", token=token)
+    assert found == status
+    assert said in answer["detail"]
