@@ -33,6 +33,16 @@ class Board:
         """What has that SHA-256 is about to lie in the inbox as ``file``."""
         self._put(repository, Arrival(sha256=checksum, state="waiting", file=file))
 
+    def withdraw(self, repository: str, checksum: str) -> None:
+        """What was expected does not come."""
+        with self._lock:
+            arrival = self._arrivals.get((repository, checksum))
+            if arrival is None or arrival.state != "waiting":
+                return
+            del self._arrivals[repository, checksum]
+            if self._names.get((repository, arrival.file)) == checksum:
+                del self._names[repository, arrival.file]
+
     def seen(self, repository: str, waiting: Sequence[Waiting]) -> None:
         """What a turn left in the inbox. What was expected under such a name waits for the same."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from repod.actions.arrivals import Arrivals
@@ -18,6 +19,7 @@ from repod.actions.running import hosts
 from repod.actions.story import Story, builds_of, open_heads, open_place
 from repod.config import Repository, Settings
 from repod.errors import RepodError
+from repod.generation import Generation
 from repod.history import History
 from repod.inboxes import held
 from repod.office import Arrival, Refusal, Running, State
@@ -27,19 +29,43 @@ from repod.times import stamp
 from repod.wiring import public_url
 
 
+class Currents:
+    """The current generation of each repository, without what came and went: read anew when the pointer moved.
+
+    The record of one that listed ten thousand builds takes long to read.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is read yet."""
+        self._settings = settings
+        self._known: dict[str, Generation] = {}
+
+    def of(self, repository: Repository) -> Generation | None:
+        """None where nothing was ever published."""
+        history = History(open_store(self._settings, repository))
+        number = history.pointed()
+        known = self._known.get(repository.name)
+        if number is None or (known and known.number == number):
+            return known if number else None
+        known = replace(history.record(number), added=(), removed=(), origins=())
+        self._known[repository.name] = known
+        return known
+
+
 def states(settings: Settings) -> Sequence[State]:
     """Every repository now; raises where one cannot be read."""
-    return [_state(settings, repository) for repository in settings.repository]
+    currents = Currents(settings)
+    return [_state(settings, repository, currents) for repository in settings.repository]
 
 
-def states_or_faults(settings: Settings) -> Sequence[State]:
+def states_or_faults(settings: Settings, currents: Currents) -> Sequence[State]:
     """Every repository now; one that cannot be read says why."""
-    return [_state_or_fault(settings, repository) for repository in settings.repository]
+    return [_state_or_fault(settings, repository, currents) for repository in settings.repository]
 
 
-def _state_or_fault(settings: Settings, repository: Repository) -> State:
+def _state_or_fault(settings: Settings, repository: Repository, currents: Currents) -> State:
     try:
-        return _state(settings, repository)
+        return _state(settings, repository, currents)
     except RepodError as error:
         return State(
             repository=repository.name,
@@ -54,8 +80,8 @@ def _state_or_fault(settings: Settings, repository: Repository) -> State:
         )
 
 
-def _state(settings: Settings, repository: Repository) -> State:
-    generation = History(open_store(settings, repository)).current()
+def _state(settings: Settings, repository: Repository, currents: Currents) -> State:
+    generation = currents.of(repository)
     inbox, rejected = held(settings, repository, lambda name: bool(kinds.kind(name)))
     return State(
         repository=repository.name,
@@ -92,6 +118,7 @@ class OpenLooks:
     def __init__(self, means: Means) -> None:
         """``means`` with its processes."""
         self._means = means
+        self._currents = Currents(means.settings)
         self._refusals = {one.name: Refusals(means.settings, one) for one in means.settings.repository}
         self._arrivals = {
             one.name: Arrivals(open_store(means.settings, one), self._refusals[one.name])
@@ -100,7 +127,7 @@ class OpenLooks:
 
     def states(self) -> Sequence[State]:
         """See ``Looks.states``."""
-        return states_or_faults(self._means.settings)
+        return states_or_faults(self._means.settings, self._currents)
 
     def history(
         self, repository: str, *, package: str = "", before: int = 0, limit: int = 20

@@ -173,6 +173,20 @@ def test_where_the_disk_gets_full_on_the_way_nothing_stays_and_the_next_is_taken
     assert fine.status == 200, fine.text
 
 
+def test_what_cannot_be_put_into_the_inbox_is_not_known_afterwards(bench: Bench, tmp_path: Path) -> None:
+    data = quick(tmp_path, "lost").read_bytes()
+    inbox = bench.repod.inbox()
+    with bench.begin("lost.rpm", f"Content-Length: {len(data)}") as wire:
+        inbox.rename(inbox.with_name("away"))
+        wire.send(data)
+        answer = wire.read_until(lambda found: b"}" in found)
+        inbox.with_name("away").rename(inbox)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert bench.curl.run(f"{bench.curl.api}/arrivals/{hashlib.sha256(data).hexdigest()}").status == 404
+    again = bench.curl.put(tmp_path / "lost-1.0-1.noarch.rpm", *WAIT)
+    assert again.status == 200, again.text
+
+
 def test_a_disk_that_others_fill_is_no_room(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", "size=4m") as disk:
         box = DirectoryLetterbox(disk, limit=1 << 30, wanted=wanted, vouch=lambda _: None, knock=lambda: None)

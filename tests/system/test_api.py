@@ -353,6 +353,15 @@ def test_every_fault_of_a_body_is_told_at_once(lab: Lab) -> None:
     assert (odd.status_code, odd.json()["status"]) == (422, 422)
 
 
+@pytest.mark.parametrize("number", [True, "1", 1.0, 0, -1, 2**40])
+def test_a_number_in_a_body_is_a_number_and_nothing_like_one(lab: Lab, number: object) -> None:
+    before = lab.get("staging")["generation"]
+    answer = lab.ask("POST", "staging/rollbacks", {"to": number})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("body: to: ")
+    assert lab.get("staging")["generation"] == before
+
+
 def test_errors_are_the_lines_of_the_command_line(lab: Lab) -> None:
     cases: list[tuple[int, tuple[Any, ...], tuple[str, ...]]] = [
         (

@@ -1,7 +1,6 @@
 """A person who opens a repository's URL finds help: as the daemon, a bucket or any web server hands it out."""
 
 import http.client
-import itertools
 import re
 import shlex
 import subprocess
@@ -15,7 +14,7 @@ from lxml import etree, html
 
 from repod.welcome import PAGE, mark
 from tests.lab import rpms
-from tests.lab.browser import chromium
+from tests.lab.browser import LOOKS, chromium
 from tests.lab.clients import Dnf, Host, Zypper
 from tests.lab.daemon import Repod
 from tests.lab.httpd import serving
@@ -182,13 +181,13 @@ def test_in_a_bucket_the_page_is_html_that_is_always_asked_for_anew(
 
 
 def test_the_page_is_fit_for_everybody_in_a_real_browser_wide_and_narrow_light_and_dark(daemon: Repod) -> None:
-    with chromium() as browser:
-        for size, scheme in itertools.product(("desktop", "phone"), ("light", "dark")):
-            with browser.sight(f"{daemon.repo_url()}/", size, scheme) as sight:
-                sight.page.goto("./")
-                sight.page.locator("summary").press("Enter")
-                assert "repo_gpgcheck=1" in sight.page.inner_text("details")
-                sight.shoot("front-page")
-                assert sight.faults() == []
-                assert _SUMMARY in sight.page.locator("tbody").inner_text()
-                assert re.search(r"[0-9A-F]{4}( [0-9A-F]{4}){9}", sight.page.inner_text("main"))
+    with chromium() as browser, browser.window(f"{daemon.repo_url()}/") as window:
+        window.page.goto("./")
+        window.page.locator("summary").press("Enter")
+        assert "repo_gpgcheck=1" in window.page.inner_text("details")
+        for size, scheme in LOOKS:
+            window.look(size, scheme)
+            assert window.faults() == []
+            assert _SUMMARY in window.page.locator("tbody").inner_text()
+            assert re.search(r"[0-9A-F]{4}( [0-9A-F]{4}){9}", window.page.inner_text("main"))
+        window.shoot("front-page")

@@ -109,6 +109,7 @@ def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
         "Adopting an existing repository",
         "Verify, repair, rebuild",
         "Over the years",
+        "Over HTTP",
     )
     blocks = [block for chapter in chapters for block in commands(chapter)]
     said = [tour.run(block) for block in blocks]
@@ -140,6 +141,11 @@ def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
     assert "generation 4 of prod lists again what generation 2 did" in said[14]
     assert "retention:   kept: newest of hello.noarch: keep = 5" in said[15]
     assert "next (steady)" in said[16]
+    assert '"state": "published"' in said[17]
+    assert re.search(r"Upgraded:\s+hello-1\.0\.0-43\.noarch", said[17])
+    assert "of demo lists again what generation" in said[18]
+    assert '"actor": "token ci"' in said[18]
+    assert "hang together" in said[18]
 
 
 def test_the_second_command_is_the_one_that_ci_calls() -> None:

@@ -64,6 +64,17 @@ def test_a_turn_says_why_what_is_expected_waits() -> None:
     assert [one.file for one in board.waiting("test") or ()] == ["foo.rpm"]
 
 
+def test_what_does_not_come_after_all_is_not_known() -> None:
+    board = Board()
+    board.expect("test", _A, "foo.rpm")
+    board.withdraw("test", _A)
+    assert board.of("test", _A) is None
+    assert board.name_of("test", "foo.rpm") == ""
+    board.settled("test", _published(_A))
+    board.withdraw("test", _A)
+    assert board.of("test", _A) == _published(_A)
+
+
 def test_only_the_last_arrivals_are_remembered() -> None:
     board = Board(kept=1)
     board.settled("test", _published(_A))

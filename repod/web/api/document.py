@@ -31,6 +31,7 @@ _TAGS = {
     "advisories": "What updates are about.",
     "arrivals": "What comes in, and what became of it.",
     "events": "What happens, as it happens.",
+    "reports": "What hosts run, and how they are updated.",
     "about": "Keys, jobs, this daemon.",
 }
 

@@ -10,14 +10,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from repod.access import UPLOAD
-from repod.errors import NotFound, RepodError, Unavailable
+from repod.errors import NotFound, OutcomeUnknown, RepodError, Unavailable
 from repod.letterbox import Letterbox
 from repod.office import Arrival, By, Record
 from repod.package import trace
 from repod.web.api.arrivals import Arrivals, Ticket, outcome
 from repod.web.api.door import Door, Name
 from repod.web.api.problems import documented, problem, respond
-from repod.web.api.receiving import Brought, Receiving, announced
+from repod.web.api.receiving import Brought, Receiving, Upload, announced
 from repod.web.desk import Desk
 
 LONGEST_WAIT = 60
@@ -70,13 +70,7 @@ class Inboxes:
         with self._counted(by.actor):
             # What could not be written down is not taken in.
             await self._door.desk.run(record.ready)
-            brought = await self._receiving.receive(
-                request,
-                upload,
-                box,
-                repository=repository,
-                expect=lambda checksum, name: self._arrivals.board.expect(repository, checksum, name),
-            )
+            brought = await self._received(request, upload, box, repository)
         self._log.info(
             "uploaded",
             repository=repository,
@@ -89,6 +83,18 @@ class Inboxes:
         )
         await self._note(record, repository, brought, by)
         return brought
+
+    async def _received(self, request: Request, upload: Upload, box: Letterbox, repository: str) -> Brought:
+        board = self._arrivals.board
+        try:
+            return await self._receiving.receive(
+                request, upload, box, expect=lambda checksum, name: board.expect(repository, checksum, name)
+            )
+        except OutcomeUnknown:
+            raise
+        except RepodError:
+            board.withdraw(repository, upload.digests.sha256)
+            raise
 
     @contextlib.contextmanager
     def _counted(self, actor: str) -> Iterator[None]:

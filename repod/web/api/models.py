@@ -20,9 +20,9 @@ Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class Request(BaseModel):
-    """A body: nothing that is not known."""
+    """A body: nothing that is not known, and no value of another type, such as true for 1."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Promote(Request):
@@ -245,7 +245,7 @@ class Meaning(BaseModel):
 class NewAdvisory(BaseModel):
     """An advisory, as a file in JSON holds it; what else it may say stands in the README."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", strict=True)
 
     id: str = Field(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+~-]*$")
     type: Literal["security", "bugfix", "enhancement", "newpackage"]

@@ -24,6 +24,7 @@ class Upload:
     file: str
     size: int | None
     digests: Digests
+    repository: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def announced(request: Request, file: str, box: Letterbox, repository: str) -> U
         _fits(file, size, box, repository)
         if not size:
             raise _empty(file)
-    return Upload(file=file, size=size, digests=digests)
+    return Upload(file=file, size=size, digests=digests, repository=repository)
 
 
 def _empty(file: str) -> Declined:
@@ -79,7 +80,6 @@ class Receiving:
         upload: Upload,
         box: Letterbox,
         *,
-        repository: str,
         expect: Callable[[str, str], object],
     ) -> Brought:
         """Bring the body of ``request`` to ``box``. Raises ``ClientDisconnect``, ``Declined`` and what ``Letter`` does.
@@ -92,7 +92,7 @@ class Receiving:
             size = 0
             async for piece in _pieces(request):
                 size += len(piece)
-                _fits(upload.file, size, box, repository)
+                _fits(upload.file, size, box, upload.repository)
                 await self._desk.run(lambda data=piece: writing.write(data))  # type: ignore[misc]
             if not size:
                 raise _empty(upload.file)

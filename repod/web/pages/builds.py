@@ -9,6 +9,7 @@ from repod.package import Nevra
 from repod.web.pages.front import Asked
 
 _SHOWN = 500
+_FEW = 1000
 _KINDS = (
     ("Requires", "requires"),
     ("Provides", "provides"),
@@ -29,7 +30,9 @@ def build(asked: Asked, name: str, word: str) -> Mapping[str, Any]:
     except ValueError as error:
         raise NotFound(str(error)) from error
     details = _details(asked, name, nevra)
-    known, problem = _known(asked, name, str(nevra))
+    # What retention says takes a look at everything that is listed.
+    fate = (state.packages or 0) <= _FEW or asked.query("retention") == "ask"
+    known, problem = _known(asked, name, str(nevra), fate=fate)
     if details is None and known is None and not problem:
         msg = f"nothing is known of {nevra} in {name}"
         raise NotFound(msg)
@@ -43,6 +46,7 @@ def build(asked: Asked, name: str, word: str) -> Mapping[str, Any]:
         "limit": _SHOWN,
         "build": known,
         "problem": problem,
+        "fate": fate,
         "running": asked.office.looks.hosts(name, str(nevra)),
     }
 
@@ -55,10 +59,10 @@ def _details(asked: Asked, name: str, nevra: Nevra) -> Details | None:
         return None
 
 
-def _known(asked: Asked, name: str, package: str) -> tuple[Mapping[str, Any] | None, str]:
+def _known(asked: Asked, name: str, package: str, *, fate: bool) -> tuple[Mapping[str, Any] | None, str]:
     """What became of it, without what this visitor may not see; or why that cannot be told now."""
     try:
-        found = asked.office.looks.builds(name, package)[0]
+        found = asked.office.looks.builds(name, package, fate=fate)[0]
     except NotFound:
         return None, ""
     except RepodError as error:

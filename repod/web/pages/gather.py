@@ -1,6 +1,7 @@
 """What each page shows, asked of the office."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal, cast
 
 from repod.access import READ
@@ -9,6 +10,7 @@ from repod.office import Page, Search, State
 from repod.web.api.problems import INVALID, Declined
 from repod.web.gate import Challenge
 from repod.web.pages.front import Asked
+from repod.web.pages.telling import changes
 from repod.web.pages.words import verdict
 from repod.welcome import ways
 
@@ -20,28 +22,37 @@ _ORDERS = ("newest", "name")
 _LONGEST = 200
 
 
-def overview(asked: Asked) -> Mapping[str, Any]:
-    """Every repository, and what happened last."""
+Recents = dict[str, tuple[int | None, Sequence[Mapping[str, Any]]]]
+"""The newest generations of each repository, and which was current when they were read."""
+
+
+def overview(asked: Asked, known: Recents) -> Mapping[str, Any]:
+    """Every repository, and what happened last; ``known`` is what was read for others before."""
     states = sorted(asked.states(), key=lambda state: not state.fault)
     if not states and asked.hides:
         raise Challenge(_NOTHING_OPEN)
     return {
         "states": states,
         "verdict": verdict(states, asked.now),
-        "recent": _recent(asked, [state.repository for state in states if state.generation]),
+        "recent": _recent(asked, [state for state in states if state.generation], known),
     }
 
 
-def _recent(asked: Asked, names: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-    """The newest generations of all repositories."""
-    rows: list[dict[str, Any]] = []
-    for name in names:
-        try:
-            history = asked.office.looks.history(name, limit=_RECENT)
-        except RepodError:
-            continue  # its row says what is wrong with it
-        rows += [{"repository": name, **row} for row in history]
+def _recent(asked: Asked, states: Sequence[State], known: Recents) -> Sequence[Mapping[str, Any]]:
+    """The newest generations of all repositories, read anew where there is a new one."""
+    for state in states:
+        number, _ = known.get(state.repository, (None, ()))
+        if number != state.generation:
+            with suppress(RepodError):  # its row says what is wrong with it
+                history = asked.office.looks.history(state.repository, limit=_RECENT)
+                known[state.repository] = state.generation, [_brief(state.repository, row) for row in history]
+    rows = [row for state in states for row in known.get(state.repository, (None, ()))[1]]
     return sorted(rows, key=lambda row: str(row["time"]), reverse=True)[:_RECENT]
+
+
+def _brief(repository: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    kept = {key: row[key] for key in ("generation", "time", "actor", "why")}
+    return {"repository": repository, "changes": changes(row), **kept}
 
 
 def repository(asked: Asked, name: str) -> Mapping[str, Any]:

@@ -27,6 +27,8 @@ def make_pages(door: Door, waiting: Waits, clock: Callable[[], float] = time.tim
 
 
 def _general(pages: APIRouter, front: Front) -> None:
+    recents: gather.Recents = {}
+
     @pages.get("/static/{name}")
     async def static(name: str) -> Response:
         found = render.asset(name)
@@ -36,7 +38,7 @@ def _general(pages: APIRouter, front: Front) -> None:
 
     @pages.get("/")
     async def start(request: Request) -> Response:
-        return await front.show(request, "overview.html", gather.overview)
+        return await front.show(request, "overview.html", lambda asked: gather.overview(asked, recents))
 
     @pages.get("/sign-in")
     async def sign_in(request: Request) -> Response:

@@ -10,7 +10,17 @@ from rich.filesize import decimal
 
 from repod.office import Search, State
 
-_STEPS = ((60, "second", 1), (3600, "minute", 60), (86400, "hour", 3600), (float("inf"), "day", 86400))
+_DAY = 86400
+_MONTH = _DAY * 365.2425 / 12
+# Up to which length each unit is used, and its own.
+_STEPS = (
+    (60, "second", 1),
+    (3600, "minute", 60),
+    (_DAY, "hour", 3600),
+    (60 * _DAY, "day", _DAY),
+    (24 * _MONTH, "month", _MONTH),
+    (float("inf"), "year", 12 * _MONTH),
+)
 _JUST_NOW = 5
 
 

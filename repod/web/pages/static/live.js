@@ -4,12 +4,18 @@
 
 const SETTLE = 400; // ms: a burst of events is one load
 const TICK = 30000;
-const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+const DAY = 86400;
+const MONTH = (DAY * 365.2425) / 12;
+// Up to which length each unit is used, and its own; as words.py has them.
+const units = [
+  [60, "second", 1], [3600, "minute", 60], [DAY, "hour", 3600],
+  [60 * DAY, "day", DAY], [24 * MONTH, "month", MONTH], [Infinity, "year", 12 * MONTH],
+];
 
 function ago(seconds) {
   const length = Math.abs(seconds);
   if (length < 5) return "just now";
-  const [unit, step] = units.find(([, step]) => length >= step);
+  const [, unit, step] = units.find(([end]) => length < end);
   const number = Math.floor(length / step);
   const text = `${number.toLocaleString("en")} ${unit}${number === 1 ? "" : "s"}`;
   return seconds > 0 ? `${text} ago` : `in ${text}`;
