@@ -12,6 +12,8 @@ import pytest
 from repod.actions.deeds import RecordedDeeds
 from repod.actions.means import Means
 from repod.actions.work import Work
+from repod.board import Board
+from repod.bus import Bus
 from repod.config import load
 from repod.daemon import Daemon
 from repod.errors import Misconfigured, NotFound, Refused, Unavailable
@@ -298,6 +300,8 @@ def test_a_daemon_that_stops_gives_up_a_change_that_does_not_end(tmp_path: Path,
             log=made.log,
             environ={},
             ready=ready,
+            bus=Bus(),
+            board=Board(),
         )
         try:
             assert not daemon.run(), "it says that nothing was given up"

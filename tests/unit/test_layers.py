@@ -206,6 +206,13 @@ def _names(module: str, tree: ast.Module, known: set[str]) -> Iterator[str]:
                 yield inner if inner in known else base
 
 
+@cache
+def _all_names() -> Imports:
+    """What each module imports, of repod or not."""
+    return {module: set(_names(module, tree, set())) for module, tree in _trees().items()}
+
+
+@cache
 def _imports() -> Imports:
     known = set(_trees())
     return {module: set(_names(module, tree, known)) & known for module, tree in _trees().items()}
@@ -320,8 +327,8 @@ def test_every_way_to_write_an_import_is_seen() -> None:
 def test_a_part_of_others_is_known_only_where_it_is_wrapped(part: str) -> None:
     users = {
         module
-        for module, tree in _trees().items()
-        if any(name == part or name.startswith(part + ".") for name in _names(module, tree, set()))
+        for module, names in _all_names().items()
+        if any(name == part or name.startswith(part + ".") for name in names)
     }
     assert {user for user in users if not any(_is_in(user, room) for room in _KEPT_APART[part])} == set()
 
