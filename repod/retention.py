@@ -220,7 +220,7 @@ class _Judgement:
         self._now = now
         self._cases = cases
         self._followers = _followers(cases)
-        for label, line in _lines([case for case in cases if not case.mains], policy):
+        for label, line in _lines(cases, policy):
             self._count(label, line)
 
     @cached_property
@@ -291,7 +291,7 @@ def _followers(cases: Sequence[_Case]) -> list[_Case]:
 
 
 def _lines(cases: Iterable[_Case], policy: Policy) -> Iterator[tuple[str, list[_Case]]]:
-    """Every line, newest build first, and what it is called."""
+    """Every line, newest build first, and what it is called; what has the fate of others stands in none."""
     arches = set[str]()
     groups: dict[tuple[str, bool, Stream | None, Pattern | None], dict[str, list[_Case]]] = {}
     for case in cases:
@@ -299,6 +299,8 @@ def _lines(cases: Iterable[_Case], policy: Policy) -> Iterator[tuple[str, list[_
         source = build.is_source
         if not source:
             arches.add(nevra.arch)
+        if case.mains:
+            continue
         pattern = next((pattern for pattern in policy.lines if pattern.matches(nevra)), None)
         for stream in build.streams or (None,):
             group = groups.setdefault((nevra.name, source, stream, pattern), {})

@@ -87,7 +87,7 @@ def _summary(first: int, last: Head, files: int, faults: int) -> str:
         return f"no records in {where}"
     what = f"records {first} to {last.n} in {where}"
     if faults:
-        return f"{what}: {faults} faults"
+        return f"{what}: {faults} fault{'s' if faults > 1 else ''}"
     older = "" if first == 1 else f"; those before {first} are in other files"
     return f"{what} hang together; head {last}{older}"
 
@@ -129,7 +129,12 @@ def _row(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return " ".join(map(_text, value))
+    if isinstance(value, dict):
+        # A file that came in, by what it is.
+        return str(value.get("package") or value.get("document") or value.get("file") or value)
+    return str(value)
 
 
 @audit.command()

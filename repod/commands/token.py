@@ -81,7 +81,7 @@ def add(
         settings.named(repository)
     tokens = _tokens(settings)
     places = tuple(repositories) or (ANY,)
-    details = {"name": name, "may": list(verbs), "repositories": list(places), "expires_seconds": expires}
+    details = {"name": name, "may": list(verbs), "repositories": list(places), "seconds": expires and int(expires)}
     with audited(settings, "token add", "", details) as outcome:
         secret = tokens.add(name, os.urandom, verbs=verbs, repositories=places, seconds=expires)
         outcome.end("")

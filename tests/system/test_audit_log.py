@@ -86,7 +86,7 @@ def test_an_upload_is_written_down_with_its_checksum(watched: Watched, tmp_path:
     assert answer.status_code == 200, answer.text
     (upload,) = watched.records("upload")
     assert (upload["actor"], upload["address"]) == ("token ci", "127.0.0.1")
-    wanted = {"file": "tool.rpm", "bytes": len(package), "sha256": hashlib.sha256(package).hexdigest()}
+    wanted = {"file": "tool.rpm", "size": len(package), "sha256": hashlib.sha256(package).hexdigest()}
     assert upload["details"] == wanted
     until(lambda: wanted["sha256"] in str(watched.records("publish")), 10, "the publish to be written")
 
@@ -191,7 +191,7 @@ _CHANGES: Sequence[Sequence[str]] = (
     ("hooks skip", "told"),
     ("hooks retry", "told"),
     ("resign", "test"),
-    ("adopt", "test", "/nowhere"),
+    ("adopt", "test", "/"),
     ("promote", "hello", "--from", "test", "--to", "other"),
     ("rollback", "test"),
     ("remove", "test", "hello-1.0-1.noarch"),

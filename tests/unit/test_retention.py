@@ -285,6 +285,12 @@ def test_for_every_host_the_newest_build_it_finds_stays(there: list[Build], poli
                 assert any(str(one.nevra) in staying for one in found if one.nevra.rank == newest)
 
 
+def test_hosts_of_an_architecture_of_which_only_debug_packages_are_listed_count_too() -> None:
+    source = "a-1.0-1.src.rpm"
+    there = [build("a-1.0-1.noarch"), build("a-1.0-1.x86_64", source), build("a-debuginfo-1.0-1.aarch64", source)]
+    assert "a-1.0-1.noarch" in kept(decide(there, Policy(keep=1), NOW))
+
+
 @given(_BUILDS, st.integers(1, 4))
 def test_a_host_finds_the_promised_number_of_builds_of_each_name(there: list[Build], keep: int) -> None:
     """Rule: ``keep`` newest builds per name and arch, in which those that rank equal count each."""

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from repod.access import REMOVE, UPLOAD
 from repod.office import By, Deed
-from repod.web.api.answers import JsonRoute, Wait, begin, carry_out, changing
+from repod.web.api.answers import Wait, begin, carry_out, changing
+from repod.web.api.bodies import BoundedRoute
 from repod.web.api.door import Door, Name
 from repod.web.api.models import Advisory, NewAdvisory
 from repod.web.api.problems import documented
@@ -21,7 +22,7 @@ _Why = Annotated[str, Query(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$", des
 
 def make_advisories(door: Door) -> APIRouter:
     """The routes about advisories."""
-    api = APIRouter(prefix="/repositories/{name}/advisories", tags=["advisories"], route_class=JsonRoute)
+    api = APIRouter(prefix="/repositories/{name}/advisories", tags=["advisories"], route_class=BoundedRoute)
     adds, removes = Depends(door.changes(UPLOAD)), Depends(door.changes(REMOVE))
 
     @api.get(

@@ -1,73 +1,20 @@
-"""Answers to changes: the deed where it ended in time, else where to ask for it; and how bodies come in."""
+"""Answers to changes: the deed where it ended in time, else where to ask for it."""
 
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import HTTPException, Query, Request, Response
-from fastapi.routing import APIRoute
-from starlette.types import Message
+from fastapi import Query
 
 from repod.errors import Conflict, Unavailable
 from repod.times import stamp
 from repod.web.api.door import Door
 from repod.web.api.jobs import Job, Work, lines_of
 from repod.web.api.models import Change, Progress
-from repod.web.api.problems import MEDIA, PREFIX, Declined, Met, Problem, Readable, documented, problem, problem_of
-
-LARGEST = 64 << 10
-"""Bytes of a body."""
+from repod.web.api.problems import PREFIX, Met, Problem, Readable, documented, problem, problem_of
 
 Wait = Annotated[
     int,
     Query(ge=0, le=60, description="Seconds to wait for the end; after them the answer is 202 and where to ask."),
 ]
-
-
-class JsonRoute(APIRoute):
-    """A route whose body is JSON, says so, and is small."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """See ``APIRoute``."""
-        handle = super().get_route_handler()
-
-        async def bounded(request: Request) -> Response:
-            if request.method in {"POST", "PUT"}:
-                _check_body(request)
-                request = Request(request.scope, _bounded(request))
-            return await handle(request)
-
-        return bounded
-
-
-def _check_body(request: Request) -> None:
-    length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > LARGEST:
-        raise _too_large()
-    if length == "0" and "transfer-encoding" not in request.headers:
-        return
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        found = repr(kind) if kind else "none"
-        raise Declined(MEDIA, f"expected a body with Content-Type: application/json, found {found}")
-
-
-def _bounded(request: Request) -> Callable[[], Coroutine[Any, Any, Message]]:
-    taken = 0
-
-    async def receive() -> Message:
-        nonlocal taken
-        message = await request.receive()
-        taken += len(message.get("body", b""))
-        if taken > LARGEST:
-            raise _too_large()
-        return message
-
-    return receive
-
-
-def _too_large() -> HTTPException:
-    # Of all that is raised while a body is read, FastAPI lets this alone through.
-    return HTTPException(413, f"expected a body of at most {LARGEST} bytes")
 
 
 def changing(*names: str) -> dict[int | str, dict[str, Any]]:

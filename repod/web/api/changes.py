@@ -9,7 +9,8 @@ from fastapi import APIRouter, Body, Depends, Path, Request
 from repod.access import MARK, PROMOTE, PRUNE, READ, REMOVE, ROLLBACK, VERIFY
 from repod.office import By, Deed
 from repod.promote import Wanted
-from repod.web.api.answers import JsonRoute, Wait, begin, carry_out, changing
+from repod.web.api.answers import Wait, begin, carry_out, changing
+from repod.web.api.bodies import BoundedRoute
 from repod.web.api.door import Door, Name
 from repod.web.api.models import NAME_PATTERN, NEVRA_PATTERN, Promote, Reason, Remove, Rollback, Verify
 from repod.web.api.problems import INVALID, Declined
@@ -20,7 +21,7 @@ Label = Annotated[str, Path(max_length=100, pattern=NAME_PATTERN, description="W
 
 def make_changes(door: Door) -> APIRouter:
     """The routes that change what is listed."""
-    api = APIRouter(prefix="/repositories/{name}", tags=["changes"], route_class=JsonRoute)
+    api = APIRouter(prefix="/repositories/{name}", tags=["changes"], route_class=BoundedRoute)
     _promotions(api, door)
     _others(api, door)
     return api
@@ -92,7 +93,7 @@ def _others(api: APIRouter, door: Door) -> None:
 
 def make_marks(door: Door) -> APIRouter:
     """The routes that pin and label builds."""
-    api = APIRouter(prefix="/repositories/{name}/packages/{nevra}", tags=["marks"], route_class=JsonRoute)
+    api = APIRouter(prefix="/repositories/{name}/packages/{nevra}", tags=["marks"], route_class=BoundedRoute)
     may = Depends(door.changes(MARK))
     _pins(api, door, may)
     _labels(api, door, may)

@@ -1,22 +1,20 @@
 """Reports of hosts: rollouts as they go, and the packages that a host runs."""
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
-from fastapi.routing import APIRoute
-from starlette.types import Message
 
 from repod.access import REPORT
 from repod.office import By
 from repod.reports import LARGEST, HostName, HostNoted, Reported, Rollout, RolloutId, Summary, summary
+from repod.web.api.bodies import JSON, BoundedRoute
 from repod.web.api.door import Door, Name
 from repod.web.api.problems import documented
 
 _Id = Annotated[RolloutId, Path(description="The rollout's id, chosen by who carries it out.")]
 _Host = Annotated[HostName, Path(description="The host's name.")]
 _Limit = Annotated[int, Query(ge=1, le=200, description="How many at the most.")]
-_TYPES = {"rollouts": "application/json", "hosts": "text/plain"}
 _BODY = {
     "requestBody": {
         "required": True,
@@ -27,20 +25,14 @@ _BODY = {
 _PROBLEMS = ("not-found", "conflict", "too-large", "media-type")
 
 
-class _ReportRoute(APIRoute):
-    """A route whose body is of one type and of a bounded size."""
+class _ReportRoute(BoundedRoute):
+    """A route of reports: a rollout in JSON, or what a host prints."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """See ``APIRoute``."""
-        handle = super().get_route_handler()
+    largest = LARGEST
 
-        async def bounded(request: Request) -> Response:
-            if request.method == "PUT":
-                _check(request)
-                request = Request(request.scope, _counted(request))
-            return await handle(request)
-
-        return bounded
+    def wanted(self) -> str:
+        """See ``BoundedRoute``."""
+        return "text/plain" if "/hosts/" in self.path else JSON
 
 
 def make_reports(door: Door) -> APIRouter:
@@ -84,31 +76,3 @@ def make_reports(door: Door) -> APIRouter:
         return await door.ask(lambda office: office.reports.host(name, host, text, by))
 
     return api
-
-
-def _check(request: Request) -> None:
-    length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > LARGEST:
-        raise _too_large()
-    wanted = _TYPES[request.url.path.split("/")[-2]]
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != wanted:
-        raise HTTPException(415, f"expected a body with Content-Type: {wanted}, found {kind!r}")
-
-
-def _counted(request: Request) -> Callable[[], Coroutine[Any, Any, Message]]:
-    taken = 0
-
-    async def receive() -> Message:
-        nonlocal taken
-        message = await request.receive()
-        taken += len(message.get("body", b""))
-        if taken > LARGEST:
-            raise _too_large()
-        return message
-
-    return receive
-
-
-def _too_large() -> HTTPException:
-    return HTTPException(413, f"expected a body of at most {LARGEST} bytes")
