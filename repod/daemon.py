@@ -23,6 +23,7 @@ from repod.loop import Log, Loop
 from repod.metrics import Metrics
 from repod.notify import notify, watchdog_seconds
 from repod.office import By, Office
+from repod.prompt import be_prompt, tidy
 from repod.web.api.door import Door
 from repod.web.api.jobs import Jobs
 from repod.web.api.live import make_live
@@ -76,6 +77,9 @@ class Service(Protocol):
     @property
     def accounting(self) -> Accounting:
         """What hears for the audit log."""
+
+    def look(self) -> None:
+        """Measure what the machine has left for metrics, without waiting for it; called every few seconds."""
 
     def remind(self) -> None:
         """Say again, once a day, what ends soon; called every few seconds."""
@@ -209,6 +213,9 @@ class Daemon:
             self._service.accounting.attempt(by, what, repository, text)
 
     def _start(self) -> None:
+        be_prompt()
+        if self._service:
+            self._service.look()
         for loop in self._loops:
             loop.start()
         if self._service:
@@ -232,6 +239,9 @@ class Daemon:
             self._rebuild()
         if self._service:
             self._service.remind()
+            self._service.look()
+        if all(loop.resting for loop in self._loops):
+            tidy()
         now = time.monotonic()
         if all(loop.running and now - loop.alive_at < _HUNG_SECONDS for loop in self._loops):
             notify(self._environ, "WATCHDOG=1")

@@ -1,10 +1,12 @@
 """A repository's content over time: numbered, immutable generations, and the pointer to the current one."""
 
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from repod import patient
 from repod.errors import Corrupt
 from repod.package import HOW, UNKNOWN, Nevra, Origin, Package, Sha256, StorePath, sha256, store_path
 
@@ -125,7 +127,9 @@ class Generation:
 
     def to_json(self) -> bytes:
         """The record as it is stored."""
-        return json.dumps({"format": FORMAT} | asdict(self), indent=1).encode()
+        text = io.StringIO()
+        json.dump({"format": FORMAT} | asdict(self), text, indent=1)  # piece by piece: it may be long
+        return text.getvalue().encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
@@ -151,7 +155,7 @@ class Generation:
 
 
 def _fields(data: bytes, what: str) -> dict[str, Any]:
-    fields = json.loads(data)
+    fields = patient.loads(data)
     if not isinstance(fields, dict):
         msg = f"expected a JSON object, found {type(fields).__name__}"
         raise TypeError(msg)

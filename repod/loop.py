@@ -28,7 +28,9 @@ _TRACES = 100  # that one line names
 
 
 class Loop:
-    """Runs the turns of one repository until it is stopped."""
+    """Runs the turns of one repository until it is stopped. ``resting``: it waits for what arrives next."""
+
+    resting = False
 
     def __init__(
         self,
@@ -122,7 +124,9 @@ class Loop:
                 continue
             if not self._woken:
                 self._metrics.found_by_scan.labels(self.name).inc(len(report.outcomes))
+            self.resting = True
             self._woken = report.more or self._stop.is_set() or self._inbox.wait(self._interval)
+            self.resting = False
 
     def open(self) -> Generation:
         """Finish what a stopped writer had begun; a new repository gets its first, empty generation."""

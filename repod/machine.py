@@ -7,12 +7,10 @@ by a thread of its own, and where that does not come back, what it said last sta
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-_PATIENCE = 0.02  # seconds for an answer, of all file systems together; each takes some microseconds
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 Place = tuple[str, str]
@@ -40,12 +38,9 @@ class Rooms:
         self._measures = [_Measure(group, ledger) for group in groups.values()]
 
     def look(self) -> None:
-        """Measure all; what takes longer than a moment is written down when it comes."""
-        deadline = time.monotonic() + _PATIENCE
+        """Have all measured; it is written down when it comes, at once or never."""
         for measure in self._measures:
             measure.begin()
-        for measure in self._measures:
-            measure.wait(deadline - time.monotonic())
 
     def close(self) -> None:
         """Write nothing down any more."""
@@ -60,19 +55,12 @@ class _Measure:
         self._places = places
         self._ledger = ledger
         self._thread: threading.Thread | None = None
-        self._late = False
         self.over = False
 
     def begin(self) -> None:
         if self._thread is None or not self._thread.is_alive():
-            self._late = False
             self._thread = threading.Thread(target=self._measure, name="file system", daemon=True)
             self._thread.start()
-
-    def wait(self, seconds: float) -> None:
-        if self._thread and not self._late:
-            self._thread.join(max(0.0, seconds))
-            self._late = self._thread.is_alive()
 
     def _measure(self) -> None:
         for (repository, place), path in self._places.items():

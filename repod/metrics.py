@@ -5,7 +5,7 @@ of status are fixed sets. All series exist from the start with the value 0; only
 when they were measured first.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -43,9 +43,6 @@ class Metrics:
         # A second family per counter, which nothing reads, is left out.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        self.look: Callable[[], None] = lambda: None
-        """Called before each page: sets what is measured when it is asked for. It must not wait."""
-
         self._of_arrivals()
         self._of_publishing()
         self._of_keeping()
@@ -283,7 +280,6 @@ class Metrics:
 
         OpenMetrics, with exemplars, where that is named; else Prometheus' text format 0.0.4.
         """
-        self.look()
         encode, media_type = choose_encoder(accept)
         return encode(self.registry), media_type
 

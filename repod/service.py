@@ -73,7 +73,6 @@ class Looped:
         reports = SettledReports(settings, system.repositories, self._bus, record)
         self.office = open_office(means, self._work, self._changed, self.catalogs, record, reports=reports)
         self._rooms = Rooms(_places(settings), metrics)
-        metrics.look = self._look
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
 
@@ -149,8 +148,8 @@ class Looped:
         """Wait until no change is at work; False where one did not end in time."""
         return self._work.join(seconds)
 
-    def _look(self) -> None:
-        """Measure what is measured when it is asked for."""
+    def look(self) -> None:
+        """Measure what the machine has left, and what repod takes of it."""
         self._rooms.look()
         count, resident = workers()
         self._metrics.workers.set(count)

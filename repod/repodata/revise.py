@@ -15,6 +15,8 @@ from repod.repodata.segments import Run, Segment
 
 _AHEAD = 8
 """Segments that are packed and not yet in the cache, at most: they are in memory."""
+_AT_ONCE = 500
+"""Entries that are parsed in one go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ class Reviser:
             rows = {row.order: row for part in old[run.start : run.stop] for row in self._rows(part)}
             fresh = {_order(entry): entry for entry in added[start:at]}
             leaving = sorted((removed | fresh.keys()) & rows.keys())
-            gone = text.packages(b"".join(rows.pop(order).texts[0] for order in leaving))
+            gone = list(_packages([rows.pop(order).texts[0] for order in leaving]))
             rows |= {order: text.row(entry) for order, entry in fresh.items()}
             yield _Changed(run=run, rows=[rows[order] for order in sorted(rows)], added=fresh, gone=gone)
 
@@ -132,6 +134,12 @@ class Reviser:
             packs=[self._cache.packs[column].append(member) for column, member in enumerate(members)],
         )
         return Fresh(segment=segment, members=members)
+
+
+def _packages(entries: Sequence[bytes]) -> Iterator[Package]:
+    """The packages of primary's entries, some at a time: a parsed document is let go of in one step, which is long."""
+    for at in range(0, len(entries), _AT_ONCE):
+        yield from text.packages(b"".join(entries[at : at + _AT_ONCE]))
 
 
 def _order(entry: Entry) -> Order:

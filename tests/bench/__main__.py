@@ -1,5 +1,5 @@
-"""Benchmarks: ``python -m tests.bench add [--sizes 1000,10000]``, ``burst``, ``latency``,
-``compress``, ``metadata``, ``s3``, ``http``.
+"""Benchmarks: ``python -m tests.bench add [--sizes 1000,10000]``, ``answer``, ``burst``,
+``latency``, ``compress``, ``metadata``, ``s3``, ``http``.
 
 Each prints a Markdown table, with ratios against the peers of the same run, and the machine.
 """
@@ -8,7 +8,7 @@ import argparse
 import platform
 from pathlib import Path
 
-from tests.bench import add, burst, compress, http, latency, metadata, s3
+from tests.bench import add, answer, burst, compress, http, latency, metadata, s3
 
 
 def machine() -> str:
@@ -31,6 +31,9 @@ def main() -> None:
     adding = kinds.add_parser("add", help="one package added to a repository of N")
     adding.add_argument("--sizes", default="1000,10000,50000")
     adding.add_argument("--rounds", type=int, default=7)
+    answering = kinds.add_parser("answer", help="/metrics and /healthz while the daemon works at its hardest")
+    answering.add_argument("--packages", type=int, default=50000)
+    answering.add_argument("--drops", type=int, default=200)
     bursting = kinds.add_parser("burst", help="N packages dropped at once, against rpmsign and createrepo_c")
     bursting.add_argument("--packages", type=int, default=1000)
     waiting = kinds.add_parser("latency", help="from drop to visible in a fresh repomd.xml")
@@ -54,6 +57,8 @@ def main() -> None:
     print(f"machine: {machine()}\n")
     if arguments.kind == "add":
         add.run([int(size) for size in arguments.sizes.split(",")], arguments.rounds)
+    elif arguments.kind == "answer":
+        answer.run(arguments.packages, arguments.drops)
     elif arguments.kind == "burst":
         burst.run(arguments.packages)
     elif arguments.kind == "compress":

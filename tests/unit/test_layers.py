@@ -40,7 +40,7 @@ _LAYERS = (
         rows=(
             ("repod",),
             ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
-            ("repod.processes", "repod.memo"),
+            ("repod.processes", "repod.memo", "repod.patient"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.auditing", "repod.hooking", "repod.listening", "repod.reports"),
             ("repod.generation", "repod.rpmhead", "repod.served"),
@@ -129,7 +129,7 @@ _LAYERS = (
     Layer(
         name="entrances",
         rows=(
-            ("repod.notify",),
+            ("repod.notify", "repod.prompt"),
             ("repod.log",),
             ("repod.show",),
             ("repod.board", "repod.bus"),

@@ -1,4 +1,4 @@
-"""The page of metrics: both its forms, exemplars, what is measured when it is asked for, requests that are counted."""
+"""The page of metrics: both its forms, exemplars, room on file systems, requests that are counted."""
 
 import asyncio
 import os
@@ -97,10 +97,10 @@ def test_a_repository_and_a_hook_that_are_gone_leave_no_gauge(metrics: Metrics) 
     metrics.forget("test")
 
 
-# ---------------------------------------------------------------- what is measured when it is asked for
+# ---------------------------------------------------------------- the machine
 
 
-def test_a_file_system_that_hangs_keeps_no_page_waiting_and_no_other_from_being_measured(
+def test_a_file_system_that_hangs_keeps_nobody_waiting_and_no_other_from_being_measured(
     tmp_path: Path, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     healed, real, asked = threading.Event(), os.statvfs, list[str]()
@@ -113,26 +113,33 @@ def test_a_file_system_that_hangs_keeps_no_page_waiting_and_no_other_from_being_
 
     monkeypatch.setattr(os, "statvfs", statvfs)
     rooms = Rooms({("dead", "store"): Path("/proc"), ("test", "store"): tmp_path}, metrics)
-    metrics.look = rooms.look
-    for _ in range(3):
-        metrics.page()
-    until(lambda: _values(metrics, "repod_filesystem_size_bytes").get(("test", "store"), 0) > 100, 10, "a size")
+    for number in range(1, 4):
+        rooms.look()
+        until(lambda wanted=number: asked.count(str(tmp_path)) == wanted, 10, "the other to be measured")
+        until(lambda: _measuring() <= 1, 10, "its thread to end")
     assert asked.count("/proc") == 1
-    assert ("dead", "store") not in _values(metrics, "repod_filesystem_size_bytes")
+    assert _values(metrics, "repod_filesystem_size_bytes").keys() == {("test", "store")}
     metrics.forget("test")
     rooms.close()
     healed.set()
-    until(lambda: not [one for one in threading.enumerate() if one.name == "file system"], 10, "its thread to end")
+    until(lambda: not _measuring(), 10, "all threads to end")
     assert _values(metrics, "repod_filesystem_size_bytes") == {}
+
+
+def _measuring() -> int:
+    return len([one for one in threading.enumerate() if one.name == "file system"])
 
 
 def test_a_place_that_is_gone_has_no_size(tmp_path: Path, metrics: Metrics) -> None:
     place = tmp_path / "inbox"
     place.mkdir()
-    metrics.look = Rooms({("test", "inbox"): place}, metrics).look
-    until(lambda: metrics.page() and ("test", "inbox") in _values(metrics, "repod_filesystem_free_bytes"), 10, "room")
+    rooms = Rooms({("test", "inbox"): place}, metrics)
+    rooms.look()
+    until(lambda: ("test", "inbox") in _values(metrics, "repod_filesystem_free_bytes"), 10, "its room")
     place.rmdir()
-    until(lambda: metrics.page() and ("test", "inbox") not in _values(metrics, "repod_filesystem_free_bytes"), 10, "")
+    until(lambda: not _measuring(), 10, "the thread to end")
+    rooms.look()
+    until(lambda: ("test", "inbox") not in _values(metrics, "repod_filesystem_free_bytes"), 10, "no room")
 
 
 def test_processes_below_this_one_are_counted_with_their_memory() -> None:
