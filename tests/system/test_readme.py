@@ -110,6 +110,7 @@ def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
         "Verify, repair, rebuild",
         "Over the years",
         "Over HTTP",
+        "Monitoring",
     )
     blocks = [block for chapter in chapters for block in commands(chapter)]
     said = [tour.run(block) for block in blocks]
@@ -146,6 +147,8 @@ def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
     assert "of demo lists again what generation" in said[18]
     assert '"actor": "token ci"' in said[18]
     assert "hang together" in said[18]
+    assert '"ready":true' in said[19]
+    assert re.search(r"SUCCESS: [0-9]+ rules found", said[19])
 
 
 def test_the_second_command_is_the_one_that_ci_calls() -> None:
@@ -158,3 +161,11 @@ def test_every_setting_and_reason_that_the_readme_names_exists() -> None:
     chapter = README.partition("### Settings that matter first")[2].partition("###")[0]
     for key in re.findall(r"^\| `(?:\[\[?[a-z.]+\]\]? )?([a-z_]+)`", chapter, re.MULTILINE):
         assert re.search(rf"^#?{key} = ", sample, re.MULTILINE), key
+
+
+def test_every_alert_has_its_paragraph_where_its_runbook_points() -> None:
+    alerts = (ROOT / "config" / "prometheus" / "alerts.yml").read_text()
+    named = re.findall(r"alert: (\w+)", alerts)
+    chapter = README.partition("\n## Monitoring\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^#### (\w+)$", chapter, re.MULTILINE) == named
+    assert re.findall(r'runbook: "README\.md#(\w+)"', alerts) == [name.lower() for name in named]
