@@ -70,10 +70,11 @@ def _dnf_reads(store: Path, root: Path) -> Sequence[str]:
         return host.available()
 
 
-def _assert_old_or_new(store: Path, key: Key, root: Path) -> None:
+def _assert_old_or_new(store: Path, key: Key, root: Path | None) -> None:
+    """By the independent checker, and by dnf where there is a ``root`` for it."""
     listed = sorted(check(store, key.public).packages)
     assert listed in (_OLD, _NEW)
-    if not assert_sound_or_torn(store, key):
+    if not assert_sound_or_torn(store, key) and root:
         assert _dnf_reads(store, root) == listed
 
 
@@ -99,7 +100,8 @@ def test_a_kill_before_any_change_leaves_the_old_or_the_new_repository_and_the_n
         if killed.returncode != -signal.SIGKILL:
             # Threads do not make the same number of changes every time.
             assert point > prepared.points - 5, killed
-        _assert_old_or_new(repod.store(), key, tmp_path / f"host{point}")
+        # dnf takes longer than all else here: of three neighbouring points it reads at one.
+        _assert_old_or_new(repod.store(), key, None if point % 3 else tmp_path / f"host{point}")
         done = repod.once()
         assert done.rc in {0, 3}, (point, done)
         _assert_finished(repod, key)

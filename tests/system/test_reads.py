@@ -4,7 +4,7 @@ Index and signature of the live view are two files, so a read may fall between t
 may not be what an index of a moment ago said. How often that happens is counted and shown, not judged.
 
 REPOD_READS is how often each view is read with dnf and with librepo, the library under it (default:
-a short form of 8 and 100).
+a short form of 4 and 40).
 """
 
 import json
@@ -77,7 +77,7 @@ def _told(capsys: pytest.CaptureFixture[str], reader: str, reads: int, failed: d
 def test_librepo_reads_frozen_views_without_a_failure_under_a_publisher_that_never_stops(
     repod: Repod, key: Key, key_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reads = _READS or 100
+    reads = _READS or 40
     failed = {}
     with _restless(repod, key_file), gnupghome() as home:
         gpg(home, "--import", data=key.public)
@@ -95,7 +95,7 @@ def test_librepo_reads_frozen_views_without_a_failure_under_a_publisher_that_nev
 def test_dnf_reads_frozen_views_without_a_failure_under_a_publisher_that_never_stops(
     repod: Repod, key: Key, key_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reads = _READS or 8
+    reads = _READS or 4
     failed: dict[str, dict[str, int]] = {}
     with _restless(repod, key_file):
         for way, view in _views(repod, key).items():
