@@ -1,12 +1,14 @@
 """What pages say, whom they are for, and that they hold nothing, the usual, and too much."""
 
+import asyncio
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+import httpx
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from lxml import html
 
 from repod.access import READ, Caller, Offer, Reason, Rules, Scope, Stranger
@@ -52,11 +54,31 @@ def _app(office: Paper, rules: Rules = _OPEN) -> FastAPI:
     )
 
 
-def _client(office: Paper, rules: Rules = _OPEN) -> TestClient:
-    return TestClient(_app(office, rules), headers={"Accept": "text/html"}, follow_redirects=False)
+class _Browser:
+    """Asks an application without a server between them, as a browser does."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return asyncio.run(self._ask("GET", path, **more))
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return asyncio.run(self._ask("POST", path, **more))
+
+    async def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        through = httpx.ASGITransport(app=self._app)
+        async with httpx.AsyncClient(
+            transport=through, base_url="http://testserver", headers={"Accept": "text/html"}
+        ) as client:
+            return await client.request(method, path, **more)
 
 
-def _crawled(client: TestClient) -> Mapping[str, str]:
+def _client(office: Paper, rules: Rules = _OPEN) -> _Browser:
+    return _Browser(_app(office, rules))
+
+
+def _crawled(client: _Browser) -> Mapping[str, str]:
     """Pages that links lead to from the overview, the nearest first."""
     waiting, seen = ["/"], dict[str, str]()
     while waiting:
