@@ -1,4 +1,4 @@
-"""Joins a whole system with what the daemon runs and serves of it."""
+"""Joins a whole system with what the daemon runs of it."""
 
 import threading
 import time
@@ -26,10 +26,9 @@ from repod.pruning import Pruning
 from repod.recording import open_record
 from repod.reminder import Reminder
 from repod.reporting import Reporting
-from repod.serving import open_access, open_desk, open_shelves, open_site
 from repod.steps import open_steps
 from repod.values import S3Place
-from repod.wiring import System, Wired, public_url
+from repod.wiring import System, Wired
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -46,13 +45,9 @@ class Looped:
         """``system`` is closed with it; ``bus`` and ``board`` stay, as those of the process (None: of its own)."""
         self._system = system
         settings = system.settings
-        self._desk = open_desk()
-        self.shelves = open_shelves(settings, self._desk)
-        self.access = open_access(settings)
         self.letterboxes: Mapping[str, Letterbox] = {
             name: wired.letterbox for name, wired in system.repositories.items()
         }
-        self.site = open_site(settings, {one.name: public_url(settings, one) for one in settings.repository})
         self._metrics = metrics
         self._log = log
         self._bus = Bus() if bus is None else bus
@@ -163,7 +158,6 @@ class Looped:
             leave()
         self.accounting.close()
         self._rooms.close()
-        self._desk.close()
         for catalog in self.catalogs.values():
             catalog.close()
         self._system.close()

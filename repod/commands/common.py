@@ -16,10 +16,9 @@ if TYPE_CHECKING:  # what one command needs, the others need not wait for
     from repod.actions.deeds import RecordedDeeds
     from repod.actions.means import Means
     from repod.actions.recorded import Outcome
-    from repod.board import Board
-    from repod.bus import Bus
     from repod.metrics import Metrics
     from repod.service import Looped
+    from repod.wiring import System
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -61,17 +60,20 @@ def person(environ: Mapping[str, str]) -> str:
         return f"uid {os.getuid()}"
 
 
-def looped(
-    settings: Settings, log: Any, metrics: "Metrics", *, bus: "Bus | None" = None, board: "Board | None" = None
-) -> "Looped":
-    """Everything that the settings describe, opened; ``bus`` and ``board`` as in ``Looped``."""
-    from repod.service import Looped  # noqa: PLC0415
+def opened(settings: Settings, log: Any, metrics: "Metrics") -> "System":
+    """Everything that the settings describe, opened."""
     from repod.wiring import System  # noqa: PLC0415
 
-    system = System(
+    return System(
         settings, log=log, observe=metrics.stage, environ=os.environ, count=metrics.message, raced=metrics.conflict
     )
-    return Looped(system, metrics, log, bus=bus, board=board)
+
+
+def looped(settings: Settings, log: Any, metrics: "Metrics") -> "Looped":
+    """The same with a loop per repository."""
+    from repod.service import Looped  # noqa: PLC0415
+
+    return Looped(opened(settings, log, metrics), metrics, log)
 
 
 def by(why: str = "") -> By:

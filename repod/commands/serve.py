@@ -13,13 +13,14 @@ import click
 from repod import __version__
 from repod.board import Board
 from repod.bus import Bus
-from repod.commands.common import looped, settings_option
+from repod.commands.common import opened, settings_option
 from repod.commands.first import listen_option, make
 from repod.config import Settings, load
 from repod.daemon import Daemon
 from repod.hostfiles import key_name
 from repod.log import open_log
 from repod.metrics import Metrics
+from repod.public import Public
 from repod.start import sample_package
 from repod.wiring import repo_text
 
@@ -72,7 +73,7 @@ def _run_daemon(config: Path, settings: Settings, ready: Callable[[str], None]) 
     daemon = Daemon(
         settings=settings,
         read=functools.partial(load, config),
-        build=functools.partial(looped, log=log, metrics=metrics, bus=bus, board=board),
+        build=lambda fresh: Public(opened(fresh, log, metrics), metrics, log, bus=bus, board=board),
         metrics=metrics,
         log=log,
         environ=os.environ,

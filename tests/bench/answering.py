@@ -20,14 +20,14 @@ from typing import Any
 
 from repod.board import Board
 from repod.bus import Bus
-from repod.commands.common import looped
+from repod.commands.common import opened
 from repod.config import Settings, load
 from repod.daemon import Daemon
 from repod.doors import Change
 from repod.log import open_log
 from repod.metrics import Metrics
 from repod.package import Entry, sha256
-from repod.service import Looped
+from repod.public import Public
 from tests.bench.publisher import entry
 
 _UP = ("repod_up", {"repository": "bench"})
@@ -62,10 +62,10 @@ def run(config: Path, file: Path) -> None:
     entries: list[Entry] = pickle.loads(file.read_bytes())
     settings, log, metrics = load(config), open_log("json", "info"), Metrics("bench")
     bus, board = Bus(), Board()
-    built: list[Looped] = []
+    built: list[Public] = []
 
-    def build(fresh: Settings) -> Looped:
-        built.append(looped(fresh, log, metrics, bus=bus, board=board))
+    def build(fresh: Settings) -> Public:
+        built.append(Public(opened(fresh, log, metrics), metrics, log, bus=bus, board=board))
         return built[-1]
 
     def ready(url: str) -> None:
@@ -86,7 +86,7 @@ def run(config: Path, file: Path) -> None:
     os._exit(0)
 
 
-def _obey(service: Looped, entries: list[Entry]) -> None:
+def _obey(service: Public, entries: list[Entry]) -> None:
     publisher = service._system.repositories["bench"].publisher
     changes: dict[str, Callable[[], Change]] = {
         "publish": lambda: Change(entries=entries),
@@ -100,7 +100,7 @@ def _obey(service: Looped, entries: list[Entry]) -> None:
         print(line, flush=True)
 
 
-def _follow(service: Looped) -> None:
+def _follow(service: Public) -> None:
     """The first generation with packages is waited for too: at the start none is known yet."""
     follower, metrics = service.loops[0]._follower, service._metrics
     while True:

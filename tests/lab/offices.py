@@ -10,7 +10,7 @@ from repod.config import Settings
 from repod.loop import Loop
 from repod.metrics import Metrics
 from repod.office import By, Office, Unrecorded
-from repod.service import Looped
+from repod.public import Public
 from repod.wiring import System
 from tests.lab.inboxes import Lines
 from tests.lab.wait import until
@@ -93,10 +93,10 @@ class Service:
     def store(self, name: str) -> Path:
         return self.base / "www" / name
 
-    def build(self, settings: Settings) -> Looped:
+    def build(self, settings: Settings) -> Public:
         """Everything opened, as the daemon does it."""
         self.system = System(settings, log=self.log, observe=self.metrics.stage, environ=os.environ)
-        self.looped = Looped(self.system, self.metrics, self.log)
+        self.looped = Public(self.system, self.metrics, self.log)
         return self.looped
 
     def __enter__(self) -> Self:

@@ -160,6 +160,7 @@ _LAYERS = (
             ("repod.check",),
             ("repod.actions.*", "repod.steps"),
             ("repod.service",),
+            ("repod.public",),
             ("repod.commands.*",),
             ("repod.cli",),
             ("repod.__main__",),
