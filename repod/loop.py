@@ -64,6 +64,7 @@ class Loop:
         self._pruning = pruning
         self._follower = follower
         self._gauges = gauges
+        self._noted = 0
         self._reporting = reporting
         self._accounting = accounting
         self._interval = interval
@@ -132,7 +133,8 @@ class Loop:
         """Finish what a stopped writer had begun; a new repository gets its first, empty generation."""
         generation = self._publisher.open("repod")
         self._prepare()
-        if generation.number != self._gauges.number:
+        # Its own number: whoever follows the generations may have been faster than this.
+        if generation.number != self._noted:
             self._note(generation)
             self._log.info("opened", repository=self.name, generation=generation.number, packages=generation.packages)
         return generation
@@ -197,6 +199,7 @@ class Loop:
         )
 
     def _note(self, generation: Generation) -> None:
+        self._noted = generation.number
         self._gauges.show(generation)
         self._follower.wake()
 
