@@ -103,7 +103,7 @@ def _known(http: Http, *, audited: bool) -> Iterator[Problem]:
             yield warning("audit.file", f"{text}; name a file in [audit] file")
         if not folder.is_dir():
             yield fault("http.tokens", f"{folder} is not a directory; create it for the user repod runs as, mode 0700")
-        elif not tokens and not http.passwords and not http.tls_client_ca:
+        elif http.access == "readers" and not (tokens or http.passwords or http.tls_client_ca):
             yield warning("http.tokens", "there is no token yet, so nobody may read; make one: repod token add NAME")
         if Path(http.tokens).exists() and Path(http.tokens).stat().st_mode & 0o077:
             yield fault("http.tokens", f"{http.tokens} is open to others than its owner; chmod 600 it")

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from repod.config import Settings
-from repod.office import By
+from repod.office import By, Deed
 
 if TYPE_CHECKING:  # what one command needs, the others need not wait for
     from repod.actions.deeds import RecordedDeeds
@@ -117,6 +118,12 @@ def audited(
         open_record(settings, log), log, by=by(why), what=what, repository=repository, details=details
     ) as outcome:
         yield outcome
+
+
+def leave(deed: Deed) -> None:
+    """End with the exit code of what was done, where that is not 0."""
+    if deed.code:
+        sys.exit(deed.code)
 
 
 def warn(texts: Iterable[str]) -> None:

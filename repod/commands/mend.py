@@ -1,7 +1,6 @@
 """``repod verify`` and ``repod rebuild``: prove a repository, mend it, make its documents anew."""
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from repod.actions.mend import SOUND
-from repod.commands.common import by, deeds, json_option, repository_argument, settings_option
+from repod.commands.common import by, deeds, json_option, leave, repository_argument, settings_option
 from repod.config import load
 from repod.holdings import silent
 from repod.office import Far
@@ -30,7 +29,7 @@ def verify(config: Path, name: str, *, repair: bool, as_json: bool) -> None:
     with _progress() as tell:
         deed = deeds(load(config)).verify(name, by(), tell, repair=repair)
     show(deed.rows, as_json=as_json, empty=SOUND)
-    sys.exit(deed.code)
+    leave(deed)
 
 
 @click.command()
@@ -47,7 +46,7 @@ def rebuild(config: Path, name: str, *, drop_missing: bool, as_json: bool) -> No
     with _progress() as tell:
         deed = deeds(load(config)).rebuild(name, by(), tell, drop_missing=drop_missing)
     show(deed.rows, as_json=as_json, empty="")
-    sys.exit(deed.code)
+    leave(deed)
 
 
 @contextlib.contextmanager

@@ -1,13 +1,12 @@
 """``repod promote``: builds of one repository into another."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from repod.commands.common import by, deeds, json_option, say, settings_option, why_option
+from repod.commands.common import by, deeds, json_option, leave, say, settings_option, why_option
 from repod.config import load
 from repod.office import Deed
 from repod.package import Nevra
@@ -48,7 +47,7 @@ def promote(
         _print(deed)
     for line in deed.rows[0]["refused"]:
         say(line)
-    sys.exit(deed.code)
+    leave(deed)
 
 
 def _refuse_nonsense(wanted: Wanted, source: str, target: str) -> None:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from repod.actions.prune import plan
-from repod.commands.common import by, deeds, json_option, looped, means, repository_argument, say, settings_option
+from repod.commands.common import (
+    by,
+    deeds,
+    json_option,
+    leave,
+    looped,
+    means,
+    repository_argument,
+    say,
+    settings_option,
+)
 from repod.config import load
 from repod.errors import Refused, RepodError, Unavailable
 from repod.holdings import silent
@@ -103,4 +113,4 @@ def prune(config: Path, name: str, *, dry_run: bool, as_json: bool) -> None:
     show(deed.rows, as_json=as_json, empty="nothing to remove")
     if deed.stopped:
         say(deed.stopped)
-    sys.exit(deed.code)
+    leave(deed)
