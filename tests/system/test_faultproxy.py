@@ -222,8 +222,9 @@ def test_the_same_seed_draws_the_same_faults(s3: Seaweed) -> None:
             for number in range(60):
                 try:
                     client.put_object(Bucket=bucket, Key=f"{number}", Body=b"x")
-                except (ClientError, BotoCoreError) as error:
-                    failed.append((number, type(error)))
+                except (ClientError, BotoCoreError):
+                    # By which error depends on when a cut connection is noticed.
+                    failed.append(number)
             drawn.append(failed)
             assert 5 < len(failed) < 30
     assert drawn[0] == drawn[1]
