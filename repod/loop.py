@@ -63,8 +63,7 @@ class Loop:
         self._watching = watching
         self._pruning = pruning
         self._follower = follower
-        self._gauges = gauges
-        self._noted = 0
+        self._gauges, self._noted = gauges, 0
         self._reporting = reporting
         self._accounting = accounting
         self._interval = interval

@@ -59,5 +59,6 @@ def _plain(table: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _cell(value: Any) -> str:
     if isinstance(value, list):
-        return "\n".join(map(str, value))
-    return "-" if value in ("", None) else str(value)
+        return "\n".join(map(_cell, value))
+    # Texts of strangers never steer a terminal.
+    return "-" if value in ("", None) else "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in str(value))

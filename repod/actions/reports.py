@@ -1,5 +1,6 @@
 """Reports of hosts and of rollouts, kept where retention and pages find them."""
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,7 +53,7 @@ class SettledReports:
             self._hear(event)
         return kept
 
-    def host(self, repository: str, host: str, text: str, _by: By) -> "HostNoted":
+    def host(self, repository: str, host: str, text: str, by: By) -> "HostNoted":
         """See ``Reports``."""
         from repod.reports import HostNoted  # noqa: PLC0415 - see above
 
@@ -65,8 +66,13 @@ class SettledReports:
         if fault:
             msg = f"report of host {host}: {fault}"
             raise Unfit(msg)
-        ReportFolder(Path(folder)).write(host, "".join(f"{line}\n" for line in lines))
-        return HostNoted(host=host, packages=sum(not line.startswith(_KEY) for line in lines))
+        self._record.ready()
+        kept = "".join(f"{line}\n" for line in lines)
+        ReportFolder(Path(folder)).write(host, kept)
+        packages = sum(not line.startswith(_KEY) for line in lines)
+        details = {"host": host, "packages": packages, "sha256": hashlib.sha256(kept.encode()).hexdigest()}
+        self._record(by=by, what="report host", repository=repository, details=details, outcome="done")
+        return HostNoted(host=host, packages=packages)
 
     def _of(self, repository: str, told: list[Event] | None = None) -> "Rollouts":
         from repod.rollouts import Rollouts  # noqa: PLC0415 - see above

@@ -89,7 +89,9 @@ def _judged(target: str, answer: httpx.Response, text: str) -> str:
         msg = f"{said}; it wants no more events: correct the hook, or run repod hooks retry"
         raise Undelivered(msg, gone=True)
     if status in _REDIRECT:
-        msg = f"{said}; it is elsewhere ({answer.headers.get('location', '')[:_SHOWN]!r}), and url must name that place"
+        # Without its path, which may be the secret.
+        place = answer.next_request.url.host if answer.next_request else "no place"
+        msg = f"{said}; it is elsewhere ({place[:_SHOWN]}), and url must name that place"
         raise Undelivered(msg)
     raise Undelivered(said, after=_patience(answer.headers.get("retry-after", "")))
 

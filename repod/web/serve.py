@@ -11,7 +11,7 @@ from repod.access import METRICS, READ
 from repod.errors import Unavailable
 from repod.package import store_path
 from repod.web.api.problems import explain
-from repod.web.counted import Counts, count
+from repod.web.counted import Counts, Marked, count
 from repod.web.desk import Desk
 from repod.web.entry import Entry
 from repod.web.gate import Gate
@@ -44,20 +44,21 @@ def make_app(
 
     ``site`` is asked for each request; ``routers`` are all else that is served; ``counts`` is told of each request.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     explain(app, tell)
+    app.add_middleware(Marked)  # first, so that it is within all else
     app.add_middleware(Entry, hosts=lambda: site().hosts, tell=tell)
     _watch(app, gate, page, health)
 
     async def repos(request: Request) -> Response:
         name, path = request.path_params["name"], request.path_params["path"]
-        await gate.admit(request, READ, name)
+        caller = await gate.admit(request, READ, name)
         shelf = shelves().get(name)
         if shelf is None:
             raise HTTPException(404, f"there is no repository {name!r} here")
-        if path:
-            return await _file(shelf, path, _asked(request, site()))
-        return await _front(shelf, name, site().urls.get(name, ""), _asked(request, site()))
+        asked = _asked(request, site())
+        work = _file(shelf, path, asked) if path else _front(shelf, name, site().urls.get(name, ""), asked)
+        return _kept_private(await work) if caller else await work
 
     # Without FastAPI's look at parameters: hosts ask for files far more often than anybody for all else.
     app.add_route("/repos/{name}/{path:path}", repos, methods=["GET", "HEAD"], include_in_schema=False)
@@ -66,6 +67,13 @@ def make_app(
     if counts:
         count(app, counts)  # last, so that it is around all else
     return app
+
+
+def _kept_private(answer: Response) -> Response:
+    """What a caller may read is not handed on by a cache that others share."""
+    answer.headers["Cache-Control"] = answer.headers.get("Cache-Control", "").replace("public", "private") or "private"
+    answer.headers.add_vary_header("Authorization")
+    return answer
 
 
 def _watch(app: FastAPI, gate: Gate, page: Page, health: Callable[[], Mapping[str, str]]) -> None:

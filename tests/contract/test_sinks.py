@@ -83,7 +83,7 @@ def test_what_is_no_secret_is_refused_and_never_shown(secret: str) -> None:
         (Answer(status=429, headers={"Retry-After": "7"}), "answered 429", 7.0, False),
         (Answer(status=503, headers={"Retry-After": "soon"}), "answered 503", None, False),
         (Answer(status=410), "it wants no more events: correct the hook, or run repod hooks retry", None, True),
-        (Answer(status=302, headers={"Location": "http://x/"}), "it is elsewhere ('http://x/')", None, False),
+        (Answer(status=302, headers={"Location": "http://x/secret"}), "it is elsewhere (x)", None, False),
         (Answer(status=404), "answered 404", None, False),
     ],
 )

@@ -333,3 +333,18 @@ def test_a_file_that_cannot_be_read_lets_nobody_in_and_says_so_once(tmp_path: Pa
         (event,) = repod.find_events("callers cannot be told apart, so none is let in")
         assert "not a file of tokens" in event["problem"]
         assert repod.get("/healthz")[0] == 200
+
+
+def test_what_only_readers_may_read_is_kept_by_no_shared_cache(guarded: Guarded) -> None:
+    path = "/repos/{}/Packages/h/hello-1.0-1.noarch.rpm"
+    with guarded.client() as client:
+        free = client.get(path.format("free"))
+        private = client.get(path.format("test"), auth=("web1", _PASSWORD))
+        again = client.get(
+            path.format("test"), auth=("web1", _PASSWORD), headers={"If-None-Match": private.headers["etag"]}
+        )
+    assert free.headers["cache-control"].startswith("public")
+    assert (private.status_code, again.status_code) == (200, 304)
+    for answer in (private, again):
+        assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+        assert "Authorization" in answer.headers["vary"]

@@ -438,3 +438,14 @@ def test_links_to_a_repository_come_from_the_settings_never_from_the_request(lab
     answer = lab.ask("GET", "/repos/free/", token="", headers={"Host": "evil.example"})
     assert answer.status_code == 200
     assert "evil" not in answer.text
+
+
+def test_strangers_do_not_learn_from_which_private_repository_a_build_came(lab: Lab) -> None:
+    lab.post("free/promotions", {"from": "staging", "names": ["tool"], "why": "a secret reason"})
+    path = "free/packages/tool-1.0-1.noarch"
+    told = lab.ask("GET", path, token="")
+    assert told.status_code == 200
+    assert told.json()["builds"][0]["elsewhere"] == {}
+    (came,) = told.json()["builds"][0]["came"]
+    assert (came["repository"], came["of"], came["why"]) == ("free", "another repository", "")
+    assert "staging" in lab.get(path)["builds"][0]["elsewhere"]

@@ -1,6 +1,7 @@
 """Reports over HTTP: rollouts of the client, and what hosts run; kept, told to hooks, and heeded by retention."""
 
 import contextlib
+import hashlib
 import http.client
 import json
 import shutil
@@ -51,6 +52,7 @@ def repod(
         {"test": {"retention": {"hosts": "hosts"}}, "plain": {}},
         settings={
             "http": {"listen": "127.0.0.1:0", "tokens": "tokens.json"},
+            "audit": {"file": "audit.jsonl"},
             "hook": [{"name": "ci", "url": web.url, "events": ["repod.rollout.*"]}],
         },
     )
@@ -157,6 +159,9 @@ def test_what_a_host_says_that_it_runs_is_kept_where_retention_looks(repod: Repo
     folder = repod.base / "hosts"
     assert (folder / "web1.example.com").read_bytes() == text
     assert [path.name for path in folder.iterdir()] == ["web1.example.com"]
+    (noted,) = (one for one in json.loads(repod.cli("audit list", "--json").out) if one["what"] == "report host")
+    assert (noted["repository"], noted["details"]["host"]) == ("test", "web1.example.com")
+    assert noted["details"]["sha256"] == hashlib.sha256(text).hexdigest()
     why = json.loads(repod.cli("why", "test", "hello-1.0-1.noarch", "--json").out)
     assert "runs on host web1.example.com" in json.dumps(why)
 

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 from repod.machine import Rooms, workers
 from repod.metrics import Metrics
 from repod.package import trace
-from repod.web.counted import count
+from repod.web.counted import Marked, count
 from tests.lab.prometheus import promtool
 from tests.lab.wait import until
 
@@ -153,6 +153,16 @@ def test_processes_below_this_one_are_counted_with_their_memory() -> None:
 # ---------------------------------------------------------------- requests
 
 
+class _Copying:
+    """Hands on a copy of the scope, as what checks host and path does."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(dict(scope), receive, send)
+
+
 def _app(metrics: Metrics) -> FastAPI:
     app = FastAPI(openapi_url=None)
     api, router = APIRouter(prefix="/api/v1"), APIRouter(prefix="/packages")
@@ -177,6 +187,8 @@ def _app(metrics: Metrics) -> FastAPI:
 
     api.include_router(router)
     app.include_router(api)
+    app.add_middleware(Marked)
+    app.add_middleware(_Copying)
     count(app, metrics)
     return app
 

@@ -180,6 +180,8 @@ def test_a_rollout_is_found_by_its_id_alone() -> None:
         ({"token": "t" * 20_000}, "application/x-www-form-urlencoded", 413),
         ({f"f{number}": "x" for number in range(50)}, "application/x-www-form-urlencoded", 400),
         ({"token": "reader"}, "application/x-www-form-urlencoded", 403),
+        ({"why": "x" * 1001}, "application/x-www-form-urlencoded", 422),
+        ({"why": "%1b[2J"}, "application/x-www-form-urlencoded", 422),
     ],
 )
 def test_a_form_that_is_none_changes_nothing(fields: Mapping[str, str], kind: str, status: int) -> None:
@@ -244,3 +246,11 @@ def test_a_long_difference_is_cut_and_counted() -> None:
     assert telling.total(long) == 11
     assert telling.steps(long, 2) == [("added", "", "0"), ("added", "", "1")]
     assert telling.steps(long, 99)[-2:] == [("advisory came", "", "X-1"), ("advisory changed", "X-2", "X-2")]
+
+
+@pytest.mark.parametrize("path", ["generations/{}", "generations?before={}", "compare?from={}&to=1"])
+@pytest.mark.parametrize("number", ["9" * 5000, "x", "-1"])
+def test_what_is_no_number_of_a_generation_is_refused(path: str, number: str) -> None:
+    answer = _client(paper.usual()).get(f"/r/el9-prod/{path.format(number)}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"].startswith("text/html")

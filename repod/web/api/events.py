@@ -76,7 +76,16 @@ class Streams:
             self._bus.leave(subscription)
 
     async def _heard(self, subscription: Subscription, news: asyncio.Event, allowed: Allowed) -> AsyncIterator[str]:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._heartbeat
         while True:
+            # However much there is to tell: who may not hear any more hears nothing more.
+            if loop.time() >= due:
+                due = loop.time() + self._heartbeat
+                if not await allowed():
+                    yield ": these credentials are good no more\n\n"
+                    return
+                yield ": alive\n\n"
             news.clear()
             # Asked first: what came before it was closed is still read.
             closed = subscription.closed
@@ -86,12 +95,7 @@ class Streams:
                 yield f": {closed}\n\n"
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), self._heartbeat)
-                continue
-            if not await allowed():
-                yield ": these credentials are good no more\n\n"
-                return
-            yield ": alive\n\n"
+                await asyncio.wait_for(news.wait(), max(0.0, due - loop.time()))
 
 
 class _Stream(StreamingResponse):

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from repod import package
+from repod.access import READ
 from repod.errors import NotFound, Unavailable
 from repod.office import Catalog, Details, Office, Page, Search
+from repod.web import veil
 from repod.web.api.door import Door, Name
 from repod.web.api.models import Package
 from repod.web.api.pieces import LINK, TEXT, Limit, link
@@ -65,12 +67,16 @@ def _one(api: APIRouter, door: Door) -> None:
     async def one(
         name: Name,
         nevra: Annotated[str, Path(max_length=300, pattern=TEXT, description="NAME-[EPOCH:]VERSION-RELEASE.ARCH.")],
+        request: Request,
     ) -> Any:
         """All that is known of a NEVRA.
 
         Where its builds came from and are listed, who signed them, what their header says, which hosts run them.
         """
-        builds = await door.ask(lambda office: office.looks.builds(name, nevra))
+        found = await door.ask(lambda office: office.looks.builds(name, nevra))
+        others = {other for build in found for other in veil.named(build)} - {name}
+        seen = {name, *[other for other in others if await door.gate.lets(request, READ, other)]}
+        builds = [veil.veiled(build, seen.__contains__) for build in found]
         return {
             "package": builds[0]["package"],
             "builds": builds,

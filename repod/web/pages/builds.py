@@ -7,6 +7,7 @@ from repod.errors import NotFound, RepodError
 from repod.office import Details, Row
 from repod.package import Nevra
 from repod.web.pages.front import Asked
+from repod.web.veil import veiled
 
 _SHOWN = 500
 _FEW = 1000
@@ -67,18 +68,7 @@ def _known(asked: Asked, name: str, package: str, *, fate: bool) -> tuple[Mappin
         return None, ""
     except RepodError as error:
         return None, str(error)
-    sees = asked.visitor.sees
-    return {
-        **found,
-        "came": [_veiled(step, sees) for step in found["came"] if sees(step["repository"])],
-        "elsewhere": {other: text for other, text in found["elsewhere"].items() if sees(other)},
-    }, ""
-
-
-def _veiled(step: Mapping[str, Any], sees: Any) -> Mapping[str, Any]:
-    """A step of its way that names no repository which is not for the visitor."""
-    source = step["of"].rpartition("@")[0] if step["how"] == "promotion" else ""
-    return step if not source or sees(source) else {**step, "of": "another repository", "why": ""}
+    return veiled(found, asked.visitor.sees), ""
 
 
 def named(asked: Asked, name: str, package: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from repod.web.pages.front import Asked
 _PAGE = 20
 _BUILDS = 6
 _LINES = 500
-_LARGEST = 1 << 53
+_DIGITS = 15
 
 
 def timeline(asked: Asked, name: str) -> Mapping[str, Any]:
@@ -61,7 +61,7 @@ def _number(asked: Asked, key: str, default: int | None = None) -> int:
     text = asked.query(key)
     if not text and default is not None:
         return default
-    if not (text.isascii() and text.isdecimal()) or int(text) > _LARGEST:
+    if not (text.isascii() and text.isdecimal()) or len(text) > _DIGITS:
         msg = f"{key}: expected the number of a generation, found {text[:40]!r}"
         raise Declined(INVALID, msg)
     return int(text)

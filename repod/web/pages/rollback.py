@@ -12,11 +12,13 @@ from fastapi.responses import RedirectResponse
 from repod.access import ROLLBACK
 from repod.errors import Refused, RepodError
 from repod.office import By, Deed
+from repod.web.api.problems import INVALID, Declined
 from repod.web.gate import offered
 from repod.web.pages import past
 from repod.web.pages.front import Asked, Front
 
 _LARGEST = 16384  # bytes of a form
+_LONGEST = 1000  # characters of a field
 _LINES = 500
 _FORM = "application/x-www-form-urlencoded"
 _NO_TOKEN = {401, 403, 429}
@@ -138,4 +140,9 @@ async def _fields(request: Request) -> Mapping[str, str]:
         fields = parse_qs(data.decode(), max_num_fields=len(_FIELDS) * 4, errors="strict")
     except ValueError as error:
         raise HTTPException(400, f"the form is malformed ({error})") from error
-    return {key: fields.get(key, [""])[0].strip() for key in _FIELDS}
+    # A reason of several lines becomes one.
+    found = {key: " ".join(fields.get(key, [""])[0].split()) for key in _FIELDS}
+    if len(found["why"]) > _LONGEST or not all(map(str.isprintable, found.values())):
+        msg = f"why: expected a reason of at most {_LONGEST} printable characters"
+        raise Declined(INVALID, msg)
+    return found

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
+from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from repod.web.api.door import Door
@@ -86,6 +87,9 @@ def _of_repositories(pages: APIRouter, front: Front) -> None:
         return await front.show(request, "name.html", lambda asked: builds.named(asked, name, package), name)
 
 
+_Number = Annotated[int, Path(ge=0, lt=10**15)]
+
+
 def _of_generations(pages: APIRouter, front: Front) -> None:
     rollbacks = Rollbacks(front)
 
@@ -97,10 +101,10 @@ def _of_generations(pages: APIRouter, front: Front) -> None:
     async def compare(name: str, request: Request) -> Response:
         return await front.show(request, "compare.html", lambda asked: past.compared(asked, name), name)
 
-    @pages.get("/r/{name}/generations/{number:int}")
-    async def generation(name: str, number: int, request: Request) -> Response:
+    @pages.get("/r/{name}/generations/{number}")
+    async def generation(name: str, number: _Number, request: Request) -> Response:
         return await front.show(request, "generation.html", lambda asked: past.one(asked, name, number), name)
 
-    @pages.post("/r/{name}/generations/{number:int}")
-    async def rollback(name: str, number: int, request: Request) -> Response:
+    @pages.post("/r/{name}/generations/{number}")
+    async def rollback(name: str, number: _Number, request: Request) -> Response:
         return await rollbacks.answer(request, name, number)
