@@ -6,7 +6,7 @@ again. Changes by hand are another matter: they are refused before they are made
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,7 +23,8 @@ RETENTION = By(actor="retention")
 _KEPT = 1000  # that wait to be written
 _DAY = 86400.0
 _WINDOW = 60.0
-_ATTEMPTS = 60  # refused ones that are written within that time
+_ATTEMPTS = 300  # refused ones that are written within that time
+_OF_ONE = 30  # from one address, so that nobody uses up what is there for all
 
 
 class Accounting:
@@ -38,7 +39,9 @@ class Accounting:
         self._alone = threading.Lock()
         self._waiting: deque[Noted] = deque()
         self._lost = 0
-        self._window = (0.0, 0)
+        self._began = 0.0
+        self._attempts = Counter[str]()
+        self._unwritten = 0
         self._told_at = 0.0
         self.fault = ""
 
@@ -70,14 +73,15 @@ class Accounting:
     def attempt(self, by: By, what: str, repository: str, text: str) -> None:
         """Somebody was not let in who would have changed something; it is written soon, and not all of a flood."""
         now = self._clock()
-        began, count = self._window
-        if now - began >= _WINDOW:
-            if count > _ATTEMPTS:
-                self._note(By(actor="unknown"), "attempts", "", {"more": count - _ATTEMPTS}, "refused")
-            began, count = now, 0
-        self._window = (began, count + 1)
-        if count < _ATTEMPTS:
-            self._note(by, what, repository, {}, f"refused: {text}")
+        if now - self._began >= _WINDOW:
+            if self._unwritten:
+                self._note(By(actor="unknown"), "attempts", "", {"more": self._unwritten}, "refused")
+            self._began, self._attempts, self._unwritten = now, Counter(), 0
+        if self._attempts[by.address] >= _OF_ONE or self._attempts.total() >= _ATTEMPTS:
+            self._unwritten += 1
+            return
+        self._attempts[by.address] += 1
+        self._note(by, what, repository, {}, f"refused: {text}")
 
     def flush(self) -> None:
         """Write what waits; where that cannot be, say so once, and keep it."""

@@ -1,6 +1,6 @@
 """``repod check`` of hooks: whether each can be told, as far as that shows without telling it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from repod.config import Settings
 from repod.errors import Misconfigured, RepodError
@@ -9,19 +9,29 @@ from repod.outlets import open_sink
 from repod.problems import Problem, fault, warning
 
 
+def refuse_hooks(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Raise ``Misconfigured`` with every fault of hooks that shows without asking anybody."""
+    faults = [text for hook in settings.hook for text in _faults(hook, environ)]
+    if faults:
+        raise Misconfigured(*faults)
+
+
+def _faults(hook: Hook, environ: Mapping[str, str]) -> Sequence[str]:
+    try:
+        open_sink(hook, environ)
+    except Misconfigured as error:
+        return error.faults
+    return ()
+
+
 def check_hooks(settings: Settings, environ: Mapping[str, str]) -> Iterator[Problem]:
     """All problems with ``[[hook]]``; nothing is sent (``repod hooks test`` does)."""
     for hook in settings.hook:
         where = f"hook {hook.name}"
-        try:
-            open_sink(hook, environ)
-        except Misconfigured as error:
-            yield from (fault(where, text) for text in error.faults)
-            continue
-        except RepodError as error:
-            yield fault(where, str(error))
-            continue
-        yield from _doubts(hook, where)
+        faults = _faults(hook, environ)
+        yield from (fault(where, text) for text in faults)
+        if not faults:
+            yield from _doubts(hook, where)
 
 
 def _doubts(hook: Hook, where: str) -> Iterator[Problem]:

@@ -258,16 +258,14 @@ def last_other(kept: Sequence[Generation]) -> Generation:
 
     It is the one before the last that retention did not make, and lists something else than the
     current one. ``Refused`` where there is none, and where the current one lists again what an older
-    one did: then it is a rollback itself, and twice the same command must not go back twice.
+    one did: then it may be a rollback itself, and twice the same command must not go back twice.
     """
     now = _content(kept[0])
     others = list(itertools.dropwhile(lambda one: _content(one) == now, kept))
     again = next((one for one in others if _content(one) == now), None)
     if again is not None:
-        msg = (
-            f"generation {kept[0].number} lists again what generation {again.number} did: it was rolled back "
-            "already; to go to another one say which: --to N"
-        )
+        what = f"generation {kept[0].number}, by {kept[0].actor}, lists again what generation {again.number} did"
+        msg = f'{what}: it went back or forth already; say to which one: --to N, over HTTP {{"to": N}}'
         raise Refused(msg)
     made = list(itertools.dropwhile(lambda one: one.actor == RETENTION, kept))[1:]
     found = next((one for one in made if _content(one) != now), None)

@@ -13,6 +13,7 @@ import click
 from repod import __version__
 from repod.board import Board
 from repod.bus import Bus
+from repod.checkhooks import refuse_hooks
 from repod.commands.common import opened, settings_option
 from repod.commands.first import listen_option, make
 from repod.config import Settings, load
@@ -72,7 +73,7 @@ def _run_daemon(config: Path, settings: Settings, ready: Callable[[str], None]) 
     bus, board = Bus(), Board()
     daemon = Daemon(
         settings=settings,
-        read=functools.partial(load, config),
+        read=functools.partial(_reread, config),
         build=lambda fresh: Public(opened(fresh, log, metrics), metrics, log, bus=bus, board=board),
         metrics=metrics,
         log=log,
@@ -86,6 +87,13 @@ def _run_daemon(config: Path, settings: Settings, ready: Callable[[str], None]) 
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+def _reread(config: Path) -> Settings:
+    """The settings as they are now. At a start a hook without its secret stops nobody; a reload is refused by it."""
+    fresh = load(config)
+    refuse_hooks(fresh, os.environ)
+    return fresh
 
 
 def _farewell(settings: Settings, url: str) -> str:

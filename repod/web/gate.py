@@ -153,17 +153,21 @@ class Gate:
             raise HTTPException(503, text, headers={"Retry-After": str(_UNAVAILABLE_SECONDS)}) from error
 
     async def known(self, request: Request) -> Caller | None:
-        """Who calls, if that is known; nothing is logged where not."""
+        """Who calls, if that is known; who shows what is not is told of, and let on as a stranger."""
         access, offer = self._access(), offered(request)
         if not (offer.token or offer.password or offer.names):
             return None
         try:
             return await self._desk.run(lambda: access.callers.recognize(offer))
-        except (Stranger, RepodError):
+        except Stranger as stranger:
+            if stranger.reason != Reason.NOTHING:
+                self._tell(offer.address, _told(stranger), "")
+            return None
+        except RepodError:
             return None
 
     async def lets(self, request: Request, verb: Verb, repository: str = "") -> bool:
-        """Whether the caller may do it; nothing is logged where not."""
+        """Whether the caller may do it; who shows what is not known is told of, as in ``known``."""
         access = self._access()
         if access.rules.asks_nobody(verb, repository):
             return True
@@ -179,7 +183,7 @@ class Gate:
             return HTTPException(429, text, headers={"Retry-After": str(int(stranger.wait) + 1)})
         # Without any credentials: the first question of a client that waits to be asked for them.
         if stranger.reason != Reason.NOTHING:
-            self._tell(offer.address, f"{stranger.who}: {text}" if stranger.who else text, repository)
+            self._tell(offer.address, _told(stranger), repository)
         return Challenge(text)
 
     def _attempt(self, error: HTTPException, address: str, verb: Verb, repository: str) -> None:
@@ -191,6 +195,11 @@ class Gate:
     def _tell(self, address: str, text: str, repository: str) -> None:
         if self._heard.is_new(address, text):
             self._log.warning("refused", address=address, problem=text, repository=repository)
+
+
+def _told(stranger: Stranger) -> str:
+    text = _SAID[stranger.reason]
+    return f"{stranger.who}: {text}" if stranger.who else text
 
 
 class Forbidden(HTTPException):

@@ -103,7 +103,7 @@ def test_the_last_change_is_undone_once_and_what_it_would_be_is_told_first(repod
     assert row["downgraded"] == [{"before": hello("2"), "after": hello("1")}]
     again = repod.cli("rollback", "test")
     assert (again.rc, generation(repod)) == (3, 4)
-    assert "it was rolled back already" in again.err
+    assert "it went back or forth already" in again.err
     same = repod.cli("rollback", "test", "--to", "2")
     assert (same.rc, same.out) == (0, "generation 4 of test lists what generation 2 did: nothing to do\n")
 

@@ -1,7 +1,9 @@
 """Hooks of the daemon as users run it: told of what daemons and commands do, whoever dies and whoever is slow."""
 
 import json
+import os
 import shutil
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -205,3 +207,15 @@ def test_what_is_wrong_with_a_hook_stops_nothing_else(
         (event, *_) = until(lambda: repod.find_events("event not delivered, tried again"), 10, "the log to say it")
         assert "none.secret cannot be read" in event["problem"]
         assert repod.get("/readyz")[0] == 200
+
+
+def test_a_reload_that_names_a_hook_that_cannot_be_told_is_refused(
+    hooked: Callable[..., Repod], web: WebReceiver
+) -> None:
+    with hooked({"name": "ci", "url": web.url, "secret": "late.secret"}) as repod:
+        os.kill(repod.pid, signal.SIGHUP)
+        (event, *_) = until(lambda: repod.find_events("reload failed, the settings stay as they were"), 20, "a refusal")
+        assert "late.secret cannot be read" in event["problem"]
+        (repod.base / "late.secret").write_text(_SECRET)
+        os.kill(repod.pid, signal.SIGHUP)
+        until(lambda: repod.find_events("reloaded"), 20, "the reload")

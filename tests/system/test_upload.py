@@ -263,3 +263,12 @@ def test_what_waits_in_the_inbox_is_listed_with_the_reason(bench: Bench) -> None
         stop.set()
         writer.join()
     assert '"file": "half.rpm"' in text
+
+
+def test_the_audit_log_says_which_uploads_were_refused_and_why(bench: Bench, tmp_path: Path) -> None:
+    file = quick(tmp_path, "unwanted").rename(tmp_path / "unwanted.txt")
+    assert bench.curl.put(file).status == 415
+    done = bench.repod.cli("audit list", "--json")
+    (found,) = (one for one in json.loads(done.out) if one["details"].get("file") == file.name)
+    assert (found["what"], found["actor"]) == ("upload", "token ci")
+    assert found["outcome"].startswith("refused: unwanted.txt: ")

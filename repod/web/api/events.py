@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Annotated, Any
 
@@ -14,9 +15,11 @@ from repod.bus import Bus, Subscription
 from repod.happenings import Event
 from repod.web.api.door import Door, Name
 from repod.web.api.problems import documented
+from repod.web.gate import offered
 
 HEARTBEAT = 15.0
 STREAMS = 200
+OF_ONE = 20  # from one address
 _RETRY_MILLISECONDS = 3000
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -43,21 +46,28 @@ Allowed = Callable[[], Coroutine[Any, Any, bool]]
 class Streams:
     """The streams that are open, a bounded number. Only the event loop of the listener uses it."""
 
-    def __init__(self, bus: Bus, *, most: int = STREAMS, heartbeat: float = HEARTBEAT) -> None:
-        """``heartbeat``: seconds after which a stream without news says that it lives."""
+    def __init__(self, bus: Bus, *, most: int = STREAMS, of_one: int = OF_ONE, heartbeat: float = HEARTBEAT) -> None:
+        """``of_one``: how many from one address. ``heartbeat``: seconds after which a stream says that it lives."""
         self._bus = bus
         self._most = most
         self._heartbeat = heartbeat
-        self._open = 0
+        self._of_one = of_one
+        self._open = Counter[str]()
 
-    def answer(self, wanted: Callable[[Event], bool], after: str | None, allowed: Allowed) -> StreamingResponse:
+    def answer(
+        self, address: str, wanted: Callable[[Event], bool], after: str | None, allowed: Allowed
+    ) -> StreamingResponse:
         """A stream of the events that are ``wanted``; ``HTTPException`` 503 where there are too many."""
-        if self._open >= self._most:
-            text = f"{self._most} streams of events are open; try again later"
-            raise HTTPException(503, text, headers={"Retry-After": "30"})
-        return _Stream(self._lines(wanted, after, allowed), media_type="text/event-stream", headers=_HEADERS)
+        for count, most in ((self._open[address], self._of_one), (self._open.total(), self._most)):
+            if count >= most:
+                text = f"{most} streams of events are open; try again later"
+                raise HTTPException(503, text, headers={"Retry-After": "30"})
+        lines = self._lines(address, wanted, after, allowed)
+        return _Stream(lines, media_type="text/event-stream", headers=_HEADERS)
 
-    async def _lines(self, wanted: Callable[[Event], bool], after: str | None, allowed: Allowed) -> AsyncIterator[str]:
+    async def _lines(
+        self, address: str, wanted: Callable[[Event], bool], after: str | None, allowed: Allowed
+    ) -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()
         news = asyncio.Event()
 
@@ -65,14 +75,15 @@ class Streams:
             with contextlib.suppress(RuntimeError):  # the listener has ended meanwhile
                 loop.call_soon_threadsafe(news.set)
 
-        self._open += 1
+        self._open[address] += 1
         subscription = self._bus.subscribe(wanted, wake, after=after)
         try:
             yield f"retry: {_RETRY_MILLISECONDS}\n\n"
             async for text in self._heard(subscription, news, allowed):
                 yield text
         finally:
-            self._open -= 1
+            self._open[address] -= 1
+            self._open += Counter()  # without those at 0
             self._bus.leave(subscription)
 
     async def _heard(self, subscription: Subscription, news: asyncio.Event, allowed: Allowed) -> AsyncIterator[str]:
@@ -130,7 +141,10 @@ def make_events(door: Door, streams: Streams) -> APIRouter:
         """What happens in one repository. With Last-Event-ID what was missed comes first, as far as it is kept."""
         await door.reads(request, name)
         return streams.answer(
-            lambda event: event.repository == name, after, lambda: door.gate.lets(request, READ, name)
+            offered(request).address,
+            lambda event: event.repository == name,
+            after,
+            lambda: door.gate.lets(request, READ, name),
         )
 
     @api.get(
@@ -148,6 +162,6 @@ def make_events(door: Door, streams: Streams) -> APIRouter:
         async def allowed() -> bool:
             return all([await door.gate.lets(request, READ, name) for name in seen])
 
-        return streams.answer(lambda event: event.repository in seen, after, allowed)
+        return streams.answer(offered(request).address, lambda event: event.repository in seen, after, allowed)
 
     return api

@@ -22,6 +22,7 @@ from repod.web.desk import Desk
 
 LONGEST_WAIT = 60
 _AT_ONCE = 64
+_NOTING = 2  # threads that write into the audit log
 _OF_ONE = 32  # that one caller may have under way: the slowest one leaves room for others
 _PREFERRED = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
 _BODY = {
@@ -57,6 +58,8 @@ class Inboxes:
         self._arrivals = arrivals
         self._log = log
         self._receiving = Receiving(desk)
+        # Its own: whoever asks much holds up no upload.
+        self._notes = Desk(threads=_NOTING, waiting=_AT_ONCE * 2)
         self._going = Counter[str]()
 
     async def take(self, request: Request, repository: str, file: str, by: By) -> Brought:
@@ -65,12 +68,16 @@ class Inboxes:
         if box is None:
             msg = f"there is no repository {repository!r} here"
             raise NotFound(msg)
-        upload = announced(request, file, box, repository)
         record = self._door.office().record
         with self._counted(by.actor):
             # What could not be written down is not taken in.
-            await self._door.desk.run(record.ready)
-            brought = await self._received(request, upload, box, repository)
+            await self._notes.run(record.ready)
+            try:
+                upload = announced(request, file, box, repository)
+                brought = await self._received(request, upload, box, repository)
+            except RepodError as error:
+                await self._note(record, repository, {"file": file}, by, f"refused: {error}")
+                raise
         self._log.info(
             "uploaded",
             repository=repository,
@@ -81,7 +88,8 @@ class Inboxes:
             by=by.actor,
             address=by.address,
         )
-        await self._note(record, repository, brought, by)
+        details = {"file": brought.file, "sha256": brought.sha256, "size": brought.size}
+        await self._note(record, repository, details, by)
         return brought
 
     async def _received(self, request: Request, upload: Upload, box: Letterbox, repository: str) -> Brought:
@@ -110,12 +118,13 @@ class Inboxes:
             self._going[actor] -= 1
             self._going += Counter()  # without those at 0
 
-    async def _note(self, record: Record, repository: str, brought: Brought, by: By) -> None:
-        """Write it down; it is done all the same where that fails now."""
-        details = {"file": brought.file, "sha256": brought.sha256, "size": brought.size}
+    async def _note(
+        self, record: Record, repository: str, details: Mapping[str, Any], by: By, outcome: str = "done"
+    ) -> None:
+        """Write it down; what is done is done all the same where that fails now."""
         try:
-            await self._door.desk.run(
-                lambda: record(by=by, what="upload", repository=repository, details=details, outcome="done")
+            await self._notes.run(
+                lambda: record(by=by, what="upload", repository=repository, details=details, outcome=outcome)
             )
         except RepodError as error:
             self._log.error("upload is not in the audit log", repository=repository, problem=str(error), **details)
