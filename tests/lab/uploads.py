@@ -72,10 +72,12 @@ class Curl:
 class Wire:
     """A connection to the daemon on which anything may be written."""
 
-    def __init__(self, repod: Repod | str) -> None:
+    def __init__(self, repod: Repod | str, *, source: str = "") -> None:
+        """``source``: the address it comes from, one of this machine."""
         place = urllib.parse.urlsplit(repod if isinstance(repod, str) else repod.url)
         self.host = f"{place.hostname}:{place.port}"
-        self.socket = socket.create_connection((place.hostname or "", place.port or 0), timeout=30)
+        there = (place.hostname or "", place.port or 0)
+        self.socket = socket.create_connection(there, timeout=30, source_address=(source, 0))
 
     def send(self, data: bytes | str) -> None:
         self.socket.sendall(data.encode() if isinstance(data, str) else data)

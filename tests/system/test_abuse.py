@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from repod.web.api.events import OF_ONE, STREAMS
 from tests.lab.daemon import Repod
 from tests.lab.rpms import quick
 from tests.lab.uploads import TOKENS, Curl, Wire, token
@@ -109,15 +110,19 @@ def test_uploads_of_one_caller_leave_room_for_another(repod: Repod, tmp_path: Pa
     until(lambda: Curl(repod, greedy).put(file).status == 202, 20, "room for the first again")
 
 
-def test_streams_of_events_beyond_the_bound_are_told_to_come_back(repod: Repod) -> None:
+def test_streams_of_events_beyond_the_bounds_are_told_to_come_back(repod: Repod) -> None:
     before = _descriptors(repod)
     with contextlib.ExitStack() as stack:
-        heads = []
-        for _ in range(205):
-            wire = stack.enter_context(Wire(repod))
+
+        def opened(source: str) -> bytes:
+            wire = stack.enter_context(Wire(repod, source=source))
             wire.head("GET /api/v1/events")
-            heads.append(wire.read_until(lambda found: b"\r\n\r\n" in found)[9:12])
-        assert heads == [b"200"] * 200 + [b"503"] * 5
+            return wire.read_until(lambda found: b"\r\n\r\n" in found)[9:12]
+
+        # One address takes its share only, and all of them together no more than there is.
+        shares = [[opened(f"127.0.1.{n}") for _ in range(OF_ONE + 1)] for n in range(STREAMS // OF_ONE)]
+        assert shares == [[b"200"] * OF_ONE + [b"503"]] * (STREAMS // OF_ONE)
+        assert opened("127.0.1.100") == b"503"
         _assert_answers(repod)
     until(lambda: _descriptors(repod) <= before + 2, 20, "the streams to be closed")
     until(lambda: Curl(repod, "").run("-m", "1", f"{repod.url}/api/v1/events").status == 200, 10, "room for a stream")
