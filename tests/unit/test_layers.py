@@ -146,6 +146,16 @@ _LAYERS = (
         also=("repod.metrics",),
     ),
     Layer(
+        name="client",
+        rows=(
+            ("repod.client",),
+            ("repod.client.fleet",),
+            ("repod.client.settings",),
+        ),
+        below=("vocabulary", "decisions"),
+        also=("repod.show",),
+    ),
+    Layer(
         name="wiring",
         rows=(
             ("repod.problems",),
