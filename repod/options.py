@@ -1,7 +1,7 @@
 """Options and words that the commands of both command lines share."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -24,6 +24,40 @@ def repository_argument(command: _Command) -> _Command:
 def why_option(command: _Command) -> _Command:
     """``--why TEXT``."""
     return click.option("--why", default="", metavar="TEXT", help="The reason, for the record.")(command)
+
+
+def promotion_options(command: _Command) -> _Command:
+    """What ``promote`` takes: builds, repositories, and how."""
+    options = (
+        click.argument("names", metavar="[NAME[-EVR]]...", nargs=-1),
+        click.option("--from", "source", metavar="A", required=True, help="The repository that lists the builds."),
+        click.option("--to", "target", metavar="B", required=True, help="The repository that is to list them."),
+        click.option(
+            "--advisory", "advisories", metavar="ID", multiple=True, help="An advisory, and the builds it lists."
+        ),
+        click.option("--generation", type=int, metavar="N", help="As A was then; without names, all that it listed."),
+        click.option("--siblings", is_flag=True, help="Also all builds of the same source packages."),
+        click.option("--force", is_flag=True, help="Also where B lists a newer build."),
+        why_option,
+        click.option("--dry-run", is_flag=True, help="Only show what would be done."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def refuse_nonsense(source: str, target: str, what: Mapping[str, Any]) -> None:
+    """``UsageError`` where what ``promote`` is asked for can be nothing; ``what`` are its other options."""
+    whole = not what["names"] and not what["advisories"]
+    if whole and what["generation"] is None:
+        msg = "say what to promote: NAME..., --advisory ID, or --generation N for all that A listed then"
+        raise click.UsageError(msg)
+    if whole and what["siblings"]:
+        msg = "--siblings: a whole generation has them all; leave it out, or say a NAME"
+        raise click.UsageError(msg)
+    if source == target:
+        msg = f"--from and --to are both {source}; expected two repositories"
+        raise click.UsageError(msg)
 
 
 def leave(deed: Deed) -> None:

@@ -10,6 +10,7 @@ from repod.actions.builds import LABEL, LABEL_FORM
 from repod.commands.common import by, deeds, settings_option
 from repod.config import load
 from repod.options import json_option, repository_argument, warn, why_option
+from repod.sheets import show_removal
 from repod.show import show
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -34,9 +35,7 @@ def remove(config: Path, name: str, nevras: Sequence[str], why: str, *, dry_run:
     Answers 1 where a NEVRA is no build of REPO, 3 where a build is pinned.
     """
     deed = deeds(load(config)).remove(name, nevras, by(why), dry_run=dry_run)
-    # A warning has its own line for a person; a table would fold it.
-    brief = [{key: row[key] for key in ("package", "result", "generation")} for row in deed.rows]
-    show(deed.rows if as_json else brief, as_json=as_json, empty="")
+    show_removal(deed, as_json=as_json)
     warn(deed.warnings)
 
 

@@ -19,6 +19,7 @@ from repod.places import open_store
 from repod.repodata import modules
 from repod.repodata.listing import packages as listed_packages
 from repod.repodata.listing import plain
+from repod.sheets import show_states
 from repod.show import show
 
 
@@ -27,9 +28,7 @@ from repod.show import show
 @json_option
 def status(config: Path, *, as_json: bool) -> None:
     """Show each repository: generation, packages, inbox, rejected."""
-    shown = ("repository", "generation", "packages", "published", "inbox", "rejected", "url")
-    rows = [{key: getattr(state, key) for key in shown} for state in states(load(config))]
-    show(rows, as_json=as_json, empty="no repositories")
+    show_states(states(load(config)), as_json=as_json)
 
 
 @click.command()

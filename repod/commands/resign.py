@@ -10,7 +10,7 @@ import click
 from rich.filesize import decimal
 
 from repod.commands.common import audited, person, settings_option
-from repod.commands.progress import Tell, progress
+from repod.progress import Tell, progress
 from repod.config import load
 from repod.errors import Refused, RepodError
 from repod.keyring import open_signatures, stand

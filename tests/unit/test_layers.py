@@ -131,7 +131,8 @@ _LAYERS = (
         rows=(
             ("repod.notify", "repod.prompt"),
             ("repod.log",),
-            ("repod.show", "repod.lazy", "repod.options"),
+            ("repod.show", "repod.lazy", "repod.options", "repod.progress"),
+            ("repod.sheets",),
             ("repod.board", "repod.bus"),
             ("repod.web.*",),
             ("repod.pruning",),
@@ -160,7 +161,7 @@ _LAYERS = (
             ("repod.client.__main__",),
         ),
         below=("vocabulary", "decisions"),
-        also=("repod.show", "repod.lazy", "repod.options"),
+        also=("repod.show", "repod.lazy", "repod.options", "repod.progress", "repod.sheets"),
     ),
     Layer(
         name="wiring",
