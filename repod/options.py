@@ -1,12 +1,13 @@
 """Options and words that the commands of both command lines share."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 import click
 
 from repod.office import Deed
+from repod.values import LABEL, LABEL_FORM
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -24,6 +25,31 @@ def repository_argument(command: _Command) -> _Command:
 def why_option(command: _Command) -> _Command:
     """``--why TEXT``."""
     return click.option("--why", default="", metavar="TEXT", help="The reason, for the record.")(command)
+
+
+def nevras_argument(command: _Command) -> _Command:
+    """``NEVRA...``."""
+    return click.argument("nevras", metavar="NEVRA...", nargs=-1, required=True)(command)
+
+
+def label_argument(command: _Command) -> _Command:
+    """``LABEL``."""
+    return click.argument("text", metavar="LABEL", callback=_label)(command)
+
+
+def _label(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if not LABEL.fullmatch(value):
+        msg = f"LABEL: {LABEL_FORM}; found {value!r}"
+        raise click.UsageError(msg)
+    return value
+
+
+def generation_number(text: str, names: Collection[str]) -> int:
+    """The number of a generation; ``UsageError`` where ``text`` is none. ``names``: repositories there are."""
+    if not text.isdecimal() or not text.isascii():
+        msg = f"{text!r}: expected the number of a generation or one of the repositories: {', '.join(sorted(names))}"
+        raise click.UsageError(msg)
+    return int(text)
 
 
 def promotion_options(command: _Command) -> _Command:

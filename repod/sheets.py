@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from repod import office
 from repod.office import Deed, State
 from repod.package import Nevra, Origin
 from repod.show import card, show
@@ -26,6 +27,21 @@ def show_states(states: Sequence[State], *, as_json: bool) -> None:
     """Each repository in a row."""
     rows = [{key: getattr(state, key) for key in _STATE} for state in states]
     show(rows, as_json=as_json, empty="no repositories")
+
+
+def show_packages(rows: Sequence[office.Row], streams: Mapping[str, Sequence[str]], *, as_json: bool) -> None:
+    """Listed packages, with the module streams of those that have any."""
+    shown = [
+        {
+            "package": row.package,
+            "size": row.size,
+            "sha256": row.sha256,
+            "path": row.path,
+            "module": list(streams.get(row.package, ())),
+        }
+        for row in rows
+    ]
+    show(shown, as_json=as_json, empty="no packages")
 
 
 def show_history(rows: Sequence[Row], package: str, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from repod.actions.back import End, difference
 from repod.actions.changes import summary
 from repod.commands.common import by, deeds, settings_option
 from repod.config import load
-from repod.options import json_option, repository_argument, warn, why_option
+from repod.options import generation_number, json_option, repository_argument, warn, why_option
 from repod.sheets import show_difference, show_rollback
 
 
@@ -50,13 +50,6 @@ def diff(config: Path, first: str, second: str, third: str | None, *, as_json: b
     if third is None and second in names:
         ends: tuple[End, End] = ((first, None), (second, None))
     else:
-        numbers = [None if text is None else _number(text, names) for text in (second, third)]
+        numbers = [None if text is None else generation_number(text, names) for text in (second, third)]
         ends = ((first, numbers[0]), (first, numbers[1]))
     show_difference(summary(difference(settings, *ends)), as_json=as_json)
-
-
-def _number(text: str, names: set[str]) -> int:
-    if not text.isdecimal() or not text.isascii():
-        msg = f"{text!r}: expected the number of a generation or one of the repositories: {', '.join(sorted(names))}"
-        raise click.UsageError(msg)
-    return int(text)

@@ -15,7 +15,6 @@ import click
 from repod.actions.keys import in_repository, key_row
 from repod.actions.keys import keys as every_key
 from repod.commands.common import means, settings_option
-from repod.progress import progress
 from repod.config import Settings, load
 from repod.errors import Misconfigured, Refused
 from repod.guidance import Guide, guide
@@ -23,6 +22,7 @@ from repod.hostkeys import HostKey, ending
 from repod.keyring import Standing, opened_keys, stand
 from repod.options import json_option
 from repod.profiles import PROFILES
+from repod.progress import progress
 from repod.sheets import show_keys, signed_in
 from repod.show import show
 from repod.signing.create import create_key

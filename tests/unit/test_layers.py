@@ -156,6 +156,7 @@ _LAYERS = (
             ("repod.client.wire",),
             ("repod.client.asking",),
             ("repod.client.api",),
+            ("repod.client.hearing",),
             ("repod.client.commands.*",),
             ("repod.client.cli",),
             ("repod.client.__main__",),
