@@ -48,6 +48,7 @@ _LAYERS = (
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
             ("repod.carrying", "repod.idle", "repod.letterbox", "repod.office", "repod.refused", "repod.relating"),
+            ("repod.rpmproof",),
             ("repod.welcome",),
         ),
     ),
