@@ -6,9 +6,10 @@ import click
 
 from repod.actions.back import End, difference
 from repod.actions.changes import summary, table
-from repod.commands.common import by, deeds, json_option, repository_argument, settings_option, warn, why_option
+from repod.commands.common import by, deeds, settings_option
 from repod.config import load
 from repod.office import Deed
+from repod.options import json_option, repository_argument, warn, why_option
 from repod.show import show
 
 

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 import click
 
 from repod.actions.builds import LABEL, LABEL_FORM
-from repod.commands.common import by, deeds, json_option, repository_argument, settings_option, warn, why_option
+from repod.commands.common import by, deeds, settings_option
 from repod.config import load
+from repod.options import json_option, repository_argument, warn, why_option
 from repod.show import show
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

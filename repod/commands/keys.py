@@ -14,13 +14,14 @@ import click
 
 from repod.actions.keys import in_repository, key_row
 from repod.actions.keys import keys as every_key
-from repod.commands.common import json_option, means, settings_option
+from repod.commands.common import means, settings_option
 from repod.commands.progress import progress
 from repod.config import Settings, load
 from repod.errors import Misconfigured, Refused
 from repod.guidance import Guide, guide
 from repod.hostkeys import HostKey, ending
 from repod.keyring import Standing, opened_keys, stand
+from repod.options import json_option
 from repod.profiles import PROFILES
 from repod.show import show
 from repod.signing.create import create_key

@@ -7,12 +7,13 @@ import click
 
 from repod.actions.looks import states
 from repod.builds import Stream
-from repod.commands.common import json_option, repository_argument, settings_option
+from repod.commands.common import settings_option
 from repod.config import load
 from repod.doors import Store
 from repod.errors import Corrupt, NotFound
 from repod.generation import Generation
 from repod.history import History
+from repod.options import json_option, repository_argument
 from repod.package import Nevra
 from repod.places import open_store
 from repod.repodata import modules

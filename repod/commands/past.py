@@ -7,8 +7,9 @@ import click
 
 from repod.actions.past import Row
 from repod.actions.past import history as past
-from repod.commands.common import json_option, repository_argument, settings_option
+from repod.commands.common import settings_option
 from repod.config import load
+from repod.options import json_option, repository_argument
 from repod.package import Origin
 from repod.show import show
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from repod.commands.common import by, deeds, json_option, leave, say, settings_option, why_option
+from repod.commands.common import by, deeds, settings_option
 from repod.config import load
 from repod.office import Deed
+from repod.options import json_option, leave, say, why_option
 from repod.package import Nevra
 from repod.promote import Wanted
 from repod.show import show

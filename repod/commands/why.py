@@ -8,8 +8,9 @@ import click
 from rich.filesize import decimal
 
 from repod.actions.looks import builds
-from repod.commands.common import json_option, means, repository_argument, say, settings_option
+from repod.commands.common import means, settings_option
 from repod.config import load
+from repod.options import json_option, repository_argument, say
 from repod.show import card, show
 
 

@@ -40,7 +40,7 @@ _LAYERS = (
         rows=(
             ("repod",),
             ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
-            ("repod.processes", "repod.memo", "repod.patient"),
+            ("repod.processes", "repod.memo", "repod.patient", "repod.tomltext"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.auditing", "repod.hooking", "repod.listening", "repod.reports"),
             ("repod.generation", "repod.rpmhead", "repod.served"),
@@ -132,7 +132,7 @@ _LAYERS = (
         rows=(
             ("repod.notify", "repod.prompt"),
             ("repod.log",),
-            ("repod.show",),
+            ("repod.show", "repod.lazy", "repod.options"),
             ("repod.board", "repod.bus"),
             ("repod.web.*",),
             ("repod.pruning",),
@@ -150,11 +150,18 @@ _LAYERS = (
         name="client",
         rows=(
             ("repod.client",),
-            ("repod.client.fleet",),
+            ("repod.client.fleet", "repod.client.places"),
             ("repod.client.settings",),
+            ("repod.client.tokens", "repod.client.problems"),
+            ("repod.client.wire",),
+            ("repod.client.asking",),
+            ("repod.client.api",),
+            ("repod.client.commands.*",),
+            ("repod.client.cli",),
+            ("repod.client.__main__",),
         ),
         below=("vocabulary", "decisions"),
-        also=("repod.show",),
+        also=("repod.show", "repod.lazy", "repod.options"),
     ),
     Layer(
         name="wiring",
