@@ -8,13 +8,14 @@ header that is wanted: the digest of the header survives signing, so that it say
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from repod.client import reading
 from repod.client.fetching import Fetcher, folder_url, joined, read, shown
 from repod.client.fleet import Wanted
 from repod.errors import Corrupt, NotFound, RepodError, Unavailable
+from repod.package import Nevra
 
 _SMALL = 1 << 20
 _LONGEST_HEADER = 256 << 20
@@ -31,20 +32,25 @@ class Late(Unavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What one look saw. ``url``: the view that is furthest behind, without a password.
+    """What one look saw, of all views together.
 
-    ``revision`` is that of its ``repomd.xml``, empty where it could not be read; ``missing`` are the builds that
-    it does not show, each with the reason. ``fault``: why nothing could be seen.
+    ``url``: the view that is furthest behind, without a password; ``revision``: that of its ``repomd.xml``, empty
+    where it could not be read. ``missing``: the builds that some view does not show, each with the reason.
+    ``fault``: why nothing could be seen; then nothing else is known.
     """
 
     url: str
     revision: str = ""
-    missing: Sequence[str] = ()
+    missing: Mapping[Nevra, str] = field(default_factory=dict)
     fault: str = ""
+
+    def reached(self, generation: int) -> bool:
+        """Whether every view shows that generation or a later one, as far as their revisions tell."""
+        return not self.fault and (not self.revision.isdigit() or int(self.revision) >= generation)
 
     @property
     def complete(self) -> bool:
-        """Whether a fresh client sees all that is wanted."""
+        """Whether a fresh client sees every build that is wanted."""
         return not self.fault and not self.missing
 
 
@@ -66,21 +72,23 @@ class Fresh:
         self._signed = signed
         self._listings: dict[tuple[str, bytes, frozenset[str]], Sequence[reading.Listed]] = {}
 
-    def look(self, wanted: Sequence[Wanted], revision: int = 0) -> Seen:
-        """What a client without a cache of its own sees now; ``revision``: what it must have reached.
+    def look(self, wanted: Sequence[Wanted] = ()) -> Seen:
+        """What a client without a cache of its own sees now.
 
         A fault of the repository or of the network is told in what is returned, not raised.
         """
-        seen = Seen(url=shown(self.url), fault="nothing was looked at")
+        at, behind, missing = self.url, Seen(url=shown(self.url)), dict[Nevra, str]()
         try:
             for view in self._views():
-                seen = Seen(url=shown(view.base), fault="it could not be read")
-                seen = self._look_at(view, wanted, revision)
-                if not seen.complete:
-                    break
+                at = view.base
+                index = reading.index(view.index)
+                lacking = self._lacking(view, wanted)
+                if not behind.revision or _older(index.revision, behind.revision):
+                    behind = Seen(url=shown(at), revision=index.revision)
+                missing = {**lacking, **missing}
         except RepodError as error:
-            return Seen(url=seen.url, fault=str(error))
-        return seen
+            return Seen(url=shown(at), fault=str(error))
+        return replace(behind, missing=missing)
 
     def now(self, names: Collection[str]) -> Sequence[reading.Listed]:
         """The builds of these names that the live view lists; none where nothing is published there yet.
@@ -142,13 +150,9 @@ class Fresh:
             }
         return found
 
-    def _look_at(self, view: _View, wanted: Sequence[Wanted], revision: int) -> Seen:
-        index = reading.index(view.index)
+    def _lacking(self, view: _View, wanted: Sequence[Wanted]) -> Mapping[Nevra, str]:
         listed = self._listing(view, frozenset(one.nevra.name for one in wanted)) if wanted else ()
-        missing = [f"{one.nevra}: {why}" for one in wanted if (why := self._lacks(view.base, listed, one))]
-        if not missing and revision and index.revision.isdigit() and int(index.revision) < revision:
-            missing = [f"generation {revision}: its index is older"]
-        return Seen(url=shown(view.base), revision=index.revision, missing=missing)
+        return {one.nevra: why for one in wanted if (why := self._lacks(view.base, listed, one))}
 
     def _listing(self, view: _View, names: frozenset[str]) -> Sequence[reading.Listed]:
         key = (view.base, view.index, names)
@@ -192,35 +196,44 @@ def listed(
     wanted: Sequence[Wanted],
     *,
     seconds: float,
-    revision: int = 0,
-    told: Callable[[Seen], object] = lambda _seen: None,
+    generation: int = 0,
     pause: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Seen:
     """Look until a fresh client sees all of ``wanted``, at least once and at most so long; ``Late`` after that.
 
-    ``revision``: the generation that published it, 0 where that is not known: each view must have reached it, and
-    ``Late`` names it. ``told`` hears of every look.
+    ``generation``: which one published it, 0 where that is not known: each view must have reached it.
     """
     end = clock() + seconds
+    waits = pauses()
+    while True:
+        seen = fresh.look(wanted)
+        if seen.complete and seen.reached(generation):
+            return seen
+        wait = next(waits)
+        if clock() + wait > end:
+            raise Late(f"not seen by a fresh client within {seconds:g} s: {last(seen, wanted, generation)}")
+        pause(wait)
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between looks: short ones first, as most publishes take less than one."""
     wait = _FIRST_PAUSE
     while True:
-        seen = fresh.look(wanted, revision)
-        told(seen)
-        if seen.complete:
-            return seen
-        if clock() + wait > end:
-            raise Late(late(seen, seconds, revision))
-        pause(wait)
-        wait = min(_LONGEST_PAUSE, wait * 1.6)
+        yield wait
+        wait = min(_LONGEST_PAUSE, wait * 1.5)
 
 
-def late(seen: Seen, seconds: float, revision: int = 0) -> str:
-    """What a look that was the last one says, in one line."""
-    what = seen.fault or "; ".join(seen.missing)
-    text = f"not seen by a fresh client after {seconds:g} s: {what}"
-    if seen.revision:
-        text += f"; repomd.xml at {seen.url} is of revision {seen.revision}"
-        if revision and seen.revision != str(revision):
-            text += f", published is {revision}: a cache in between?"
+def last(seen: Seen, wanted: Sequence[Wanted], generation: int = 0) -> str:
+    """What a look saw that did not see all of ``wanted``, in one line with the likely cause."""
+    if seen.fault:
+        return seen.fault
+    text = "; ".join(f"{one.nevra}: {seen.missing[one.nevra]}" for one in wanted if one.nevra in seen.missing)
+    text += f"{'; ' if text else ''}repomd.xml at {seen.url} is of revision {seen.revision or 'none'}"
+    if generation and not seen.reached(generation):
+        text += f", published is {generation}: is there a cache in between?"
     return text
+
+
+def _older(one: str, other: str) -> bool:
+    return one.isdigit() and other.isdigit() and int(one) < int(other)

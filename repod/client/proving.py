@@ -4,22 +4,24 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from repod.client.pushing import Parcel
 from repod.doors import Unreadable
-from repod.errors import Corrupt, Misconfigured, RepodError
+from repod.errors import Corrupt, Misconfigured
 from repod.letterbox import misnamed
-from repod.package import is_rpm
+from repod.package import Fault, is_rpm
 from repod.repodata.kinds import LIMIT, kind
 from repod.repodata.unpack import unpack
 
 PACKAGE = "package"
 """The kind of an RPM."""
 
+_PIECE = 1 << 20
 _ANEW = "; upload it again"
+_EXPECTED = "expected NAME.rpm, comps.xml, modules.yaml, updateinfo.xml, or an advisory (.toml, .json)"
 
 
 @contextlib.contextmanager
@@ -44,16 +46,22 @@ def prove(path: Path) -> Parcel:
     if fault := misnamed(path.name):
         raise Misconfigured(f"{path}: its name cannot be sent: {fault}")
     if not is_rpm(path.name) and not kind(path.name):
-        expected = "expected NAME.rpm, or a document: comps.xml, modules.yaml, updateinfo.xml, an advisory .toml or .json"
-        raise Misconfigured(f"{path}: its name says that it is neither; {expected}")
+        raise Misconfigured(f"{path}: its name says that it is neither package nor document; {_EXPECTED}")
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if not size:
             raise Corrupt(f"{path}: it is empty; build it again")
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        checksum = _digest(file)
     if is_rpm(path.name):
         return _package(path, size, checksum)
     return _document(path, size, checksum)
+
+
+def _digest(file: BinaryIO) -> str:
+    hasher = hashlib.sha256()
+    while piece := file.read(_PIECE):
+        hasher.update(piece)
+    return hasher.hexdigest()
 
 
 def _package(path: Path, size: int, checksum: str) -> Parcel:
@@ -61,15 +69,12 @@ def _package(path: Path, size: int, checksum: str) -> Parcel:
 
     try:
         proof = rpmproof.prove(path)
-        if proof.faults:
-            raise Unreadable(*proof.faults)
     except Unreadable as error:
-        texts = "; ".join(fault.text.removesuffix(_ANEW) for fault in error.faults)
-        raise Corrupt(f"{path}: {texts}; build it again, or copy it here again") from error
-    except RepodError:
-        raise
+        raise _damaged(path, error.faults) from error
     except Exception as error:  # rpm-rs raises OSError for what is wrong in a file too, and more
         raise Corrupt(f"{path}: it cannot be read as an RPM ({error}); build it again") from error
+    if proof.faults:
+        raise _damaged(path, proof.faults)
     return Parcel(
         path=path,
         size=size,
@@ -78,6 +83,11 @@ def _package(path: Path, size: int, checksum: str) -> Parcel:
         nevra=proof.nevra,
         header_sha256=proof.header_sha256,
     )
+
+
+def _damaged(path: Path, faults: Sequence[Fault]) -> Corrupt:
+    texts = "; ".join(fault.text.removesuffix(_ANEW) for fault in faults)
+    return Corrupt(f"{path}: {texts}; build it again, or copy it here again")
 
 
 def _document(path: Path, size: int, checksum: str) -> Parcel:

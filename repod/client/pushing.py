@@ -11,8 +11,11 @@ from repod.package import Nevra, trace
 State = Literal["waiting", "taken", "published", "rejected"]
 """``taken``: it left the inbox and was not rejected, which is all that an inbox alone can tell."""
 
+Outcome = Literal["sent", "published", "already", "rejected", "refused", "failed", "late", "unsent"]
+
 Sent = Callable[[int], object]
-"""Hears how many more bytes were sent; a negative number takes back what must be sent again."""
+"""Hears how many more bytes were sent; a negative number takes back what must be sent again.
+It may raise ``Stopped``, which leaves the sending early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,30 +83,21 @@ class Drop(Protocol):
         Where it is left early, by whatever exception, nothing half is left behind.
         """
 
-    def fate(self, ticket: Ticket, wait: float) -> Fate:
-        """What became of it, asked now, or within ``wait`` seconds where the place can tell as soon as it is known.
-
-        ``Unavailable`` where it cannot be told.
-        """
-
-
-class Refusing(RepodError):
-    """A build that is not sent: the repository lists its NEVRA with other bytes."""
-
-    exit_code = 3
+    def fate(self, ticket: Ticket) -> Fate:
+        """What became of it, as far as is known now. ``Unavailable`` or ``Refused`` where it cannot be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What came of one file of a push. ``code`` is the exit code that it alone would give.
 
-    ``state``: ``sent`` (it lies in the inbox; nothing more was asked), ``published`` (it is listed), ``seen`` (a
-    fresh client sees it), ``already`` (it was listed before, nothing was sent), ``rejected``, ``refused`` (it was not sent, by a rule),
-    ``failed``, ``late`` (the time was over first), ``unsent`` (not sent, since something else was wrong).
+    ``state``: ``sent`` (it lies in the inbox; nothing more was asked), ``published`` (a fresh client sees it),
+    ``already`` (so it was before, and nothing was sent), ``rejected`` (by the repository), ``refused`` (it was not
+    sent, by a rule), ``failed``, ``late`` (the time was over first), ``unsent`` (others were wrong, or it was stopped).
     """
 
     file: str
-    state: Literal["sent", "published", "seen", "already", "rejected", "refused", "failed", "late", "unsent"]
+    state: Outcome
     code: int
     text: str = ""
     sha256: str = ""
@@ -113,3 +107,23 @@ class Result:
     generation: int | None = None
     packages: Sequence[str] = ()
     faults: Sequence[Mapping[str, str]] = ()
+
+
+class Teller(Protocol):
+    """The door to who is told how a push gets on, as it does, by any thread."""
+
+    def begin(self, parcels: Sequence[Parcel]) -> None:
+        """These are being sent now."""
+
+    def sent(self, parcel: Parcel, count: int) -> None:
+        """So many more bytes of it were sent; see ``Sent``."""
+
+    def doing(self, text: str) -> None:
+        """What is being done, in a line that stands for the one before."""
+
+    def done(self, result: Result) -> None:
+        """What came of a file."""
+
+
+class Stopped(RepodError):
+    """Somebody stopped the push."""

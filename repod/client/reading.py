@@ -69,7 +69,8 @@ def index(data: bytes) -> Index:
             algorithm=algorithm,
             checksum=(checksum.text or "").strip(),
         )
-    raise Corrupt("repomd.xml names no primary")
+    msg = "repomd.xml names no primary"
+    raise Corrupt(msg)
 
 
 def mirrors(data: bytes) -> Sequence[str]:
@@ -135,7 +136,8 @@ def packages(text: Iterable[bytes], names: Collection[str]) -> Iterator[Listed]:
     try:
         for piece in text:
             parser.feed(piece)
-            for _, element in parser.read_events():
+            events: Any = parser.read_events()
+            for _, element in events:
                 if element.findtext(f"{_COMMON}name") in names:
                     yield _listed(element)
                 _forget(element)

@@ -3,9 +3,6 @@
 from repod.client.api import Api
 from repod.client.proving import opened
 from repod.client.pushing import Fate, Parcel, Sent, Ticket
-from repod.office import Arrival
-
-_LONGEST_WAIT = 60  # seconds that the daemon holds back an answer
 
 
 class ApiDrop:
@@ -31,7 +28,18 @@ class ApiDrop:
             told = done
 
         with opened(parcel.path) as file:
-            found = self._api.upload(
-                self._repository, file, parcel.name, parcel.size, parcel.sha256, tell=tell
-            )
+            found = self._api.upload(self._repository, file, parcel.name, parcel.size, parcel.sha256, tell=tell)
         return Ticket(file=found.file or parcel.name, sha256=parcel.sha256, size=parcel.size)
+
+    def fate(self, ticket: Ticket) -> Fate:
+        """See ``Drop``."""
+        found = self._api.arrival(self._repository, ticket.sha256)
+        if found.state == "unknown":
+            return Fate(state="waiting", why="the daemon has not seen it yet")
+        return Fate(
+            state=found.state,
+            generation=found.generation,
+            packages=tuple(found.packages),
+            faults=tuple(found.faults),
+            why=found.why,
+        )

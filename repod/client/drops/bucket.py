@@ -48,7 +48,7 @@ class BucketDrop:
                 return Ticket(file=name, sha256=parcel.sha256, size=parcel.size)
         raise AssertionError  # there is no last name
 
-    def fate(self, ticket: Ticket, wait: float) -> Fate:  # noqa: ARG002 - nothing wakes us here
+    def fate(self, ticket: Ticket) -> Fate:
         """See ``Drop``."""
         if self._look(ticket.file) is not None:
             return Fate(state="waiting", why="it lies in the inbox")

@@ -64,7 +64,7 @@ class DirectoryDrop:
                 letter.close()
         return Ticket(file=name, sha256=parcel.sha256, size=parcel.size)
 
-    def fate(self, ticket: Ticket, wait: float) -> Fate:  # noqa: ARG002 - nothing wakes us here
+    def fate(self, ticket: Ticket) -> Fate:
         """See ``Drop``."""
         if os.path.lexists(self._directory / ticket.file):
             return Fate(state="waiting", why="it lies in the inbox")
