@@ -101,6 +101,11 @@ class Api:
         msg = f"{repository}: its packages changed {_CHANGED} times while they were read; try again"
         raise Unavailable(msg)
 
+    def modules(self, repository: str) -> Mapping[str, Sequence[str]]:
+        """The module streams (``NAME:STREAM``) of each modular build, by its NEVRA."""
+        found: Mapping[str, Sequence[str]] = self._asking.one(f"{at(repository)}/modules")["streams"]
+        return found
+
     def package(self, repository: str, nevra: str) -> Mapping[str, Any]:
         """All that is known of a NEVRA: ``package``, ``builds``, ``details``, ``running``.
 

@@ -148,4 +148,4 @@ class Awaiting:
 
 def _line(fault: Mapping[str, str]) -> str:
     text, remedy = fault.get("text", ""), fault.get("remedy", "")
-    return f"{text} - {remedy}" if remedy else text
+    return f"{text}\n{remedy}" if remedy else text

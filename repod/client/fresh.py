@@ -101,13 +101,6 @@ class Fresh:
             return ()
         return self._listing(view, frozenset(names))
 
-    def revision(self) -> str:
-        """That of the live view; empty where nothing is published there yet."""
-        try:
-            return reading.index(self._live().index).revision
-        except NotFound:
-            return ""
-
     def header_of(self, listed: reading.Listed) -> str:
         """The digest of the header of a package that the live view lists."""
         return self._header(self.url, listed)[0]

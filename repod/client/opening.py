@@ -1,6 +1,6 @@
 """Opens where packages of a repository are pushed to, and what hosts read of it, as settings and daemon say."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,8 @@ from repod.client.fetching import Fetching
 from repod.client.fresh import Fresh
 from repod.client.pushing import Drop
 from repod.client.settings import Repository, Settings
-from repod.errors import Misconfigured, NotFound, RepodError
+from repod.client.tokens import Token
+from repod.errors import Misconfigured, NotFound, Refused, RepodError
 from repod.package import Nevra
 from repod.values import S3Place
 
@@ -52,17 +53,25 @@ def public_url(settings: Settings, name: str, api: "Api") -> str:
     try:
         if url := api.state(name).url:
             return url
-    except NotFound:
-        raise
     except RepodError as error:
+        if not repository_of(settings, name).inbox and not isinstance(error, Refused):
+            raise  # where the daemon takes it in, nothing works without it
         why = str(error).splitlines()[0]
     raise Misconfigured(f"where hosts read {name} is not known ({why}); set [repository.{name}] url")
 
 
-def open_fresh(settings: Settings, name: str, api: "Api") -> Fresh:
-    """What a fresh client sees of a repository, by its public URL; signed by the keys that the settings pin, if any."""
+def open_fresh(settings: Settings, name: str, api: "Api", token: Token | None) -> Fresh:
+    """What a fresh client sees of a repository, by its public URL; signed by the keys that the settings pin, if any.
+
+    ``token`` is shown to the daemon, where the URL is its own, and to nobody else.
+    """
     keys = repository_of(settings, name).keys
-    fetching = Fetching(settings.s3, ca=settings.server.ca)
+    own = api.url + "/"
+
+    def headers(url: str) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {token.text}"} if token and url.startswith(own) else {}
+
+    fetching = Fetching(settings.s3, headers=headers, ca=settings.server.ca)
     return Fresh(public_url(settings, name, api), fetching, signed=_signed_by(keys) if keys else None)
 
 

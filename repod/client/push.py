@@ -121,7 +121,7 @@ class Push:
                 try:
                     parcels.append(future.result())
                 except RepodError as error:
-                    self._end(Result(file=str(path), state="failed", code=error.exit_code, text=str(error)))
+                    self._end(Result(file=str(path), state="failed", code=error.exit_code, text=_told(path, error)))
         return parcels
 
     def _admitted(self, parcels: Sequence[Parcel], how: How) -> list[Pending]:
@@ -179,7 +179,12 @@ class Push:
             return
         except RepodError as error:
             state: Outcome = "refused" if isinstance(error, Refused) else "failed"
-            self._end(result_of(one, state, code=error.exit_code, text=str(error)))
+            self._end(result_of(one, state, code=error.exit_code, text=_told(one.parcel.path, error)))
+
+
+def _told(path: Path, error: RepodError) -> str:
+    """What an error says, without the file's name, which stands before it."""
+    return str(error).removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
 
 
 def _ticket(one: Pending) -> str:

@@ -142,15 +142,18 @@ class Wire:
     def stream(self, path: str, headers: Mapping[str, str], quiet: float) -> Iterator[Iterator[str]]:
         """The lines of an answer without end; ``Unavailable`` where nothing came for ``quiet`` seconds."""
         timeout = httpx.Timeout(quiet, connect=min(self.server.timeout, _CONNECT_SECONDS))
-        with (
-            self._failures("GET"),
-            self._client.stream("GET", self.base + path, headers=dict(headers), timeout=timeout) as answer,
-        ):
-            if answer.status_code != httpx.codes.OK or _media(answer) != "text/event-stream":
-                answer.read()
-                self._told("GET", answer)
-                raise stranger(answer.status_code, _media(answer), answer.content[:200], self.server.url)
-            yield answer.iter_lines()
+        try:
+            with (
+                self._failures("GET"),
+                self._client.stream("GET", self.base + path, headers=dict(headers), timeout=timeout) as answer,
+            ):
+                if answer.status_code != httpx.codes.OK or _media(answer) != "text/event-stream":
+                    answer.read()
+                    self._told("GET", answer)
+                    raise stranger(answer.status_code, _media(answer), answer.content, self.server.url)
+                yield answer.iter_lines()
+        except _Again as again:
+            raise again.error from again
 
     def _patiently(self, once: Callable[[], Answer]) -> Answer:
         for attempt in range(self._patience.attempts):

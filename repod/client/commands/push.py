@@ -101,17 +101,19 @@ def _run(settings: Settings, name: str, files: Sequence[Path], how: Any, *, as_j
     from repod.client.bars import teller  # noqa: PLC0415
     from repod.client.opening import listed_headers, open_drop, open_fresh, repository_of  # noqa: PLC0415
     from repod.client.push import Push  # noqa: PLC0415
+    from repod.client.tokens import find_token  # noqa: PLC0415
     from repod.client.wire import HURRIED, PATIENT  # noqa: PLC0415
 
     patience = HURRIED if repository_of(settings, name).inbox else PATIENT
     with contextlib.ExitStack() as stack:
-        api = stack.enter_context(open_api(settings, os.environ, patience=patience))
+        token = find_token(settings.server, os.environ)
+        api = stack.enter_context(open_api(settings, os.environ, token=token, patience=patience))
         drop = open_drop(settings, name, api)
-        fresh = open_fresh(settings, name, api) if how.seconds is not None else None
+        fresh = open_fresh(settings, name, api, token) if how.seconds is not None else None
         told = teller(as_json=as_json)
         if hasattr(told, "__enter__"):
             stack.enter_context(told)
-        headers = listed_headers(name, api, lambda: fresh or open_fresh(settings, name, api))
+        headers = listed_headers(name, api, lambda: fresh or open_fresh(settings, name, api, token))
         return Push(drop, headers, fresh, told).run(files, how)
 
 
