@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from repod.client.grouping import Members, Ssm
 from repod.errors import Misconfigured
 from repod.values import Fingerprint, Seconds, Section
 
@@ -36,7 +37,7 @@ class Repository(Section):
     keys: Sequence[Fingerprint] = ()
 
 
-class Group(Section):
+class Group(Members):
     """``[group.NAME]``: hosts that are updated together, and how."""
 
     repository: str = ""
@@ -48,6 +49,7 @@ class Settings(Section):
     server: Server = Server()
     repository: Mapping[_Name, Repository] = {}
     group: Mapping[_Name, Group] = {}
+    ssm: Ssm = Ssm()
     state_dir: str = ""
     folder: Path = Path()
     """Where the file lies; not a setting."""

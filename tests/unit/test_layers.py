@@ -150,7 +150,11 @@ _LAYERS = (
         rows=(
             ("repod.client",),
             ("repod.client.fleet",),
+            ("repod.client.grouping",),
             ("repod.client.settings",),
+            ("repod.client.hostranges", "repod.client.members"),
+            ("repod.client.inventory.*", "repod.client.transports.*"),
+            ("repod.client.wiring",),
         ),
         below=("vocabulary", "decisions"),
         also=("repod.show",),
