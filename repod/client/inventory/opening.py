@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from repod.client.fleet import Host, Inventory
+from repod.client.inventory.ansible import Ansible
+from repod.client.inventory.command import Command
 from repod.client.inventory.static import Static
 from repod.client.members import decided
 from repod.client.settings import Group, Settings
@@ -35,6 +37,10 @@ def _opened(name: str, group: Group, settings: Settings, environ: Mapping[str, s
     match group.source:
         case "hosts":
             return Static(group=group)
+        case "ansible":
+            return Ansible(group=group, folder=settings.folder, environ=environ)
+        case "command":
+            return Command(group=group, folder=settings.folder, environ=environ)
         case _:
             msg = (
                 f"group {name} has no source of hosts: expected one of hosts, ansible, ec2, ssm, command in "
