@@ -1,5 +1,7 @@
 """What a source says, held to what a group needs: names that reports can use, each once, and not none."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -60,9 +62,17 @@ def distinct(hosts: Sequence[Host], ids: Sequence[str]) -> Sequence[Host]:
     What is no name for reports gives way to the id.
     """
     usable = [host.name if is_name(host.name) else own for host, own in zip(hosts, ids, strict=True)]
-    shared = {one for one in usable if usable.count(one) > 1}
+    counts = Counter(usable)
+    shared = {one for one in usable if counts[one] > 1}
     names = [f"{one}.{own}" if one in shared else one for one, own in zip(usable, ids, strict=True)]
     return [replace(host, name=one) for host, one in zip(hosts, names, strict=True)]
+
+
+def natural(name: str) -> tuple[tuple[int, str], ...]:
+    """Sort key by which ``web2`` comes before ``web10``."""
+    # Odd places hold the numbers.
+    parts = enumerate(re.split(r"([0-9]+)", name))
+    return tuple((int(part), "") if place % 2 else (-1, part) for place, part in parts)
 
 
 def _unusable(name: str, hosts: Sequence[Host]) -> Iterator[str]:

@@ -40,4 +40,11 @@ def open_transports(settings: Settings, group_name: str, environ: Mapping[str, s
     ``Misconfigured`` where there is no such group, and by the first ``connect`` whose way cannot work as it is set.
     """
     settings.grouped(group_name)
-    return _ByWay(makers={})
+    return _ByWay(makers={"ssm": lambda: _ssm(settings)})
+
+
+def _ssm(settings: Settings) -> Transport:
+    # boto3 takes 0.25 s to import, so only who has hosts there waits for it.
+    from repod.client.transports.ssm import SsmTransport  # noqa: PLC0415
+
+    return SsmTransport(settings.ssm)

@@ -152,7 +152,8 @@ _LAYERS = (
             ("repod.client.fleet",),
             ("repod.client.grouping",),
             ("repod.client.settings",),
-            ("repod.client.hostranges", "repod.client.members"),
+            ("repod.client.hostranges", "repod.client.hostgroups", "repod.client.members"),
+            ("repod.client.hostpatterns",),
             ("repod.client.inventory.*", "repod.client.transports.*"),
             ("repod.client.wiring",),
         ),
@@ -188,7 +189,14 @@ _KEPT_APART = {
     "solv": ("repod.relations.*",),
     "pysequoia": ("repod.signing.*", "repod.rpmfile.worker", "repod.rpmfile.issuers"),
     "boto3": ("repod.aws",),
-    "botocore": ("repod.aws", "repod.hosts.*", "repod.inbox.*", "repod.source.bucket", "repod.store.*"),
+    "botocore": (
+        "repod.aws",
+        "repod.client.transports.ssm",
+        "repod.hosts.*",
+        "repod.inbox.*",
+        "repod.source.bucket",
+        "repod.store.*",
+    ),
 }
 
 

@@ -41,9 +41,20 @@ def _opened(name: str, group: Group, settings: Settings, environ: Mapping[str, s
             return Ansible(group=group, folder=settings.folder, environ=environ)
         case "command":
             return Command(group=group, folder=settings.folder, environ=environ)
-        case _:
+        case "ec2" | "ssm":
+            return _of_aws(group, settings)
+        case None:
             msg = (
                 f"group {name} has no source of hosts: expected one of hosts, ansible, ec2, ssm, command in "
                 f"[group.{name}]; see config/repoctl.toml"
             )
             raise Misconfigured(msg)
+
+
+def _of_aws(group: Group, settings: Settings) -> Inventory:
+    # boto3 takes 0.25 s to import, so only who has hosts there waits for it.
+    from repod.client.inventory.ec2 import Ec2, clients_of  # noqa: PLC0415
+    from repod.client.inventory.managed import Managed  # noqa: PLC0415
+
+    clients = clients_of(group.region or settings.ssm.region, group.profile or settings.ssm.profile, group.timeout)
+    return Ec2(group=group, clients=clients) if group.source == "ec2" else Managed(group=group, clients=clients)
