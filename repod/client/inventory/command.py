@@ -26,7 +26,7 @@ class Command:
 
     def hosts(self) -> Sequence[Host]:
         """All that it prints, in its order."""
-        words = self.group.command or ()
+        words = self.group.command
         printed = output(words, folder=self.folder, environ=self.environ, seconds=self.group.timeout)
         try:
             found = _PRINTED.validate_json(printed)

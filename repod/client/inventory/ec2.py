@@ -62,9 +62,9 @@ class Ec2:
         return Host(name=name, address=address, way=self.group.way, facts=facts)
 
 
-def filters_of(tags: Tags | None) -> "Iterator[FilterTypeDef]":
+def filters_of(tags: Tags) -> "Iterator[FilterTypeDef]":
     """As EC2 takes them."""
-    for name, values in (tags or {}).items():
+    for name, values in tags.items():
         yield {"Name": name, "Values": [values] if isinstance(values, str) else list(values)}
 
 
