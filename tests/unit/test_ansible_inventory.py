@@ -5,6 +5,7 @@ import stat
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -13,7 +14,7 @@ from repod.client.inventory.opening import open_inventory
 from repod.client.places import Base
 from repod.client.settings import parse
 from repod.errors import Misconfigured, Unavailable
-from tests.lab.ansibles import ansible
+from tests.lab.ansibles import Told, ansible, ansibles
 
 _INI = """
 # one that is in no group
@@ -92,6 +93,8 @@ _PATTERNS = (
     "ungrouped",
     "d?*",
 )
+# A subscript depends on the order in which groups come to a host's neighbours, which Ansible leaves open.
+_SAFE = tuple(pattern for pattern in _PATTERNS if "[" not in pattern)
 
 
 def _script(path: Path, text: str) -> Path:
@@ -117,19 +120,51 @@ def _reached(host: Host) -> Mapping[str, str]:
     return {key: value for key, value in known.items() if value}
 
 
-def _same_as_ansible(folder: Path, inventory: str) -> None:
-    told = ansible(folder / inventory, _PATTERNS, folder)
+def _same_as_ansible(folder: Path, inventory: str, told: Told | None = None) -> None:
+    told = told or ansible(folder / inventory, _PATTERNS, folder)
     for pattern, names in told.hosts.items():
         found = [host.name for host in _found(folder, inventory, pattern, allow_empty=True)]
-        assert sorted(found) == sorted(names), pattern
+        assert sorted(found) == sorted(names), (inventory, pattern)
         if pattern in {"web", "web:db", "prod:&web", "web[1:]"}:
-            assert found == names, pattern
-    assert {host.name: _reached(host) for host in _found(folder, inventory)} == told.reached
+            assert found == names, (inventory, pattern)
+    assert {host.name: _reached(host) for host in _found(folder, inventory)} == told.reached, inventory
 
 
 def test_ini_is_read_as_ansible_reads_it(tmp_path: Path) -> None:
     (tmp_path / "hosts.ini").write_text(_INI)
     _same_as_ansible(tmp_path, "hosts.ini")
+
+
+def _drawn(random: Random) -> str:
+    """An INI inventory with what patterns name, and groups that are nested at random."""
+    groups = ["web", "db", "prod", "stage", "edge", "core"]
+    lines = []
+    for group in groups:
+        lines.append(f"[{group}]")
+        lines += [
+            random.choice(["{0}{1}", "{0}[{1}:{2}]", "db{1}", "e{1}", "web2{1}"]).format(
+                group, number := random.randrange(5), number + 2
+            )
+            + random.choice(["", f" ansible_port={random.randrange(1, 99)}", " ansible_user=own"])
+            for _ in range(3)
+        ]
+        if random.random() < 0.6:
+            lines += [f"[{group}:vars]", f"ansible_user={group}", f"ansible_host=10.0.0.{random.randrange(9)}"]
+    # Children come later in the list than their parents, so that there is no circle.
+    for place, group in enumerate(groups[:-1]):
+        if random.random() < 0.7:
+            below = groups[place + 1 :]
+            lines += [f"[{group}:children]", *random.sample(below, random.randrange(1, len(below) + 1))]
+    return "\n".join(lines)
+
+
+def test_inventories_drawn_at_random_are_read_as_ansible_reads_them(tmp_path: Path) -> None:
+    names = [f"hosts{seed}.ini" for seed in range(20)]
+    for seed, name in enumerate(names):
+        (tmp_path / name).write_text(_drawn(Random(seed)))
+    told = ansibles([tmp_path / name for name in names], _SAFE, tmp_path)
+    for name, one in zip(names, told, strict=True):
+        _same_as_ansible(tmp_path, name, one)
 
 
 def test_yaml_is_read_as_ansible_reads_it_with_or_without_an_extension(tmp_path: Path) -> None:
