@@ -43,6 +43,8 @@ class Machine:
     offline: bool = False
     silent: bool = False
     """Its agent takes nothing up, and nobody says so."""
+    home: Path | None = None
+    """Whose ``.rpmmacros`` say where its rpm database lies."""
 
 
 @dataclass(slots=True)
@@ -214,7 +216,7 @@ class SsmAgents:
             found.process = subprocess.Popen(
                 ["sh", place / "_script.sh"],
                 cwd=place,
-                env=environment(self._folder, AWS_SSM_INSTANCE_ID=name),
+                env=environment(self.machines[name].home or self._folder, AWS_SSM_INSTANCE_ID=name),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
