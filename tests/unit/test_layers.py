@@ -151,6 +151,8 @@ _LAYERS = (
             ("repod.client",),
             ("repod.client.fleet",),
             ("repod.client.settings",),
+            ("repod.client.toolkit.*",),
+            ("repod.client.bring",),
         ),
         below=("vocabulary", "decisions"),
         also=("repod.show",),
