@@ -40,7 +40,9 @@ def test_a_build_is_the_repositorys_by_the_digest_of_its_header(
 
 
 def test_the_newest_is_by_rpms_rule_and_of_an_arch_that_the_host_takes() -> None:
-    listed = {"hello": _builds("hello-1.9-1.x86_64", "hello-1.10-1.x86_64", "hello-2-1.aarch64", "hello-1.10~rc1-1.noarch")}
+    listed = {
+        "hello": _builds("hello-1.9-1.x86_64", "hello-1.10-1.x86_64", "hello-2-1.aarch64", "hello-1.10~rc1-1.noarch")
+    }
     (found,) = standings(["hello"], [_installed("hello-1.9-1.x86_64")], listed, _takes, {})
     assert str(found.newest) == "hello-1.10-1.x86_64"
     assert found.origin == ""

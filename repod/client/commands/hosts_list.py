@@ -55,6 +55,8 @@ def list_hosts(config: Path | None, group: str, names: Sequence[str], *, no_conn
     rows = [_document(one) for one in found] if as_json else [row for one in found for row in _rows(one)]
     show(rows, as_json=as_json, empty=f"group {group} has no host")
     if failed := [one for one in found if one.trouble]:
+        for one in failed:
+            say(one.text if one.text.startswith(one.host.name) else f"{one.host.name}: {one.text}")
         say(f"{len(failed)} of {len(found)} hosts could not be asked")
         sys.exit(1)
 
@@ -133,7 +135,7 @@ def _package(one: "Standing") -> Mapping[str, Any]:
 def _rows(one: "Looked") -> Sequence[Mapping[str, str]]:
     """A host for a person: a row for each package, or one that says why there is none."""
     if one.trouble:
-        return [_row(one, f"{one.trouble}: {one.text}")]
+        return [_row(one, str(one.trouble))]
     if not one.packages:
         return [_row(one, "")]
     return [
