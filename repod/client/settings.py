@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from repod.client.grouping import Members, Ssm
 from repod.client.places import Base, LocalFile
 from repod.config import S3
 from repod.errors import Misconfigured
@@ -71,7 +72,7 @@ class Repository(Section):
     keys: Sequence[Fingerprint] = ()
 
 
-class Group(Section):
+class Group(Members):
     """``[group.NAME]``: hosts that are updated together, and how."""
 
     repository: str = ""
@@ -84,6 +85,7 @@ class Settings(Section):
     repository: Mapping[_Name, Repository] = {}
     group: Mapping[_Name, Group] = {}
     s3: S3 = S3()
+    ssm: Ssm = Ssm()
     state_dir: Annotated[LocalFile, Field(validate_default=True)] = "~/.local/state/repoctl"
     _folder: Path = PrivateAttr(default=Path())
 

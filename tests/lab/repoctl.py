@@ -1,4 +1,4 @@
-"""``repoctl`` as users run it: as a process, on a terminal or without, and in the test's own where only answers matter."""
+"""``repoctl`` as users run it: as a process, on a terminal or not, and in the test's own where only answers matter."""
 
 import contextlib
 import os

@@ -152,7 +152,10 @@ _LAYERS = (
         rows=(
             ("repod.client",),
             ("repod.client.fleet", "repod.client.places"),
+            ("repod.client.grouping",),
             ("repod.client.settings",),
+            ("repod.client.hostranges", "repod.client.hostgroups", "repod.client.members"),
+            ("repod.client.hostpatterns",),
             ("repod.client.tokens", "repod.client.problems"),
             ("repod.client.wire",),
             ("repod.client.asking",),
@@ -164,6 +167,11 @@ _LAYERS = (
             ("repod.client.push",),
             ("repod.client.bars",),
             ("repod.client.hearing",),
+            ("repod.client.inventory.*", "repod.client.transports.*"),
+            ("repod.client.toolkit.*",),
+            ("repod.client.standing", "repod.client.bring"),
+            ("repod.client.looking",),
+            ("repod.client.wiring",),
             ("repod.client.commands.*",),
             ("repod.client.cli",),
             ("repod.client.__main__",),
@@ -210,7 +218,14 @@ _KEPT_APART = {
     "solv": ("repod.relations.*",),
     "pysequoia": ("repod.signing.*", "repod.rpmfile.worker", "repod.rpmfile.issuers"),
     "boto3": ("repod.aws",),
-    "botocore": ("repod.aws", "repod.hosts.*", "repod.inbox.*", "repod.source.bucket", "repod.store.*"),
+    "botocore": (
+        "repod.aws",
+        "repod.client.transports.ssm",
+        "repod.hosts.*",
+        "repod.inbox.*",
+        "repod.source.bucket",
+        "repod.store.*",
+    ),
 }
 
 
