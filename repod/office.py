@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from repod.package import Nevra
+from repod.rings import RingChange
 
 if TYPE_CHECKING:  # what has no reports does without their models, which take long to make
     from repod.reports import HostNoted, Reported, Rollout, Summary
@@ -225,8 +226,7 @@ class Deed:
     """What came of a change. ``generation`` is None where nothing was published; ``rows`` are its details.
 
     ``refused`` is set where a policy says no (exit code 3), with every reason in ``rows``. ``text`` is what was
-    done, in a line for a person. ``code`` is the exit code that says how it ended: 0 where all is as it was asked
-    for; where it is not, ``stopped`` is what ended it halfway, if anything did, after what ``rows`` say.
+    done, in a line for a person. ``code`` is the exit code; ``stopped`` is what ended it halfway, after ``rows``.
     """
 
     repository: str
@@ -269,6 +269,9 @@ class Looks(Protocol):
     def advisories(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """The advisories of the current generation; as ``repod advisory list`` shows them."""
 
+    def rings(self, repository: str) -> Mapping[str, Any]:
+        """The rings of a repository, and the serial and times of their file; as ``repod ring list`` shows them."""
+
     def rejected(self, repository: str, *, limit: int = 50, before: str = "") -> Sequence[Refusal]:
         """Rejected arrivals, newest first; those before the one with the id ``before``, if that is not empty."""
 
@@ -293,6 +296,9 @@ class Deeds(Protocol):
 
     def mark(self, repository: str, nevras: Sequence[str], by: By, *, label: str = "", off: bool = False) -> Deed:
         """Pin builds, or put ``label`` on them; ``off``: take it off."""
+
+    def ring(self, repository: str, ring: str, change: RingChange | None, by: By) -> Deed:
+        """Change a ring, or make it; None: remove it."""
 
     def prune(self, repository: str, by: By, tell: Far) -> Deed:
         """Let go of what retention lets go."""
