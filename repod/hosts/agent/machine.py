@@ -82,7 +82,7 @@ class Machine:
         tool, settings = self.tool, self._settings
         said = ""
         wanted = {(one.name, one.evr, one.arch) for one in builds}
-        for command in words(tool, [settings.repository, *settings.bases], builds):
+        for command in words(tool, [settings.repository, *settings.bases], settings.key, builds):
             ended = self._unlocked(tool, command, began)
             said = "" if ended.code == 0 else _failure(tool, ended)
             there = self.installed({one.name for one in builds})

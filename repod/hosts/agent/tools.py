@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
 
 from repod.hosts.agent.document import Build
 from repod.hosts.agent.programs import Ended
@@ -37,36 +39,35 @@ def detect(wanted: str = "auto") -> Tool:
     raise WrongUse(msg)
 
 
-def words(tool: Tool, repositories: Sequence[str], builds: Sequence[Build]) -> Sequence[Sequence[str]]:
+def words(tool: Tool, repositories: Sequence[str], key: Path, builds: Sequence[Build]) -> Sequence[Sequence[str]]:
     """What brings a host to exactly ``builds``, up or down: commands, of which the next is for where one did not.
 
-    ``repositories``: ids of those that are enabled, the first is that of the builds.
+    ``repositories``: ids of those that are enabled, the first is that of the builds; only keys of the file ``key``
+    may vouch for that one, whatever its server says.
     """
-    specs = [f"{one.name}-{one.epoch}:{one.version}-{one.release}.{one.arch}" for one in builds]
-    strict = [f"--setopt={one}.skip_if_unavailable=0" for one in repositories]
     if tool.kind == "zypper":
-        return _zypper(tool.program, repositories, builds)
+        return _zypper(tool.program, repositories, key, builds)
+    specs = [f"{one.name}-{one.epoch}:{one.version}-{one.release}.{one.arch}" for one in builds]
+    only = ["--disablerepo=*", *(f"--enablerepo={one}" for one in repositories)]
+    own = f"--setopt={repositories[0]}"
+    strict = [f"{own}.gpgcheck=1", f"{own}.gpgkey=file://{quote(str(key))}"]
+    strict += [f"--setopt={one}.skip_if_unavailable=0" for one in repositories]
     if tool.kind == "yum":
-        only = ["--disablerepo=*", *(f"--enablerepo={one}" for one in repositories), *strict]
-        yum = [tool.program, "-y", *only]
+        yum = [tool.program, "-y", *only, *strict]
         return [[*yum, "clean", "expire-cache"], [*yum, "install", *specs], [*yum, "downgrade", *specs]]
-    if tool.kind == "microdnf":
-        only = ["--disablerepo=*", *(f"--enablerepo={one}" for one in repositories)]
-        return [[tool.program, "-y", "--refresh", *only, "install", *specs]]
-    only = [f"--repo={one}" for one in repositories]
-    # dnf 4 waits for ever where another one works; here it says so, and is asked again.
+    # dnf 4 waits for ever where another one works; so it says that, and is asked again.
     waits = ["--setopt=exit_on_lock=1"] if tool.kind == "dnf" else []
-    # Both take the exact build that is named, whether it is newer or older than what is installed.
+    # All three take the exact build that is named, whether it is newer or older than what is installed.
     return [[tool.program, "-y", "--refresh", *only, *strict, *waits, "install", *specs]]
 
 
-def _zypper(program: str, repositories: Sequence[str], builds: Sequence[Build]) -> Sequence[Sequence[str]]:
+def _zypper(program: str, repositories: Sequence[str], key: Path, builds: Sequence[Build]) -> Sequence[Sequence[str]]:
     specs = [f"{one.name}.{one.arch}={one.epoch}:{one.version}-{one.release}" for one in builds]
     chosen = [word for one in repositories for word in ("--repo", one)]
-    zypper = [program, "--non-interactive"]
     return [
-        [*zypper, "refresh", *chosen],
-        [*zypper, "install", "--oldpackage", *chosen, *specs],
+        ["rpm", "--import", str(key)],
+        [program, "--non-interactive", "refresh", *chosen],
+        [program, "--non-interactive", "install", "--oldpackage", *chosen, *specs],
     ]
 
 
