@@ -74,8 +74,7 @@ def by_rings(builds: Collection[Nevra], rings: Mapping[str, Ring]) -> Needs:
             found[nevra].append(f"ring {name} names it")
         back = dict.fromkeys(ring.before, f"ring {name} named it before: hosts go back to it")
         for nevra in named:
-            older = _next_older(nevra, listed[nevra.name])
-            if older:
+            for older in _next_older(nevra, listed[nevra.name]):
                 back.setdefault(older, f"ring {name} names {nevra}: hosts go back from it to this one")
         for nevra, text in back.items():
             if nevra not in named:
@@ -84,10 +83,11 @@ def by_rings(builds: Collection[Nevra], rings: Mapping[str, Ring]) -> Needs:
     return {nevra: texts for nevra, texts in found.items() if nevra in there}
 
 
-def _next_older(nevra: Nevra, same: Iterable[Nevra]) -> Nevra | None:
-    """The newest of the builds of that name before it, for the same hosts."""
+def _next_older(nevra: Nevra, same: Iterable[Nevra]) -> Sequence[Nevra]:
+    """The newest of the builds of that name before it, for the same hosts: one, or one of each architecture."""
     older = [one for one in same if one.rank < nevra.rank and _meet(one.arch, nevra.arch)]
-    return max(older, key=lambda one: (one.rank, one.order), default=None)
+    newest = max((one.rank for one in older), default=b"")
+    return [one for one in older if one.rank == newest]
 
 
 def _meet(one: str, other: str) -> bool:

@@ -61,10 +61,11 @@ def _days(text: str) -> Iterator[int]:
         return
     found = []
     for part in text.lower().split(","):
-        first, _, last = part.partition("-")
-        if first not in _DAYS or (last or first) not in _DAYS:
+        first, dash, last = part.partition("-")
+        last = last if dash else first
+        if first not in _DAYS or last not in _DAYS:
             return
         begin = _DAYS.index(first)
-        length = (_DAYS.index(last or first) - begin) % 7
+        length = (_DAYS.index(last) - begin) % 7
         found += [(begin + step) % 7 for step in range(length + 1)]
     yield from found

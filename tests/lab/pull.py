@@ -19,7 +19,9 @@ NAME = "apps"
 _PLACES = ("etc/yum.repos.d", "etc/zypp/repos.d", "etc/dnf", "opt", "var/lib/rpm", "var/cache/zypp")
 _SCRIPT = """
 root=$1; shift
-for place in etc/yum.repos.d etc/zypp etc/dnf opt var/lib/rpm var/cache/zypp; do mount --bind "$root/$place" "/$place"; done
+for place in etc/yum.repos.d etc/zypp etc/dnf opt var/lib/rpm var/cache/zypp; do
+    mount --bind "$root/$place" "/$place"
+done
 mount --bind "$root/machine-id" /etc/machine-id
 exec "$@"
 """

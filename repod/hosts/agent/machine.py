@@ -17,6 +17,7 @@ MACHINE_ID = Path("/etc/machine-id")
 _FORM = r"@%{NAME}|%{EPOCHNUM}|%{VERSION}|%{RELEASE}|%{ARCH}|%{SHA256HEADER}\n"
 _NONE = "(none)"
 _FIELDS = 6
+_SAID = 400
 _RPM = 120.0
 _REST = 2.0
 
@@ -148,5 +149,7 @@ def _failure(tool: Tool, ended: Ended) -> str:
         return f"{tool.kind} was ended, as it took too long (transaction): {ended.last}"
     if locked(tool, ended):
         return f"{tool.kind}: another package tool held the lock for longer than lock_wait"
-    errors = [line.strip() for line in ended.out.splitlines() if "rror" in line or "roblem" in line]
-    return f"{tool.kind}: exit status {ended.code}: {errors[-1] if errors else ended.last}"
+    lines = [line.strip() for line in ended.out.splitlines() if line.strip()]
+    first = next((at for at, line in enumerate(lines) if line.startswith(("Error", "Problem", "error:"))), None)
+    said = ended.last if first is None else " ".join(lines[first:])[:_SAID]
+    return f"{tool.kind}: exit status {ended.code}: {said}"

@@ -49,7 +49,7 @@ class Settings:
     lock_wait: float = 600.0
     timeout: float = 30.0
     ca: str = ""
-    s3_proxy: str = "http://127.0.0.1:8471"
+    s3_proxy: str = "http://127.0.0.1:8471/"
     report: str = ""
     token_file: str = ""
     host: str = ""
