@@ -63,10 +63,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Which packages, in which order. Empty texts ask for all; ``text`` may stand anywhere in name or summary.
-
-    ``nevra`` may have shell patterns. ``after`` is the ``next`` of the page before.
-    """
+    """Which packages. ``text``: in name or summary; ``nevra``: with patterns; ``after``: ``next`` of the page before."""
 
     text: str = ""
     name: str = ""
@@ -174,8 +171,7 @@ class Waiting:
 class Refusal:
     """A rejected arrival, as its reason file says; each fault has ``code``, ``text`` and a ``remedy``.
 
-    ``file`` is its name where it lies now, ``place`` the whole of that; ``inbox_path`` is as it was uploaded.
-    ``id`` tells it from any other, and those before it from those after it.
+    ``file`` is its name where it lies now, ``place`` the whole of that, ``inbox_path`` as it came; ``id`` orders them.
     """
 
     file: str
@@ -192,8 +188,7 @@ class Refusal:
 class Arrival:
     """What became of the bytes with that SHA-256, as they were uploaded.
 
-    ``generation`` and ``packages``: where they are published; ``faults``: why they were rejected;
-    ``why``: what they wait for. ``unknown`` means that repod never saw them, or forgot.
+    ``faults``: why they were rejected; ``why``: what they wait for. ``unknown``: never seen, or forgotten.
     """
 
     sha256: str
@@ -266,6 +261,12 @@ class Looks(Protocol):
     def plan(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """What a prune would let go, with the reasons."""
 
+    def modules(self, repository: str) -> Mapping[str, Sequence[str]]:
+        """The module streams of each modular build, by its NEVRA, as ``repod packages`` shows them.
+
+        ``Corrupt`` where the document that says so is not sound.
+        """
+
     def advisories(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """The advisories of the current generation; as ``repod advisory list`` shows them."""
 
@@ -317,8 +318,7 @@ class Deeds(Protocol):
 class Noted:
     """A change, done or not, as the audit log is to have it. ``time`` is seconds since 1970.
 
-    ``by`` did ``what`` (``promote``), or tried; ``details`` are its arguments, as JSON can hold them.
-    ``outcome`` begins with ``done``, ``refused`` or ``failed``.
+    ``details``: arguments of ``what`` (``promote``) ``by`` did. ``outcome``: ``done…``, ``refused…`` or ``failed…``.
     """
 
     time: float
