@@ -63,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Which packages. ``text``: in name or summary; ``nevra``: with patterns; ``after``: ``next`` of the page before."""
+    """Which packages. ``text``: in name or summary; ``nevra``: may be a pattern; ``after``: ``next`` of a page."""
 
     text: str = ""
     name: str = ""
@@ -171,7 +171,7 @@ class Waiting:
 class Refusal:
     """A rejected arrival, as its reason file says; each fault has ``code``, ``text`` and a ``remedy``.
 
-    ``file`` is its name where it lies now, ``place`` the whole of that, ``inbox_path`` as it came; ``id`` orders them.
+    ``file`` is its name where it lies now, at ``place``; ``inbox_path`` is as it was uploaded; ``id`` is its alone.
     """
 
     file: str
