@@ -33,20 +33,21 @@ class Layer:
 
 
 _LAYERS = (
-    # What hosts run. It stands alone, and nothing imports it; of repod it has the version number.
-    Layer(name="hosts", rows=(("repod.hosts.*",),), also=("repod",)),
+    # What hosts run. It stands alone, and nothing imports it; of repod it has the version and what windows mean.
+    Layer(name="hosts", rows=(("repod.hosts.*",),), also=("repod", "repod.windows")),
     Layer(
         name="vocabulary",
         rows=(
             ("repod",),
             ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
-            ("repod.processes", "repod.memo", "repod.patient", "repod.tomltext"),
+            ("repod.processes", "repod.memo", "repod.patient", "repod.tomltext", "repod.windows"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.auditing", "repod.hooking", "repod.listening", "repod.reports"),
             ("repod.generation", "repod.rpmhead", "repod.served"),
             ("repod.config",),
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
+            ("repod.rings",),
             ("repod.carrying", "repod.idle", "repod.letterbox", "repod.office", "repod.refused", "repod.relating"),
             ("repod.rpmproof",),
             ("repod.welcome",),
@@ -60,6 +61,7 @@ _LAYERS = (
                 "repod.adoption",
                 "repod.comparison",
                 "repod.needed",
+                "repod.phasing",
                 "repod.promotion",
                 "repod.removal",
                 "repod.retention",
@@ -106,7 +108,7 @@ _LAYERS = (
             ("repod.documents",),
             ("repod.turn",),
             ("repod.history",),
-            ("repod.ledger", "repod.headers", "repod.rollouts", "repod.outbox"),
+            ("repod.ledger", "repod.headers", "repod.ringing", "repod.rollouts", "repod.outbox"),
             ("repod.backlog",),
             ("repod.delivery",),
             ("repod.cataloguing", "repod.fronting"),
@@ -137,7 +139,7 @@ _LAYERS = (
             ("repod.board", "repod.bus"),
             ("repod.web.*",),
             ("repod.pruning",),
-            ("repod.courier", "repod.following", "repod.gauges"),
+            ("repod.courier", "repod.following", "repod.gauges", "repod.renewing"),
             ("repod.telling", "repod.reporting"),
             ("repod.accounting",),
             ("repod.loop",),
