@@ -53,7 +53,8 @@ def _template(value: str) -> str:
         msg = f"expected a URL such as 'http://{{address}}:8080/health', found {value!r} ({error})"
         raise ValueError(msg) from error
     if parts.scheme not in {"http", "https"} or not parts.hostname or "{" in filled or filled == value:
-        msg = f"expected a URL with {{host}} or {{address}} in it, such as 'http://{{address}}:8080/health', found {value!r}"
+        example = "'http://{address}:8080/health'"
+        msg = f"expected a URL with {{host}} or {{address}} in it, such as {example}, found {value!r}"
         raise ValueError(msg)
     return value
 

@@ -1,17 +1,31 @@
 """A run over hosts: its plan, fixed at the start, and what is known of each host as it goes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Literal
 
 from repod.client.fleet import Aim, Host, Installed, Outcome, Trouble
 from repod.client.rolling import Rollout as Strategy
 from repod.client.waves import Wave
+from repod.reports import BUILD, HostProgress, HostState, Rollout, State
+from repod.reports import Strategy as Reported
 
 Phase = Literal["", "updating", "checking", "taking back"]
-HostState = Literal["pending", "updating", "proven", "failed", "downgraded", "untouched"]
 End = Literal["succeeded", "failed", "stopped", "interrupted"]
+
+_BUILDS = 100
+"""Builds that a report names at the most."""
+
+_BUILD = re.compile(BUILD)
+_STATES: Mapping[End, State] = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "stopped": "stopped",
+    "interrupted": "stopped",
+}
 
 _KEPT = 4000
 """Characters of a host's output that a journal keeps."""
@@ -38,10 +52,6 @@ class Plan:
     started: float
     groups: Sequence[str] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
-
-    def host(self, name: str) -> Host:
-        """The host of that name; ``KeyError`` where there is none."""
-        return next(host for host in self.hosts if host.name == name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +82,10 @@ class Progress:
 
     @property
     def failing(self) -> bool:
-        """Whether it counts as failed: one that was taken back after a failure does too, one taken back with the
-        others after the run stopped does not."""
+        """Whether it counts as failed.
+
+        One that failed and was taken back does; one that was taken back with the others after a stop does not.
+        """
         return self.state == "failed" or (self.state == "downgraded" and self.trouble is not None)
 
     @property
@@ -101,7 +113,11 @@ def nevras(installed: Sequence[Installed]) -> Sequence[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A run as it stands. ``part`` is 1, and one more for each resume after an end. ``notes``: said once each."""
+    """A run as it stands. ``part`` is 1, and one more for each resume after an end. ``notes``: said once each.
+
+    ``checked``: the waves whose check succeeded. ``doing``: what it does beside hosts now, such as a pause; it is
+    not kept.
+    """
 
     plan: Plan
     hosts: Mapping[str, Progress]
@@ -110,6 +126,8 @@ class Standing:
     problem: str = ""
     notes: Sequence[str] = ()
     part: int = 1
+    checked: Sequence[int] = ()
+    doing: str = ""
 
     @property
     def id(self) -> str:
@@ -141,3 +159,59 @@ def begun(plan: Plan) -> Standing:
 def run_id(now: float, group: str, token: str) -> str:
     """``20261126T081500Z-web-prod-3f2a``: when, which group, and a random word."""
     return f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{group[:60]}-{token}"
+
+
+def document(standing: Standing) -> Rollout:
+    """The run as reports have it. Hosts that were still waiting when it ended are ``untouched``."""
+    plan, strategy = standing.plan, standing.plan.strategy
+    state: State = "running" if standing.end is None else _STATES[standing.end]
+    return Rollout(
+        id=standing.id,
+        package=plan.asked,
+        builds=[str(build.nevra) for build in plan.aim.builds][:_BUILDS],
+        group=plan.group,
+        action=plan.aim.action,
+        strategy=Reported(
+            canary=strategy.canary,
+            wave=strategy.wave,
+            max_failures=strategy.max_failures,
+            on_failure=strategy.on_failure,
+        ),
+        state=state,
+        actor=plan.actor,
+        started=datetime.fromtimestamp(plan.started, UTC),
+        ended=None if standing.ended is None else datetime.fromtimestamp(standing.ended, UTC),
+        problem=_line("; ".join(filter(None, [standing.problem, *standing.notes]))),
+        hosts=[_row(one, ended=standing.end is not None) for one in standing.rows],
+    )
+
+
+def _row(one: Progress, *, ended: bool) -> HostProgress:
+    before, after = moved(one)
+    return HostProgress(
+        host=one.host,
+        wave=one.wave,
+        state="untouched" if ended and one.state == "pending" else one.state,
+        **{"from": _build(before), "to": _build(after)},
+        header_sha256=after.header_sha256 if after else "",
+        seconds=one.seconds,
+        trouble=one.trouble or "",
+        problem=_line(one.text),
+    )
+
+
+def moved(one: Progress) -> tuple[Installed | None, Installed | None]:
+    """From what to what a host went: of several packages the first that differs."""
+    pairs = list(zip_longest(one.before or (), one.after))
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0] if pairs else (None, None))
+
+
+def _build(one: Installed | None) -> str:
+    """As reports have it: what is no NEVRA there, such as that of a key, is left out."""
+    text = "" if one is None else str(one.nevra)
+    return text if _BUILD.fullmatch(text) else ""
+
+
+def _line(text: str) -> str:
+    """One line that reports take."""
+    return "".join(char if char.isprintable() else " " for char in text)[:1000]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from repod.client.rolling import Rollout
 from repod.errors import Misconfigured
 from repod.values import Fingerprint, Seconds, Section
 
@@ -40,6 +41,7 @@ class Group(Section):
     """``[group.NAME]``: hosts that are updated together, and how."""
 
     repository: str = ""
+    rollout: Rollout = Rollout()
 
 
 class Settings(Section):

@@ -45,7 +45,7 @@ def planned(rings: Sequence[Ring], *, canary: int, wave: str, pause: float = 0.0
         seen |= set(hosts)
         for place, (part, why) in enumerate(_parts(hosts, 0 if found else canary, wave)):
             wait = 0.0 if not found else pause if place else soak
-            told = f"{why} of ring {ring.name}" if ring.name else why
+            told = f"{why}; ring {ring.name}" if ring.name else why
             found.append(Wave(number=number, hosts=part, why=told, ring=ring.name, wait=wait))
             number += 1
     return found

@@ -149,8 +149,9 @@ _LAYERS = (
         name="client",
         rows=(
             ("repod.client",),
-            ("repod.client.fleet",),
-            ("repod.client.settings",),
+            ("repod.client.fleet", "repod.client.rolling", "repod.client.waves"),
+            ("repod.client.settings", "repod.client.runs"),
+            ("repod.client.journal", "repod.client.rollout"),
         ),
         below=("vocabulary", "decisions"),
         also=("repod.show",),
