@@ -266,6 +266,12 @@ class Looks(Protocol):
     def plan(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """What a prune would let go, with the reasons."""
 
+    def modules(self, repository: str) -> Mapping[str, Sequence[str]]:
+        """The module streams of each modular build, by its NEVRA, as ``repod packages`` shows them.
+
+        ``Corrupt`` where the document that says so is not sound.
+        """
+
     def advisories(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """The advisories of the current generation; as ``repod advisory list`` shows them."""
 

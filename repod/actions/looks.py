@@ -11,7 +11,7 @@ from repod.actions.changes import summary
 from repod.actions.fate import Fates
 from repod.actions.keys import keys
 from repod.actions.means import Means, Warn
-from repod.actions.papers import advisories
+from repod.actions.papers import advisories, streams
 from repod.actions.past import history
 from repod.actions.prune import plan
 from repod.actions.refusals import Refusals
@@ -150,6 +150,10 @@ class OpenLooks:
     def plan(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """See ``Looks.plan``."""
         return plan(self._means, repository)
+
+    def modules(self, repository: str) -> Mapping[str, Sequence[str]]:
+        """See ``Looks.modules``."""
+        return streams(self._means.settings, repository)
 
     def advisories(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """See ``Looks.advisories``."""

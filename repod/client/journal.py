@@ -184,10 +184,9 @@ def _after(standing: Standing, lines: Sequence[Mapping[str, Any]]) -> Standing:
     """With what the lines say; of each host, and of the run, the last one counts."""
     hosts = {line["host"]["host"]: line["host"] for line in lines if "host" in line}
     told = {name: _PROGRESS.validate_python(one) for name, one in hosts.items() if name in standing.hosts}
-    whole = next((line["run"] for line in reversed(lines) if "run" in line), {})
-    return replace(
-        standing, hosts={**standing.hosts, **told}, **{key: whole[key] for key in whole.keys() & _AS_A_WHOLE}
-    )
+    whole: Mapping[str, Any] = next((line["run"] for line in reversed(lines) if "run" in line), {})
+    of_it = {key: whole[key] for key in whole.keys() & _AS_A_WHOLE}
+    return replace(standing, hosts={**standing.hosts, **told}, **of_it)
 
 
 def _forget(folder: Path) -> None:

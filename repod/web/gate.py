@@ -166,6 +166,10 @@ class Gate:
         except RepodError:
             return None
 
+    async def who(self, request: Request) -> Caller:
+        """Who calls, also where nobody is asked. ``HTTPException`` 401, 429 or 503 where that is not known."""
+        return await self._recognized(self._access(), offered(request))
+
     async def lets(self, request: Request, verb: Verb, repository: str = "") -> bool:
         """Whether the caller may do it; who shows what is not known is told of, as in ``known``."""
         access = self._access()

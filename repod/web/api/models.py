@@ -86,6 +86,23 @@ class Version(BaseModel):
     api: str = Field(description="The version of this API.")
 
 
+class Known(BaseModel):
+    """Who calls."""
+
+    caller: str = Field(description="As logs and records name it: token ci.")
+    how: Literal["token", "password", "certificate"]
+    verbs: Sequence[str] = Field(description="What it may do.")
+    repositories: Sequence[str] = Field(
+        description="Where: names, or * for all; none where the settings of each repository say who reads it."
+    )
+
+
+class Modular(BaseModel):
+    """Builds of module streams."""
+
+    streams: Mapping[str, Sequence[str]] = Field(description="By NEVRA: the streams, as NAME:STREAM.")
+
+
 class Progress(BaseModel):
     """How far a change is."""
 
