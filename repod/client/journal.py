@@ -43,8 +43,8 @@ class FileJournal:
     def create(cls, folder: Path, plan: Plan) -> Self:
         """A new one; ``Unavailable`` where it cannot be kept, ``Conflict`` where that run is there already."""
         path = _path(folder, plan.id)
+        _make(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _forget(folder)
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except FileExistsError as error:
@@ -115,8 +115,8 @@ def locked(folder: Path, groups: Sequence[str], name: str) -> Iterator[None]:
 @contextmanager
 def _lock(folder: Path, group: str, name: str) -> Iterator[None]:
     path = folder / f"{group}.lock"
+    _make(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unkept(path, error) from error
@@ -199,6 +199,13 @@ def _path(folder: Path, name: str) -> Path:
     if not name or "/" in name or name.startswith("."):
         raise NotFound(f"{name!r} is no id of a run; repoctl hosts runs lists those there are")
     return folder / f"{name}.jsonl"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _unkept(folder, error) from error
 
 
 def _sync_folder(folder: Path) -> None:

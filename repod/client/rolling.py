@@ -38,7 +38,10 @@ def _wave(value: str) -> str:
 
 def _argv(value: object) -> object:
     """A command: its words, or one text for ``sh``; as words."""
-    return ["sh", "-c", value] if isinstance(value, str) and value.strip() else value
+    if value == "":
+        msg = "expected a command, found an empty text"
+        raise ValueError(msg)
+    return ["sh", "-c", value] if isinstance(value, str) else value
 
 
 def _template(value: str) -> str:

@@ -226,6 +226,7 @@ class Run:
             with suppress(queue.Empty):
                 active.pop(ended.get(timeout=_TICK), None)
             self._leave_late(active)
+            self._say_of_brake(len(active))
             if self._brake.pulled > 1:
                 self._cut(active)
                 active, waiting = {}, []
@@ -235,6 +236,12 @@ class Run:
                 halt = halt or found
         if halt:
             raise halt
+
+    def _say_of_brake(self, active: int) -> None:
+        if self._brake.pulled == 1 and active:
+            self._say(
+                f"stops after the {active} hosts at work ({self._brake.why}); once more leaves them to themselves"
+            )
 
     def _start(self, name: str, job: Callable[[Host], object], ended: "queue.SimpleQueue[str]") -> None:
         def work() -> None:
@@ -356,6 +363,8 @@ class Run:
 
     def _say(self, doing: str) -> None:
         """What it does now, for who watches."""
+        if doing == self._standing.doing:
+            return
         with self._lock:
             self._standing = replace(self._standing, doing=doing)
             for watcher in self._watchers:

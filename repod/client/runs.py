@@ -180,7 +180,8 @@ def document(standing: Standing) -> Rollout:
         state=state,
         actor=plan.actor,
         started=datetime.fromtimestamp(plan.started, UTC),
-        ended=None if standing.ended is None else datetime.fromtimestamp(standing.ended, UTC),
+        # A clock may have been set back meanwhile.
+        ended=None if standing.ended is None else datetime.fromtimestamp(max(standing.ended, plan.started), UTC),
         problem=_line("; ".join(filter(None, [standing.problem, *standing.notes]))),
         hosts=[_row(one, ended=standing.end is not None) for one in standing.rows],
     )
