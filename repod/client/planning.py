@@ -110,15 +110,12 @@ def described(plan: Plan) -> Iterator[str]:
 def _conditions(strategy: Rollout, hosts: int) -> Iterator[str]:
     most = allowed(strategy.max_failures, hosts)
     canary = "if a canary fails, or " if strategy.canary else ""
-    back = {
-        ("stop", "all"): "hosts stay as they are then",
-        ("stop", "failed"): "hosts stay as they are then",
-        (
-            "downgrade",
-            "all",
-        ): "hosts that failed, and where the build is why it stops all that it updated, get back what they ran",
-        ("downgrade", "failed"): "hosts that failed get back what they ran",
-    }[strategy.on_failure, strategy.downgrade]
+    back = "hosts stay as they are then"
+    if strategy.on_failure == "downgrade":
+        others = (
+            ", and all others that it updated where the build is why it stops" if strategy.downgrade == "all" else ""
+        )
+        back = f"hosts that failed get back what they ran{others}"
     yield f"stops {canary}if more than {most} fail; {back}"
     checks = [*_checks(strategy)]
     if checks:
