@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from repod.client import bring
+from repod.client.bring import Patience, Record, bring, look, restore
 from repod.client.fleet import Aim, Connection, Host, HostFault, Installed, Outcome, Transport, Trouble
 from repod.client.runs import Plan
 from repod.errors import RepodError
@@ -15,26 +15,26 @@ class ToolHands:
 
     transport: Transport
     aim: Aim
-    patience: bring.Patience
-    record: bring.Record
+    patience: Patience
+    record: Record
 
     def bring(self, host: Host, run: str, note: Callable[[Sequence[Installed]], object]) -> Outcome:
         """See ``rollout.Hands``."""
 
         def job(connection: Connection) -> Outcome:
-            return bring.bring(connection, self.aim, run_id=run, patience=self.patience, note=note, record=self.record)
+            return bring(connection, self.aim, run_id=run, patience=self.patience, note=note, record=self.record)
 
         return self._with(host, job)
 
     def look(self, host: Host) -> Outcome:
         """See ``rollout.Hands``."""
-        return self._with(host, lambda connection: bring.look(connection, self.aim, patience=self.patience))
+        return self._with(host, lambda connection: look(connection, self.aim, patience=self.patience))
 
     def restore(self, host: Host, run: str, before: Sequence[Installed]) -> Outcome:
         """See ``rollout.Hands``."""
 
         def job(connection: Connection) -> Outcome:
-            return bring.restore(connection, self.aim, before, run_id=run, patience=self.patience)
+            return restore(connection, self.aim, before, run_id=run, patience=self.patience)
 
         return self._with(host, job)
 
@@ -49,7 +49,7 @@ class ToolHands:
             return Outcome(proven=False, trouble=Trouble.FAILED, text=str(error))
 
 
-def open_hands(transport: Transport, plan: Plan, record: bring.Record) -> ToolHands:
+def open_hands(transport: Transport, plan: Plan, record: Record) -> ToolHands:
     """The hands of a plan."""
-    patience = bring.Patience(limit=plan.strategy.limit)
+    patience = Patience(limit=plan.strategy.limit)
     return ToolHands(transport=transport, aim=plan.aim, patience=patience, record=record)
