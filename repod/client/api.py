@@ -15,6 +15,7 @@ from repod.client.tokens import Token, find_token
 from repod.client.wire import PATIENT, Patience, Wire
 from repod.errors import NotFound, Unavailable
 from repod.office import Arrival, Deed, Far, Refusal, Row, State
+from repod.package import Nevra
 
 if TYPE_CHECKING:  # its models take long to make, and most commands need none
     from repod.reports import Rollout
@@ -84,7 +85,7 @@ class Api:
     def packages(
         self, repository: str, *, text: str = "", name: str = "", nevra: str = "", arch: str = ""
     ) -> Sequence[Row]:
-        """All packages that are listed now, of one generation, by name.
+        """All packages that are listed now, of one generation, in the order in which its documents list them.
 
         ``text`` anywhere in name or summary; ``nevra`` may be a shell pattern. Empty texts ask for all.
         """
@@ -97,7 +98,7 @@ class Api:
                 numbers.add(page["generation"])
                 rows += [self._asking.made(Row, row) for row in page["rows"]]
             if len(numbers) == 1:
-                return rows
+                return sorted(rows, key=lambda row: Nevra.parse(row.package).order)
         msg = f"{repository}: its packages changed {_CHANGED} times while they were read; try again"
         raise Unavailable(msg)
 
