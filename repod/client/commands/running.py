@@ -107,7 +107,10 @@ def _strategy(settings: Settings, group: str, options: Mapping[str, Any]) -> Rol
     try:
         return settings.grouped(group).rollout.over(options)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, one['loc'])) or 'rollout'}: {one['msg']}" for one in error.errors()]
+        faults = [
+            f"{'.'.join(map(str, one['loc'])) or 'rollout'}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors()
+        ]
         raise Misconfigured(*faults) from error
 
 
