@@ -54,7 +54,8 @@ def planned(rings: Sequence[Ring], *, canary: int, wave: str, pause: float = 0.0
 def _parts(hosts: Sequence[str], canary: int, wave: str) -> Iterator[tuple[Sequence[str], str]]:
     """The hosts of one ring, cut, and why so."""
     if canary and hosts:
-        yield hosts[:canary], f"the first {min(canary, len(hosts))} of {len(hosts)} hosts, alone"
+        some = f"{min(canary, len(hosts))} " if canary > 1 else ""
+        yield hosts[:canary], f"the first {some}of {len(hosts)} hosts, alone"
     size = size_of(wave, len(hosts))
     share = f"{wave} of {len(hosts)} hosts is {size}" if wave.endswith("%") else f"{size} at a time"
     for start in range(canary, len(hosts), size):

@@ -61,7 +61,7 @@ def test_a_wave_says_why_it_is_as_it_is_and_how_long_it_waits() -> None:
     rings = [Ring(name="staging", hosts=["s1", "s2"]), Ring(name="prod", hosts=["s1", "p1", "p2", "p3"])]
     found = planned(rings, canary=1, wave="50%", pause=60, soak=3600)
     assert [(one.title, one.hosts, one.why, one.wait) for one in found] == [
-        ("canaries", ["s1"], "the first 1 of 2 hosts, alone; ring staging", 0.0),
+        ("canaries", ["s1"], "the first of 2 hosts, alone; ring staging", 0.0),
         ("wave 1", ["s2"], "50% of 2 hosts is 1; ring staging", 60),
         ("wave 2", ["p1", "p2"], "50% of 3 hosts is 2; ring prod", 3600),
         ("wave 3", ["p3"], "50% of 3 hosts is 2; the last 1; ring prod", 60),
