@@ -1,5 +1,7 @@
 """Options and words that the commands of both command lines share."""
 
+import os
+import pwd
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -143,3 +145,11 @@ def warn(texts: Iterable[str]) -> None:
     """Say warnings, each in a line on standard error, beside the answer."""
     for text in texts:
         say(f"warning: {text}")
+
+
+def person(environ: Mapping[str, str]) -> str:
+    """Who runs the command, for the record of a generation: behind sudo, who called it."""
+    try:
+        return environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

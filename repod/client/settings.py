@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from repod.client.grouping import Members, Ssm
 from repod.client.places import Base, LocalFile
 from repod.config import S3
+from repod.client.rolling import Rollout
 from repod.errors import Misconfigured
 from repod.tomltext import faults_of, tree_of
 from repod.values import Fingerprint, Seconds, Section
@@ -76,6 +77,7 @@ class Group(Members):
     """``[group.NAME]``: hosts that are updated together, and how."""
 
     repository: str = ""
+    rollout: Rollout = Rollout()
 
 
 class Settings(Section):
