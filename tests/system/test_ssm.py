@@ -143,6 +143,7 @@ def test_throttling_and_commands_that_are_not_seen_yet_are_waited_for(agents: Ss
     agents.unseen = 3
     assert _run(["echo", "here"]).out == "here\n"
     assert agents.asked["SendCommand"] == 3
+    assert agents.sent[0]["Comment"] == "repoctl: echo here"
     assert len(agents.sent) == 1
 
 
