@@ -159,7 +159,7 @@ _LAYERS = (
                 "repod.client.rolling",
                 "repod.client.waves",
             ),
-            ("repod.client.grouping",),
+            ("repod.client.grouping", "repod.client.sshing"),
             ("repod.client.settings", "repod.client.runs"),
             ("repod.client.hostranges", "repod.client.hostgroups", "repod.client.members"),
             ("repod.client.hostpatterns", "repod.client.toolkit.*"),
