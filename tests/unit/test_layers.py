@@ -152,6 +152,7 @@ _LAYERS = (
             ("repod.client.fleet",),
             ("repod.client.settings",),
             ("repod.client.toolkit.*",),
+            ("repod.client.asking",),
             ("repod.client.bring",),
         ),
         below=("vocabulary", "decisions"),
