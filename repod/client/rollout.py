@@ -55,8 +55,11 @@ class Health(Protocol):
     def host(self, host: Host) -> None:
         """Check one host. ``HostFault`` where it fails."""
 
-    def wave(self, wave: Wave, run: str) -> None:
-        """Check what a wave did to all. ``RepodError`` where it fails."""
+    def wave(self, wave: Wave, run: str, go_on: Callable[[], object]) -> None:
+        """Check what a wave did to all. ``RepodError`` where it fails.
+
+        ``go_on`` is called while it waits; what that raises ends it.
+        """
 
 
 class Journal(Protocol):
@@ -171,7 +174,7 @@ class Run:
     def _check(self, wave: Wave) -> None:
         self._say(f"checks {wave.title}")
         try:
-            self._health.wave(wave, self._plan.id)
+            self._health.wave(wave, self._plan.id, self._may_go)
         except RepodError as error:
             strategy = self._plan.strategy
             if (strategy.on_failure, strategy.downgrade) == ("downgrade", "failed"):
@@ -276,7 +279,7 @@ class Run:
         """All that belongs to one host, in its own thread."""
         row = self._standing.hosts[host.name]
         if row.state == "proven":
-            row = row.told(self._hands.look(host))
+            row = replace(row, began=self._time.now()).told(self._hands.look(host))
         elif row.phase != "taking back":
             row = replace(row, state="updating", phase="updating", began=row.began or self._time.now())
             self._host(row, must=True)
