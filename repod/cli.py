@@ -30,6 +30,7 @@ _COMMANDS: Mapping[str, str] = {
     "unpin": "builds",
     "label": "builds",
     "unlabel": "builds",
+    "ring": "ring",
     "advisory": "documents",
     "comps": "documents",
     "history": "past",

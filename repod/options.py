@@ -3,13 +3,14 @@
 import os
 import pwd
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from repod.office import Deed
-from repod.values import LABEL, LABEL_FORM
+from repod.rings import RingChange
+from repod.values import LABEL, LABEL_FORM, seconds
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -54,24 +55,34 @@ def generation_number(text: str, names: Collection[str]) -> int:
     return int(text)
 
 
-def promotion_options(command: _Command) -> _Command:
-    """What ``promote`` takes: builds, repositories, and how."""
+Offer = Callable[[click.Context, click.Parameter, str], list[str]]
+"""What a shell offers in place of what was typed so far."""
+
+
+def promotion_options(offer: Offer | None = None) -> Callable[[_Command], _Command]:
+    """What ``promote`` takes: builds, repositories, and how. ``offer``: names of repositories."""
+    source, target = "The repository that lists the builds.", "The repository that is to list them."
+    whole = "As A was then; without names, all that it listed."
     options = (
         click.argument("names", metavar="[NAME[-EVR]]...", nargs=-1),
-        click.option("--from", "source", metavar="A", required=True, help="The repository that lists the builds."),
-        click.option("--to", "target", metavar="B", required=True, help="The repository that is to list them."),
+        click.option("--from", "source", metavar="A", required=True, help=source, shell_complete=offer),
+        click.option("--to", "target", metavar="B", required=True, help=target, shell_complete=offer),
         click.option(
             "--advisory", "advisories", metavar="ID", multiple=True, help="An advisory, and the builds it lists."
         ),
-        click.option("--generation", type=int, metavar="N", help="As A was then; without names, all that it listed."),
+        click.option("--generation", type=int, metavar="N", help=whole),
         click.option("--siblings", is_flag=True, help="Also all builds of the same source packages."),
         click.option("--force", is_flag=True, help="Also where B lists a newer build."),
         why_option,
         click.option("--dry-run", is_flag=True, help="Only show what would be done."),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def with_all(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return with_all
 
 
 def refuse_nonsense(source: str, target: str, what: Mapping[str, Any]) -> None:
@@ -86,6 +97,47 @@ def refuse_nonsense(source: str, target: str, what: Mapping[str, Any]) -> None:
     if source == target:
         msg = f"--from and --to are both {source}; expected two repositories"
         raise click.UsageError(msg)
+
+
+class _Duration(click.ParamType[int]):
+    """A time such as 30m or 4h, in seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """See ``click.ParamType``."""
+        try:
+            found = seconds(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return int(float(str(found)))
+
+
+ring_argument = click.argument("ring_name", metavar="RING")
+
+
+def ring_options(command: _Command) -> _Command:
+    """What ``ring set`` takes: builds, and how hosts come to them."""
+    options = (
+        click.argument("names", metavar="[BUILD]...", nargs=-1),
+        click.option("--percent", type=click.IntRange(0, 100), help="So many of its hosts, the same ones first."),
+        click.option("--spread", type=_Duration(), help="Time over which these begin; 1h for a new ring."),
+        click.option(
+            "--window", "windows", multiple=True, metavar="WINDOW", help="When hosts may; repeat it. '': always."
+        ),
+        click.option("--on-failure", type=click.Choice(["downgrade", "stay"]), help="After a health check that fails."),
+        click.option("--check/--no-check", default=None, help="Whether only hosts with a health check update."),
+        why_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def ring_change(names: Sequence[str], how: Mapping[str, Any]) -> RingChange:
+    """What ``ring set`` asks for; ``how`` are the options beside ``why``."""
+    windows = how["windows"]
+    return RingChange(names=names, **{**how, "windows": tuple(filter(None, windows)) if windows else None})
 
 
 def leave(deed: Deed) -> None:

@@ -45,7 +45,7 @@ class Strategy(Report):
 class HostProgress(Report):
     """One host of a rollout: what it ran before, what it runs now, and the digest of that one's header.
 
-    ``trouble`` says in a word what went wrong, such as ``unreachable``; ``problem`` says it in a line.
+    ``trouble`` names the kind of what went wrong (``locked``), ``problem`` says it to a person.
     """
 
     host: HostName
@@ -55,7 +55,7 @@ class HostProgress(Report):
     after: Build | Literal[""] = Field(default="", alias="to")
     header_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     seconds: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] | None = None
-    trouble: Annotated[str, Field(pattern=r"^[a-z-]*$", max_length=40)] = ""
+    trouble: Annotated[str, Field(pattern=r"^([a-z][a-z-]*)?$", max_length=40)] = ""
     problem: Text = ""
 
 

@@ -15,6 +15,7 @@ from repod.actions.papers import advisories, streams
 from repod.actions.past import history
 from repod.actions.prune import plan
 from repod.actions.refusals import Refusals
+from repod.actions.rings import rings
 from repod.actions.running import hosts
 from repod.actions.story import Story, builds_of, open_heads, open_place
 from repod.config import Repository, Settings
@@ -158,6 +159,10 @@ class OpenLooks:
     def advisories(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """See ``Looks.advisories``."""
         return advisories(self._means.settings, repository)
+
+    def rings(self, repository: str) -> Mapping[str, Any]:
+        """See ``Looks.rings``."""
+        return rings(self._means.settings, repository)
 
     def rejected(self, repository: str, *, limit: int = 50, before: str = "") -> Sequence[Refusal]:
         """See ``Looks.rejected``."""

@@ -116,12 +116,12 @@ def _why_none(group: Group, found: int) -> str:
         "ansible": f"none of {group.ansible} fits pattern {group.pattern!r}",
         "ec2": f"no running instance fits {_filters(group.ec2)}",
         "ssm": f"no managed instance fits {_filters(group.ssm)}",
-        "command": f"{' '.join(group.command or ())} printed an empty list",
+        "command": f"{' '.join(group.command)} printed an empty list",
     }
     where = f" in region {group.region}" if group.region and group.source in {"ec2", "ssm"} else ""
     return f"{told[group.source or 'hosts']}{where}; where that is fine, set allow_empty = true"
 
 
-def _filters(tags: Tags | None) -> str:
-    pairs = (tags or {}).items()
+def _filters(tags: Tags) -> str:
+    pairs = tags.items()
     return ", ".join(f"{key} = {value if isinstance(value, str) else ' or '.join(value)}" for key, value in pairs)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from repod.client.grouping import Members, Ssm
 from repod.client.places import Base, LocalFile
+from repod.config import S3
 from repod.client.rolling import Rollout
 from repod.errors import Misconfigured
 from repod.tomltext import faults_of, tree_of
@@ -85,6 +86,7 @@ class Settings(Section):
     server: Server = Server()
     repository: Mapping[_Name, Repository] = {}
     group: Mapping[_Name, Group] = {}
+    s3: S3 = S3()
     ssm: Ssm = Ssm()
     state_dir: Annotated[LocalFile, Field(validate_default=True)] = "~/.local/state/repoctl"
     _folder: Path = PrivateAttr(default=Path())

@@ -7,7 +7,7 @@ from threading import Lock
 
 from repod.client.fleet import Connection, Host, Transport, Way
 from repod.client.inventory.opening import open_inventory
-from repod.client.settings import Settings
+from repod.client.settings import Group, Settings
 
 
 def resolve(settings: Settings, group_name: str, environ: Mapping[str, str]) -> Sequence[Host]:
@@ -39,12 +39,14 @@ def open_transports(settings: Settings, group_name: str, environ: Mapping[str, s
 
     ``Misconfigured`` where there is no such group, and by the first ``connect`` whose way cannot work as it is set.
     """
-    settings.grouped(group_name)
-    return _ByWay(makers={"ssm": lambda: _ssm(settings)})
+    group = settings.grouped(group_name)
+    return _ByWay(makers={"ssm": lambda: _ssm(settings, group)})
 
 
-def _ssm(settings: Settings) -> Transport:
+def _ssm(settings: Settings, group: Group) -> Transport:
     # boto3 takes 0.25 s to import, so only who has hosts there waits for it.
     from repod.client.transports.ssm import SsmTransport  # noqa: PLC0415
 
-    return SsmTransport(settings.ssm)
+    # Instances are asked for in the region in which they were found.
+    own = {"region": group.region or settings.ssm.region, "profile": group.profile or settings.ssm.profile}
+    return SsmTransport(settings.ssm.model_copy(update=own))

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import pytest
 
 from repod.client.fleet import Host
-from repod.client.settings import Group, Settings
+from repod.client.places import Base
+from repod.client.settings import parse
 from repod.client.wiring import resolve
 from repod.errors import Misconfigured, RepodError, Unavailable
 from tests.lab.queues import Moto
@@ -130,7 +131,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def _resolve(folder: Path, group: Mapping[str, Any], **more: Any) -> Sequence[Host]:
-    settings = Settings(group={"web-prod": Group.model_validate({**group, **more})}, folder=folder)
+    settings = parse({"group": {"web-prod": {**group, **more}}}, Base(folder=folder, home=folder))
     return resolve(settings, "web-prod", os.environ)
 
 

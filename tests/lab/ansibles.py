@@ -21,8 +21,13 @@ class Told(NamedTuple):
 
 def ansible(inventory: Path, patterns: Sequence[str], home: Path) -> Told:
     """Ask Ansible, in a process of its own; ``home`` takes what it writes."""
+    return ansibles([inventory], patterns, home)[0]
+
+
+def ansibles(inventories: Sequence[Path], patterns: Sequence[str], home: Path) -> Sequence[Told]:
+    """The same of several inventories."""
     done = subprocess.run(
-        [sys.executable, __file__, inventory],
+        [sys.executable, __file__, *inventories],
         input=json.dumps(patterns),
         env=environment(home, ANSIBLE_HOME=str(home)),
         cwd=home,
@@ -32,7 +37,7 @@ def ansible(inventory: Path, patterns: Sequence[str], home: Path) -> Told:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    return Told(*json.loads(done.stdout))
+    return [Told(*one) for one in json.loads(done.stdout)]
 
 
 def _answer(path: str, patterns: Sequence[str]) -> tuple[object, object]:
@@ -52,4 +57,5 @@ def _answer(path: str, patterns: Sequence[str]) -> tuple[object, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_answer(sys.argv[1], json.load(sys.stdin))))
+    wanted = json.load(sys.stdin)
+    print(json.dumps([_answer(path, wanted) for path in sys.argv[1:]]))

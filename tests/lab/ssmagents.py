@@ -43,6 +43,8 @@ class Machine:
     offline: bool = False
     silent: bool = False
     """Its agent takes nothing up, and nobody says so."""
+    home: Path | None = None
+    """Whose ``.rpmmacros`` say where its rpm database lies."""
 
 
 @dataclass(slots=True)
@@ -69,8 +71,20 @@ class SsmAgents:
     ``asked`` counts operations, ``sent`` are all SendCommand requests that were carried out.
     """
 
-    def __init__(self, folder: Path, *machines: Machine, s3: Any = None) -> None:
-        """``folder``: where agents work. ``s3``: a client of boto3 through which they store outputs."""
+    def __init__(self, folder: Path) -> None:
+        """``folder``: where agents work."""
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._found: dict[tuple[str, str], _Invocation] = {}
+        self._agents: list[threading.Thread] = []
+        self.reset()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.ssm = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    def reset(self, *machines: Machine) -> None:
+        """As if new, with these machines."""
         self.machines = {one.id: one for one in machines}
         self.throttled = Counter[str]()
         self.denied: Collection[str] = ()
@@ -78,15 +92,8 @@ class SsmAgents:
         self.lost = 0
         self.asked = Counter[str]()
         self.sent: list[dict[str, Any]] = []
-        self._folder = folder
-        self._s3 = s3
-        self._found: dict[tuple[str, str], _Invocation] = {}
-        self._numbers = itertools.count(1)
-        self._lock = threading.Lock()
-        self._agents: list[threading.Thread] = []
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.ssm = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self.s3: Any = None
+        """A client of boto3 through which agents store outputs."""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -209,7 +216,7 @@ class SsmAgents:
             found.process = subprocess.Popen(
                 ["sh", place / "_script.sh"],
                 cwd=place,
-                env=environment(self._folder, AWS_SSM_INSTANCE_ID=name),
+                env=environment(self.machines[name].home or self._folder, AWS_SSM_INSTANCE_ID=name),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -235,7 +242,7 @@ class SsmAgents:
         key = "/".join(part for part in (request.get("OutputS3KeyPrefix", ""), path) if part)
         for stream, text in (("stdout", found.out), ("stderr", found.err)):
             if text:
-                self._s3.put_object(Bucket=bucket, Key=f"{key}/{stream}", Body=text.encode())
+                self.s3.put_object(Bucket=bucket, Key=f"{key}/{stream}", Body=text.encode())
         found.stored = f"https://s3.{REGION}.amazonaws.com/{bucket}/{key}"
 
 

@@ -28,7 +28,7 @@ _CHECKS = (
     "allow_header_conformance",
     "ignored_auth",
 )
-_VERBS = ("read", "upload", "promote", "rollback", "remove", "mark", "prune", "verify", "report")
+_VERBS = ("read", "upload", "promote", "rollback", "remove", "mark", "prune", "verify", "report", "ring")
 # What is there, so that not everything that is asked for is missing.
 _KNOWN: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "dictionaries": {

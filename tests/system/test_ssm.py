@@ -18,13 +18,21 @@ from tests.lab.ssmagents import Machine, SsmAgents
 _ID = "i-0123456789abcdef0"
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SsmAgents]:
+    with pytest.MonkeyPatch.context() as patch, SsmAgents(tmp_path_factory.mktemp("agents")) as agents:
+        for name, value in agents.environ.items():
+            patch.setenv(name, value)
+        kept = _transport()  # while it lives, clients of boto3 are made once
+        with kept.connect(_host()):
+            yield agents
+
+
 @pytest.fixture
-def agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SsmAgents]:
-    (tmp_path / "agents").mkdir()
-    with SsmAgents(tmp_path / "agents", Machine(_ID), *(Machine(f"i-{one:017x}") for one in range(60))) as server:
-        for name, value in server.environ.items():
-            monkeypatch.setenv(name, value)
-        yield server
+def agents(server: SsmAgents) -> SsmAgents:
+    """As if new, with its address in the environment."""
+    server.reset(Machine(_ID), *(Machine(f"i-{one:017x}") for one in range(60)))
+    return server
 
 
 def _host(own: str = _ID) -> Host:
@@ -91,7 +99,7 @@ def test_with_a_bucket_long_output_is_whole_and_nothing_stays_there(
 ) -> None:
     s3 = queues.client("s3")
     s3.create_bucket(Bucket="ssm-output")
-    agents._s3 = s3
+    agents.s3 = s3
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", queues.endpoint)
     transport = _transport(output="s3://ssm-output/repoctl/")
     found = _run(["sh", "-c", "echo first; head -c 120000 /dev/urandom | base64"], transport=transport)
@@ -135,6 +143,7 @@ def test_throttling_and_commands_that_are_not_seen_yet_are_waited_for(agents: Ss
     agents.unseen = 3
     assert _run(["echo", "here"]).out == "here\n"
     assert agents.asked["SendCommand"] == 3
+    assert agents.sent[0]["Comment"] == "repoctl: echo here"
     assert len(agents.sent) == 1
 
 
@@ -225,6 +234,7 @@ def test_settings_that_cannot_work_are_told_before_a_host_is_asked(monkeypatch: 
 
 def test_requests_have_the_form_that_moto_takes_too(queues: Moto, monkeypatch: pytest.MonkeyPatch) -> None:
     """moto runs nothing: its answer has no output, which is no answer of ours."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_SSM", raising=False)
     for name, value in queues.environ.items():
         monkeypatch.setenv(name, value)
     fault = _fault()

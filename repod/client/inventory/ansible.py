@@ -42,7 +42,7 @@ class Ansible:
 
     def hosts(self) -> Sequence[Host]:
         """Those that the pattern means, in the inventory's order."""
-        root = self.folder / Path(self.group.ansible or "").expanduser()
+        root = Path(self.group.ansible)
         tree = Tree()
         reader = _Reader(tree=tree, environ=self.environ, end=time.monotonic() + self.group.timeout)
         reader.read(root)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,8 +13,10 @@ from repod.client.inventory.program import output
 from repod.client.members import member
 from repod.errors import Misconfigured
 
-_PRINTED: TypeAdapter[Sequence[str | Member]] = TypeAdapter(list[str | Member])
-_SHOWN = 3
+_LIST: TypeAdapter[Sequence[str | dict[str, Any]]] = TypeAdapter(list[str | dict[str, Any]])
+_MEMBER = TypeAdapter(Member)
+_SHOWN = 5
+_SAMPLE = '["web1", {"name": "web2", "address": "10.0.0.2", "user": "admin", "port": 22, "facts": {}}]'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,21 +29,26 @@ class Command:
 
     def hosts(self) -> Sequence[Host]:
         """All that it prints, in its order."""
-        words = self.group.command or ()
+        words = self.group.command
         printed = output(words, folder=self.folder, environ=self.environ, seconds=self.group.timeout)
         try:
-            found = _PRINTED.validate_json(printed)
+            entries = _LIST.validate_json(printed)
         except ValidationError as error:
-            raise Misconfigured(*(_fault(" ".join(words), one) for one in error.errors()[:_SHOWN])) from error
-        members = [Member(name=one) if isinstance(one, str) and one else one for one in found]
-        return [member(one, self.group) for one in members if isinstance(one, Member)]
+            told = error.errors()[0]
+            msg = f"{' '.join(words)} printed no list of hosts: {told['msg']}; expected JSON such as {_SAMPLE}"
+            raise Misconfigured(msg) from error
+        members, faults = [], []
+        for place, entry in enumerate(entries):
+            try:
+                members.append(_MEMBER.validate_python({"name": entry} if isinstance(entry, str) else entry))
+            except ValidationError as error:
+                faults += [_fault(" ".join(words), place, one) for one in error.errors()]
+        if faults:
+            raise Misconfigured(*faults[:_SHOWN])
+        return [member(one, self.group) for one in members]
 
 
-def _fault(shown: str, error: Mapping[str, object]) -> str:
+def _fault(shown: str, place: int, error: Mapping[str, Any]) -> str:
     """One line: where in the answer, and what was expected."""
-    place = [str(one) for one in error["loc"] if one not in {"str", "Member"}]  # type: ignore[attr-defined]
-    where = f"entry {place[0]}{''.join(f', {one}' for one in place[1:])}: " if place else ""
-    return (
-        f"{shown} printed no list of hosts: {where}{error['msg']}; expected JSON such as "
-        '["web1", {"name": "web2", "address": "10.0.0.2", "user": "admin", "port": 22, "facts": {}}]'
-    )
+    where = ", ".join([f"entry {place}", *map(str, error["loc"])])
+    return f"{shown} printed no list of hosts: {where}: {error['msg']}; expected such as {_SAMPLE}"

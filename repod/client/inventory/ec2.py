@@ -23,6 +23,8 @@ _FIELDS: Mapping[str, str] = {
     "id": "InstanceId",
 }
 
+_TRIES = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ec2:
@@ -62,9 +64,9 @@ class Ec2:
         return Host(name=name, address=address, way=self.group.way, facts=facts)
 
 
-def filters_of(tags: Tags | None) -> "Iterator[FilterTypeDef]":
+def filters_of(tags: Tags) -> "Iterator[FilterTypeDef]":
     """As EC2 takes them."""
-    for name, values in (tags or {}).items():
+    for name, values in tags.items():
         yield {"Name": name, "Values": [values] if isinstance(values, str) else list(values)}
 
 
@@ -75,5 +77,6 @@ def in_time(end: float, seconds: float, what: str) -> None:
 
 
 def clients_of(region: str, profile: str, timeout: float) -> Clients:
-    """Clients for a region and a profile; empty: as boto3 finds them."""
-    return Clients(Bucket(region=region, profile=profile, attempts=8, timeout=max(1.0, min(timeout, 30.0))))
+    """Clients for a region and a profile; empty: as boto3 finds them. All tries of a request may take ``timeout``."""
+    each = max(1.0, min(timeout / _TRIES, 30.0))
+    return Clients(Bucket(region=region, profile=profile, attempts=_TRIES, timeout=each))

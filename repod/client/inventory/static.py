@@ -24,7 +24,7 @@ class Static:
 
     def hosts(self) -> Sequence[Host]:
         """All of them, in the order of the settings."""
-        return [member(one, self.group) for entry in self.group.hosts or () for one in _members(entry)]
+        return [member(one, self.group) for entry in self.group.hosts for one in _members(entry)]
 
 
 def _members(entry: str | Member) -> Iterator[Member]:

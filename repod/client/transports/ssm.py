@@ -1,6 +1,7 @@
 """Hosts through AWS Systems Manager: its agent fetches each command and runs it as root; nobody logs in."""
 
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE = 50  # instances that one request may name
 _GATHERING = 0.05  # seconds for which a request waits for others that ask the same
 _SLOWER = 5  # times the usual wait, at most, between two looks
+_COMMENT = 100  # characters that SSM keeps of it
 _KEPT = 2000  # characters of an output in an error
 _STORED = 15.0  # seconds for which an output may take to be seen in S3 after its command ended
 _TRIES = 8
@@ -43,8 +45,8 @@ _ENDS: Mapping[str, tuple[Trouble, str]] = {
     "InvalidPlatform": (Trouble.FAILED, "it is no Linux, which AWS-RunShellScript needs"),
 }
 
-_Job = tuple[str, int]
-"""What is sent: the script, and the seconds it may take. Equal jobs go out together."""
+_Job = tuple[str, int, str]
+"""What is sent: the script, the seconds it may take, and what SSM's history says of it. Equal jobs go out together."""
 
 
 class _Alone(Exception):
@@ -112,11 +114,11 @@ class SsmTransport:
                 raise
 
     def _request(self, job: _Job, instances: Sequence[str]) -> str:
-        text, seconds = job
+        text, seconds, comment = job
         request: SendCommandRequestTypeDef = {
             "InstanceIds": list(instances),
             "DocumentName": "AWS-RunShellScript",
-            "Comment": "repoctl",
+            "Comment": comment,
             "TimeoutSeconds": math.ceil(self.settings.deliver),
             "Parameters": {"commands": text.splitlines(), "executionTimeout": [str(seconds)]},
         }
@@ -156,7 +158,7 @@ class _Instance:
             msg = f"{self._host.name}: a command and its input of {len(text)} characters; SSM takes {LONGEST}"
             raise HostFault(Trouble.FAILED, msg)
         seconds = longest(limits)
-        command = self._sent((text, seconds))
+        command = self._sent((text, seconds, _comment(argv)))
         return self._answer(self._ended(command, seconds), limits)
 
     def _sent(self, job: _Job) -> str:
@@ -269,6 +271,12 @@ class _Instance:
         _, command, rest = place.partition(found["CommandId"])
         prefix = self._transport.output.prefix if self._transport.output else ""
         return f"{prefix}{command}{rest}" if command else ""
+
+
+def _comment(argv: Sequence[str]) -> str:
+    """The command for people: the script itself is no reading."""
+    words = "".join(char if char.isprintable() else " " for char in shlex.join(argv))
+    return f"repoctl: {words}"[:_COMMENT]
 
 
 def _last_line(text: str) -> str:

@@ -27,6 +27,7 @@ LONGEST = 48 << 10
 GRACE = 30
 """Seconds that the agent gives a script more than the command itself may take."""
 
+_LONGEST_RUN = 172_800  # seconds, by AWS-RunShellScript
 _ROOM = SHOWN - 200  # the first line of an answer, and line ends
 _UNBOUNDED = 1 << 30
 _MARK = "repoctl-answer"
@@ -84,7 +85,7 @@ def script(argv: Sequence[str], data: bytes, limits: Limits, *, whole: bool) -> 
     return _SCRIPT.format(
         do=_lines(do.encode("utf-8", "surrogateescape")),
         data=_lines(data),
-        seconds=f"{limits.seconds:g}",
+        seconds=f"{limits.seconds:.3f}",
         half=max(limits.output // 2, 1),
         room=_UNBOUNDED if whole else _ROOM,
         least=_LEAST,
@@ -95,7 +96,7 @@ def script(argv: Sequence[str], data: bytes, limits: Limits, *, whole: bool) -> 
 
 def longest(limits: Limits) -> int:
     """Seconds after which the agent is to end the script, whatever it does."""
-    return math.ceil(limits.seconds) + GRACE
+    return min(math.ceil(limits.seconds) + GRACE, _LONGEST_RUN)
 
 
 def _lines(data: bytes) -> str:
