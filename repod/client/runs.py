@@ -115,8 +115,8 @@ def nevras(installed: Sequence[Installed]) -> Sequence[tuple[str, str]]:
 class Standing:
     """A run as it stands; while it goes on, ``hosts`` go along.
 
-    ``part`` is 1, and one more for each resume after an end. ``notes``: said once each. ``checked``: the waves whose check succeeded. ``doing``: what it does beside hosts now, such as a pause; it is
-    not kept.
+    ``part`` is 1, and one more for each resume after an end. ``notes``: said once each. ``checked``: the waves whose
+    check succeeded. ``doing``: what it does beside hosts now, such as a pause; it is not kept.
     """
 
     plan: Plan
