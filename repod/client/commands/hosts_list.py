@@ -68,7 +68,7 @@ def _look(
     from repod.client.looking import look  # noqa: PLC0415
     from repod.client.wiring import open_transports  # noqa: PLC0415
 
-    transport = open_transports(settings, group, os.environ)
+    transport = open_transports(settings, group)
     repository = settings.grouped(group).repository
     if not repository:
         return look(hosts, transport, names, None, facts)
