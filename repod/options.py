@@ -1,5 +1,7 @@
 """Options and words that the commands of both command lines share."""
 
+import os
+import pwd
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -53,24 +55,34 @@ def generation_number(text: str, names: Collection[str]) -> int:
     return int(text)
 
 
-def promotion_options(command: _Command) -> _Command:
-    """What ``promote`` takes: builds, repositories, and how."""
+Offer = Callable[[click.Context, click.Parameter, str], list[str]]
+"""What a shell offers in place of what was typed so far."""
+
+
+def promotion_options(offer: Offer | None = None) -> Callable[[_Command], _Command]:
+    """What ``promote`` takes: builds, repositories, and how. ``offer``: names of repositories."""
+    source, target = "The repository that lists the builds.", "The repository that is to list them."
+    whole = "As A was then; without names, all that it listed."
     options = (
         click.argument("names", metavar="[NAME[-EVR]]...", nargs=-1),
-        click.option("--from", "source", metavar="A", required=True, help="The repository that lists the builds."),
-        click.option("--to", "target", metavar="B", required=True, help="The repository that is to list them."),
+        click.option("--from", "source", metavar="A", required=True, help=source, shell_complete=offer),
+        click.option("--to", "target", metavar="B", required=True, help=target, shell_complete=offer),
         click.option(
             "--advisory", "advisories", metavar="ID", multiple=True, help="An advisory, and the builds it lists."
         ),
-        click.option("--generation", type=int, metavar="N", help="As A was then; without names, all that it listed."),
+        click.option("--generation", type=int, metavar="N", help=whole),
         click.option("--siblings", is_flag=True, help="Also all builds of the same source packages."),
         click.option("--force", is_flag=True, help="Also where B lists a newer build."),
         why_option,
         click.option("--dry-run", is_flag=True, help="Only show what would be done."),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def with_all(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return with_all
 
 
 def refuse_nonsense(source: str, target: str, what: Mapping[str, Any]) -> None:
@@ -143,3 +155,11 @@ def warn(texts: Iterable[str]) -> None:
     """Say warnings, each in a line on standard error, beside the answer."""
     for text in texts:
         say(f"warning: {text}")
+
+
+def person(environ: Mapping[str, str]) -> str:
+    """Who runs the command, for the record of a generation: behind sudo, who called it."""
+    try:
+        return environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

@@ -76,8 +76,9 @@ class Host:
     """A host of a group. ``name`` is unique in its group and as reports name it (``reports.HostName``).
 
     ``address`` is what the transport connects to: a name, an address, or the id of an instance. ``user`` and
-    ``port`` are empty and 0 where the settings of the transport say it. ``facts`` are what the inventory says of
-    it, such as tags: for people, and for rings that are chosen by them.
+    ``port`` are empty and 0 where the settings of the transport say it, and so is ``identity``, the file of the
+    private key. ``facts`` are what the inventory says of it, such as tags: for people, and for rings that are chosen
+    by them.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Host:
     way: Way = "ssh"
     user: str = ""
     port: int = 0
+    identity: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
 
 

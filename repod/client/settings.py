@@ -7,7 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from repod.client.grouping import Members, Ssm
 from repod.client.places import Base, LocalFile
+from repod.config import S3
+from repod.client.rolling import Rollout
 from repod.errors import Misconfigured
 from repod.tomltext import faults_of, tree_of
 from repod.values import Fingerprint, Seconds, Section
@@ -70,10 +73,11 @@ class Repository(Section):
     keys: Sequence[Fingerprint] = ()
 
 
-class Group(Section):
+class Group(Members):
     """``[group.NAME]``: hosts that are updated together, and how."""
 
     repository: str = ""
+    rollout: Rollout = Rollout()
 
 
 class Settings(Section):
@@ -82,6 +86,8 @@ class Settings(Section):
     server: Server = Server()
     repository: Mapping[_Name, Repository] = {}
     group: Mapping[_Name, Group] = {}
+    s3: S3 = S3()
+    ssm: Ssm = Ssm()
     state_dir: Annotated[LocalFile, Field(validate_default=True)] = "~/.local/state/repoctl"
     _folder: Path = PrivateAttr(default=Path())
 
