@@ -105,7 +105,7 @@ _LAYERS = (
             ("repod.documents",),
             ("repod.turn",),
             ("repod.history",),
-            ("repod.ledger", "repod.headers", "repod.rollouts", "repod.outbox"),
+            ("repod.ledger", "repod.headers", "repod.rollouts", "repod.outbox", "repod.hostbook"),
             ("repod.backlog",),
             ("repod.delivery",),
             ("repod.cataloguing", "repod.fronting"),
