@@ -78,7 +78,7 @@ class Group(Members):
     """``[group.NAME]``: hosts that are updated together, and how."""
 
     repository: str = ""
-    ssh: Ssh = Ssh()
+    ssh: Annotated[Ssh, Field(validate_default=True)] = Ssh()
     rollout: Rollout = Rollout()
 
 
@@ -89,7 +89,7 @@ class Settings(Section):
     repository: Mapping[_Name, Repository] = {}
     group: Mapping[_Name, Group] = {}
     s3: S3 = S3()
-    ssh: Ssh = Ssh()
+    ssh: Annotated[Ssh, Field(validate_default=True)] = Ssh()
     ssm: Ssm = Ssm()
     state_dir: Annotated[LocalFile, Field(validate_default=True)] = "~/.local/state/repoctl"
     _folder: Path = PrivateAttr(default=Path())
