@@ -7,7 +7,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from repod.client.grouping import Members, Ssm
 from repod.client.places import Base, LocalFile
+from repod.client.rolling import Rollout
+from repod.client.sshing import Ssh
+from repod.config import S3
 from repod.errors import Misconfigured
 from repod.tomltext import faults_of, tree_of
 from repod.values import Fingerprint, Seconds, Section
@@ -70,10 +74,12 @@ class Repository(Section):
     keys: Sequence[Fingerprint] = ()
 
 
-class Group(Section):
+class Group(Members):
     """``[group.NAME]``: hosts that are updated together, and how."""
 
     repository: str = ""
+    ssh: Ssh = Ssh()
+    rollout: Rollout = Rollout()
 
 
 class Settings(Section):
@@ -82,6 +88,9 @@ class Settings(Section):
     server: Server = Server()
     repository: Mapping[_Name, Repository] = {}
     group: Mapping[_Name, Group] = {}
+    s3: S3 = S3()
+    ssh: Ssh = Ssh()
+    ssm: Ssm = Ssm()
     state_dir: Annotated[LocalFile, Field(validate_default=True)] = "~/.local/state/repoctl"
     _folder: Path = PrivateAttr(default=Path())
 
