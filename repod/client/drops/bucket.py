@@ -69,7 +69,9 @@ class BucketDrop:
             except Conflict:
                 sent(-told)
                 # An answer that was lost may have been to the request that made it.
-                return self._kept(name) == parcel.sha256
+                ours = self._kept(name) == parcel.sha256
+                sent(parcel.size if ours else 0)
+                return ours
             except Unavailable:
                 sent(-told)
                 if last:
