@@ -52,24 +52,34 @@ def generation_number(text: str, names: Collection[str]) -> int:
     return int(text)
 
 
-def promotion_options(command: _Command) -> _Command:
-    """What ``promote`` takes: builds, repositories, and how."""
+Offer = Callable[[click.Context, click.Parameter, str], list[str]]
+"""What a shell offers in place of what was typed so far."""
+
+
+def promotion_options(offer: Offer | None = None) -> Callable[[_Command], _Command]:
+    """What ``promote`` takes: builds, repositories, and how. ``offer``: names of repositories."""
+    source, target = "The repository that lists the builds.", "The repository that is to list them."
+    whole = "As A was then; without names, all that it listed."
     options = (
         click.argument("names", metavar="[NAME[-EVR]]...", nargs=-1),
-        click.option("--from", "source", metavar="A", required=True, help="The repository that lists the builds."),
-        click.option("--to", "target", metavar="B", required=True, help="The repository that is to list them."),
+        click.option("--from", "source", metavar="A", required=True, help=source, shell_complete=offer),
+        click.option("--to", "target", metavar="B", required=True, help=target, shell_complete=offer),
         click.option(
             "--advisory", "advisories", metavar="ID", multiple=True, help="An advisory, and the builds it lists."
         ),
-        click.option("--generation", type=int, metavar="N", help="As A was then; without names, all that it listed."),
+        click.option("--generation", type=int, metavar="N", help=whole),
         click.option("--siblings", is_flag=True, help="Also all builds of the same source packages."),
         click.option("--force", is_flag=True, help="Also where B lists a newer build."),
         why_option,
         click.option("--dry-run", is_flag=True, help="Only show what would be done."),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def with_all(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return with_all
 
 
 def refuse_nonsense(source: str, target: str, what: Mapping[str, Any]) -> None:

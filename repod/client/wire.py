@@ -79,7 +79,7 @@ class Wire:
         self.base = server.url + PREFIX
         self._source = token.source if token else ""
         self._patience = patience
-        self._sleep = sleep
+        self.sleep = sleep
         local = _is_local(server.url)
         secure = urlsplit(server.url).scheme == "https"
         if token and not secure and not local:
@@ -163,7 +163,7 @@ class Wire:
                 wait = max(again.after, self._patience.first * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311
                 if attempt + 1 == self._patience.attempts or again.after > self._patience.longest:
                     raise again.error from again
-                self._sleep(wait)
+                self.sleep(wait)
         raise AssertionError  # the last attempt raises or returns
 
     @contextlib.contextmanager
@@ -174,7 +174,7 @@ class Wire:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             if fault := _tls_fault(error):
-                msg = f"{url}: TLS: {fault}; where its CA is your own, name the file of its certificate: [server] ca"
+                msg = f"{url}: TLS: {fault}"
                 raise Misconfigured(msg) from error
             text = f"no connection to {url} ({_reason(error)}); does repod run there, and is [server] url right?"
             raise _Again(Unavailable(text)) from error
@@ -252,13 +252,15 @@ def _after(answer: httpx.Response) -> float:
 
 
 def _tls_fault(error: BaseException) -> str:
-    """What is wrong with the other side's certificate or its TLS; empty where it is something else."""
+    """What is wrong with the other side's TLS, and what to do; empty where it is something else."""
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, ssl.SSLCertVerificationError):
-            return found.verify_message
+            remedy = "where its CA is your own, name the file of its certificate: [server] ca"
+            return f"its certificate is not trusted ({found.verify_message}); {remedy}"
         if isinstance(found, ssl.SSLError):
-            return (found.reason or "it failed").replace("_", " ").lower()
+            reason = (found.reason or "it failed").replace("_", " ").lower()
+            return f"{reason}; does it speak TLS there, or is [server] url that of another port, or http://?"
         found = found.__cause__ or found.__context__
     return ""
 

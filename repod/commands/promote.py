@@ -15,7 +15,7 @@ from repod.sheets import show_promotion
 @click.command()
 @settings_option
 @json_option
-@promotion_options
+@promotion_options()
 def promote(
     config: Path, source: str, target: str, why: str, *, force: bool, dry_run: bool, as_json: bool, **what: Any
 ) -> None:

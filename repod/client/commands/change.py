@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from repod.client.commands.common import asked, repository_argument, settings_option, watched
+from repod.client.commands.suggest import repositories
 from repod.options import json_option, leave, promotion_options, refuse_nonsense, say, warn, why_option
 from repod.sheets import SOUND, show_promotion, show_rollback
 from repod.show import show
@@ -14,7 +15,7 @@ from repod.show import show
 @click.command()
 @settings_option
 @json_option
-@promotion_options
+@promotion_options(repositories)
 def promote(config: Path | None, source: str, target: str, *, as_json: bool, **how: Any) -> None:
     """Add builds of repository A to repository B, without building or uploading them again.
 
