@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from repod.client.grouping import Members, Ssm
 from repod.client.places import Base, LocalFile
-from repod.config import S3
 from repod.client.rolling import Rollout
+from repod.config import S3
 from repod.errors import Misconfigured
 from repod.tomltext import faults_of, tree_of
 from repod.values import Fingerprint, Seconds, Section

@@ -8,6 +8,7 @@ from threading import Lock
 from repod.client.fleet import Connection, Host, Transport, Way
 from repod.client.inventory.opening import open_inventory
 from repod.client.settings import Group, Settings
+from repod.errors import Misconfigured
 
 
 def resolve(settings: Settings, group_name: str, environ: Mapping[str, str]) -> Sequence[Host]:
@@ -28,13 +29,21 @@ class _ByWay:
 
     def connect(self, host: Host) -> AbstractContextManager[Connection]:
         with self._lock:
+            if host.way not in self.makers:
+                known = ", ".join(self.makers)
+                msg = f"host {host.name}: no way {host.way} to hosts is in this repoctl; there are: {known}"
+                raise Misconfigured(msg)
             if host.way not in self._made:
                 self._made[host.way] = self.makers[host.way]()
             transport = self._made[host.way]
         return transport.connect(host)
 
 
-def open_transports(settings: Settings, group_name: str, environ: Mapping[str, str]) -> Transport:
+def open_transports(
+    settings: Settings,
+    group_name: str,
+    environ: Mapping[str, str],  # noqa: ARG001 - AWS is asked with the environment of the process
+) -> Transport:
     """The ways to the hosts of a group, for many threads.
 
     ``Misconfigured`` where there is no such group, and by the first ``connect`` whose way cannot work as it is set.
