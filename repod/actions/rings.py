@@ -7,7 +7,7 @@ from typing import Any
 
 from repod.actions.means import Means
 from repod.config import Settings
-from repod.errors import Misconfigured, NotFound
+from repod.errors import Misconfigured, NotFound, Unfit
 from repod.history import History
 from repod.office import By, Deed
 from repod.package import Package, Sha256
@@ -122,7 +122,7 @@ def _builds(work: Workplace, names: Sequence[str]) -> Sequence[RingBuild]:
     twice = {(one.nevra.name, one.nevra.arch) for one in packages}
     if len(twice) != len(packages):
         msg = f"expected one build of each name and arch, found {' '.join(str(one.nevra) for one in packages)}"
-        raise Misconfigured(msg)
+        raise Unfit(msg)
     return [RingBuild(nevra=one.nevra, header_sha256=_header(work, one)) for one in packages]
 
 

@@ -8,7 +8,8 @@ from threading import Lock
 from repod.client.fleet import Connection, Host, Transport, Way
 from repod.client.inventory.opening import open_inventory
 from repod.client.settings import Group, Settings
-from repod.errors import Misconfigured
+from repod.client.sshing import overridden
+from repod.client.transports.local import LocalTransport
 
 
 def resolve(settings: Settings, group_name: str, environ: Mapping[str, str]) -> Sequence[Host]:
@@ -29,27 +30,32 @@ class _ByWay:
 
     def connect(self, host: Host) -> AbstractContextManager[Connection]:
         with self._lock:
-            if host.way not in self.makers:
-                known = ", ".join(self.makers)
-                msg = f"host {host.name}: no way {host.way} to hosts is in this repoctl; there are: {known}"
-                raise Misconfigured(msg)
             if host.way not in self._made:
                 self._made[host.way] = self.makers[host.way]()
             transport = self._made[host.way]
         return transport.connect(host)
 
 
-def open_transports(
-    settings: Settings,
-    group_name: str,
-    environ: Mapping[str, str],  # noqa: ARG001 - AWS is asked with the environment of the process
-) -> Transport:
+def open_transports(settings: Settings, group_name: str) -> Transport:
     """The ways to the hosts of a group, for many threads.
 
     ``Misconfigured`` where there is no such group, and by the first ``connect`` whose way cannot work as it is set.
     """
     group = settings.grouped(group_name)
-    return _ByWay(makers={"ssm": lambda: _ssm(settings, group)})
+    return _ByWay(
+        makers={
+            "ssh": lambda: _ssh(settings, group),
+            "ssm": lambda: _ssm(settings, group),
+            "local": LocalTransport,
+        }
+    )
+
+
+def _ssh(settings: Settings, group: Group) -> Transport:
+    # Fabric takes as long to import as repoctl takes to say what it can.
+    from repod.client.transports.ssh import SshTransport  # noqa: PLC0415
+
+    return SshTransport(overridden(settings.ssh, group.ssh))
 
 
 def _ssm(settings: Settings, group: Group) -> Transport:

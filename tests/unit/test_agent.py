@@ -216,20 +216,21 @@ def test_each_tool_is_told_the_exact_build_the_one_repository_and_the_one_key() 
     def said(kind: str) -> list[str]:
         return [" ".join(command) for command in words(Tool(kind, kind), ["apps", "base"], Path("/k ey"), [_NEW])]
 
-    common = (
-        "--disablerepo=* --enablerepo=apps --enablerepo=base --setopt=apps.gpgcheck=1 "
-        "--setopt=apps.gpgkey=file:///k%20ey --setopt=apps.skip_if_unavailable=0 --setopt=base.skip_if_unavailable=0"
+    only = "--disablerepo=* --enablerepo=apps --enablerepo=base"
+    strict = (
+        "--setopt=apps.skip_if_unavailable=0 --setopt=base.skip_if_unavailable=0 "
+        "--setopt=apps.gpgcheck=1 --setopt=apps.gpgkey=file:///k%20ey --setopt=base.gpgkey="
     )
-    spec = "hello-0:1.0-2.noarch"
-    assert said("dnf") == [f"dnf -y --refresh {common} --setopt=exit_on_lock=1 install {spec}"]
-    assert said("dnf5") == [f"dnf5 -y --refresh {common} install {spec}"]
-    assert said("microdnf") == [f"microdnf -y --refresh {common} install {spec}"]
-    assert said("yum") == [
-        f"yum -y {common} {verb}" for verb in ("clean expire-cache", f"install {spec}", f"downgrade {spec}")
-    ]
+    spec, wait = "hello-0:1.0-2.noarch", "--setopt=exit_on_lock=1"
+    assert said("dnf") == [f"dnf -y --refresh --best {only} {strict} {wait} install {spec}"]
+    assert said("dnf5") == [f"dnf5 -y --refresh --best {only} {strict} install {spec}"]
+    verbs = ("clean expire-cache", f"install {spec}", f"downgrade {spec}")
+    assert said("yum") == [f"yum -y {only} {strict} {wait} {verb}" for verb in verbs]
+    imported = "rpm --import /k ey"
+    assert said("microdnf") == [imported, f"microdnf -y {only} clean all", f"microdnf -y {only} install {spec}"]
     assert said("zypper") == [
-        "rpm --import /k ey",
-        "zypper --non-interactive refresh --repo apps --repo base",
+        imported,
+        "zypper --non-interactive refresh --force apps",
         "zypper --non-interactive install --oldpackage --repo apps --repo base hello.noarch=0:1.0-2",
     ]
 

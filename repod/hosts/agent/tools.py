@@ -17,8 +17,8 @@ from repod.hosts.agent.programs import Ended
 from repod.hosts.faults import WrongUse
 
 _ORDER = ("dnf5", "dnf", "zypper", "yum", "microdnf")
-_LOCKED_CODES: Mapping[str, int] = {"dnf": 200, "zypper": 7}
-_LOCKED_TEXTS = ("transaction lock", "is currently holding the yum lock", "System management is locked")
+_LOCKED_CODES: Mapping[str, int] = {"dnf": 200, "yum": 200, "zypper": 7}
+_LOCKED_TEXTS = ("transaction lock", "holding the yum lock", "System management is locked")
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,20 @@ def words(tool: Tool, repositories: Sequence[str], key: Path, builds: Sequence[B
         return _zypper(tool.program, repositories, key, builds)
     specs = [f"{one.name}-{one.epoch}:{one.version}-{one.release}.{one.arch}" for one in builds]
     only = ["--disablerepo=*", *(f"--enablerepo={one}" for one in repositories)]
-    own = f"--setopt={repositories[0]}"
-    strict = [f"{own}.gpgcheck=1", f"{own}.gpgkey=file://{quote(str(key))}"]
-    strict += [f"--setopt={one}.skip_if_unavailable=0" for one in repositories]
+    if tool.kind == "microdnf":
+        # It refuses settings that it does not know, and each of its versions knows others: none is given.
+        common = [tool.program, "-y", *only]
+        return [["rpm", "--import", str(key)], [*common, "clean", "all"], [*common, "install", *specs]]
+    strict = [f"--setopt={one}.skip_if_unavailable=0" for one in repositories]
+    strict += [f"--setopt={repositories[0]}.{own}" for own in ("gpgcheck=1", f"gpgkey=file://{quote(str(key))}")]
+    strict += [f"--setopt={base}.gpgkey=" for base in repositories[1:]]  # keys that are known already are enough
+    # They wait for ever where another one works; so they say that, and are asked again.
+    strict += ["--setopt=exit_on_lock=1"] if tool.kind != "dnf5" else []
     if tool.kind == "yum":
         yum = [tool.program, "-y", *only, *strict]
         return [[*yum, "clean", "expire-cache"], [*yum, "install", *specs], [*yum, "downgrade", *specs]]
-    # dnf 4 waits for ever where another one works; so it says that, and is asked again.
-    waits = ["--setopt=exit_on_lock=1"] if tool.kind == "dnf" else []
-    # All three take the exact build that is named, whether it is newer or older than what is installed.
-    return [[tool.program, "-y", "--refresh", *only, *strict, *waits, "install", *specs]]
+    # Both take the exact build that is named, whether it is newer or older than what is installed.
+    return [[tool.program, "-y", "--refresh", "--best", *only, *strict, "install", *specs]]
 
 
 def _zypper(program: str, repositories: Sequence[str], key: Path, builds: Sequence[Build]) -> Sequence[Sequence[str]]:
@@ -66,7 +70,7 @@ def _zypper(program: str, repositories: Sequence[str], key: Path, builds: Sequen
     chosen = [word for one in repositories for word in ("--repo", one)]
     return [
         ["rpm", "--import", str(key)],
-        [program, "--non-interactive", "refresh", *chosen],
+        [program, "--non-interactive", "refresh", "--force", repositories[0]],
         [program, "--non-interactive", "install", "--oldpackage", *chosen, *specs],
     ]
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from repod.office import Deed, Details, Running
+from repod.builds import Running
+from repod.office import Deed, Details
 from repod.web.api.problems import Problem
+from repod.windows import Window
 
 _LINE = r"^[^\x00-\x1f\x7f]*$"
 _WORD = r"^[^\x00-\x1f\x7f/]+$"
@@ -67,7 +69,13 @@ class Remove(Request):
     why: Why = ""
 
 
-_Window = Annotated[str, Field(min_length=1, max_length=100, pattern=_LINE)]
+def _window(text: str) -> str:
+    """``text``, where it says a window."""
+    Window.parse(text)
+    return text
+
+
+_Window = Annotated[str, Field(min_length=1, max_length=100, pattern=_LINE), AfterValidator(_window)]
 
 
 class SetRing(Request):
