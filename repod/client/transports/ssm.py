@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from repod.aws import Clients, code, denied, told
 from repod.client.fleet import ORDINARY, Connection, Host, HostFault, Limits, Ran, Trouble
 from repod.client.grouping import Ssm
+from repod.client.transports.kept import last_line
 from repod.client.transports.ssmscript import GRACE, LONGEST, Answer, longest, script
 from repod.config import Bucket
 from repod.errors import NotFound, OutcomeUnknown, RepodError
@@ -168,7 +169,7 @@ class _Instance:
             raise HostFault(Trouble.FAILED, msg)
         seconds = longest(limits)
         command = self._sent((text, seconds, _comment(argv)))
-        return self._answer(self._ended(command, seconds), limits)
+        return self._answer(self._ended(command, seconds), argv, limits)
 
     def _sent(self, job: _Job) -> str:
         try:
@@ -227,7 +228,7 @@ class _Instance:
             own = [self._host.address]
             self._transport.call(lambda: asking.ssm().cancel_command(CommandId=command, InstanceIds=own))
 
-    def _answer(self, found: "GetCommandInvocationResultTypeDef", limits: Limits) -> Ran:
+    def _answer(self, found: "GetCommandInvocationResultTypeDef", argv: Sequence[str], limits: Limits) -> Ran:
         details = found["StatusDetails"].replace(" ", "")
         said = found["StandardErrorContent"][-_KEPT:]
         if details in _ENDS:
@@ -243,9 +244,7 @@ class _Instance:
         if answer is None:
             raise HostFault(Trouble.FAILED, f"{self._host.name}: the output in {self._transport.output} is cut short")
         if answer.late:
-            last = f"{answer.ran.out}\n{answer.ran.err}".strip()[-_KEPT:]
-            msg = f"{self._host.name}: no end within {limits.seconds:g} s; it wrote last: {_last_line(last)}"
-            raise HostFault(Trouble.TIME_LIMIT, msg, output=last)
+            raise _late(argv[0], limits, answer.ran)
         return answer.ran
 
     def _stored(self, found: "GetCommandInvocationResultTypeDef") -> str:
@@ -298,8 +297,13 @@ def _comment(argv: Sequence[str]) -> str:
     return f"repoctl: {words}"[:_COMMENT]
 
 
-def _last_line(text: str) -> str:
-    return text.splitlines()[-1].strip()[:200] if text else "nothing"
+def _late(program: str, limits: Limits, ran: Ran) -> HostFault:
+    """What is told of a command that the host ended when its time was over."""
+    last = last_line(ran.err.encode()) or last_line(ran.out.encode())
+    said = f"it wrote last: {last}" if last else "it wrote nothing"
+    both = "\n".join(text for text in (ran.out, ran.err) if text)
+    text = f"{program} did not end within {limits.seconds:g} s; {said}"
+    return HostFault(Trouble.TIME_LIMIT, text, output=both[-_KEPT:])
 
 
 def _fault(error: RepodError) -> HostFault:
