@@ -10,6 +10,7 @@ import pytest
 
 from repod.client.fleet import Connection, Host, HostFault, Limits, Ran, Trouble
 from repod.client.grouping import Ssm
+from repod.client.toolkit.facts import framed, read
 from repod.client.transports.ssm import SsmTransport
 from repod.errors import Misconfigured
 from tests.lab.queues import Moto
@@ -92,6 +93,14 @@ def test_of_output_that_does_not_fit_both_ends_are_kept_and_a_line_says_how_much
     assert found.out.endswith("last\n")
     assert " bytes left out]\n" in found.out
     assert len(found.out) < 10_000 > len(found.err)
+
+
+@pytest.mark.usefixtures("agents")
+def test_facts_of_which_a_part_is_missing_are_no_facts() -> None:
+    row = "printf 'package\\thello\\t0\\t1\\t1\\tnoarch\\t'; head -c 30 /dev/urandom | sha256sum | cut -c -64"
+    rows = f"echo '@@repod-begin@@'; n=0; while [ $n -lt 900 ]; do {row}; n=$((n + 1)); done; echo '@@repod-end@@'"
+    with pytest.raises(HostFault, match=r"longer than comes through whole; for SSM, set \[ssm\] output"):
+        read(framed(_run(["sh", "-c", rows])), ["hello"])
 
 
 def test_with_a_bucket_long_output_is_whole_and_nothing_stays_there(
