@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from repod.client.talk import Ended, Patience, Say, Talk, silent
 from repod.client.fleet import Aim, Connection, HostFault, Installed, Outcome, Trouble, Wanted
+from repod.client.talk import Ended, Patience, Say, Talk, silent
 from repod.client.toolkit import choosing, naming, offers, orders, planning, reading
 from repod.client.toolkit.asked import Change, Sources, Step, ToolName, Verdict
 from repod.client.toolkit.facts import Facts
