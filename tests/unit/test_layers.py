@@ -151,7 +151,7 @@ _LAYERS = (
         name="client",
         rows=(
             ("repod.client",),
-            ("repod.client.fleet", "repod.client.places"),
+            ("repod.client.buckets", "repod.client.fleet", "repod.client.places"),
             ("repod.client.settings",),
             ("repod.client.tokens", "repod.client.problems"),
             ("repod.client.wire",),

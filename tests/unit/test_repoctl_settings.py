@@ -59,7 +59,7 @@ def _lines() -> list[tuple[str, str, str]]:
     for line in _SAMPLE.read_text().splitlines():
         if head := re.fullmatch(r"#?\[([a-z0-9_.-]+)\]", line):
             table = _without_free_names(head[1])
-        elif setting := re.fullmatch(r"#([a-z_]+) = (\S.*?)(?:\s+# (.+))?", line):
+        elif setting := re.fullmatch(r"#([a-z0-9_]+) = (\S.*?)(?:\s+# (.+))?", line):
             found.append((table + setting[1], setting[2], setting[3] or ""))
     return found
 
