@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from repod.client.buckets import S3
 from repod.client.grouping import Members, Ssm
 from repod.client.places import Base, LocalFile
 from repod.client.rolling import Rollout
 from repod.client.sshing import Ssh
-from repod.config import S3
 from repod.errors import Misconfigured
 from repod.tomltext import faults_of, tree_of
 from repod.values import Fingerprint, Seconds, Section

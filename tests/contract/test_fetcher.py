@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+from repod.client.buckets import S3
 from repod.client.fetching import Fetching, folder_url, joined, read, shown
-from repod.config import S3
 from repod.errors import Misconfigured, NotFound, Unavailable
 from tests.lab.bucketinboxes import credentials
 from tests.lab.httpd import serving

@@ -161,6 +161,7 @@ _LAYERS = (
         rows=(
             ("repod.client",),
             (
+                "repod.client.buckets",
                 "repod.client.fleet",
                 "repod.client.places",
                 "repod.client.rolling",

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from repod.client.bars import Silent
+from repod.client.buckets import S3
 from repod.client.fetching import Fetching
 from repod.client.fresh import Fresh
 from repod.client.push import How, Push, code_of
 from repod.client.pushing import Fate, Parcel, Result, Sent, Ticket
-from repod.config import S3
 from repod.errors import NoRoom, RepodError, Unavailable
 from repod.package import Nevra
 from tests.lab.rpms import quick, tool
