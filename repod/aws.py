@@ -29,6 +29,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
 from repod.config import Bucket
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown, RepodError, Unavailable
@@ -296,6 +297,9 @@ def told(clients: Clients, what: str, *, writing: bool = False) -> Iterator[None
         raise Corrupt(msg) from error
     except (ReadTimeoutError, ConnectionClosedError, HTTPClientError) as error:
         raise _unanswered(f"{what}: no answer ({error})", unknown=writing) from error
+    except ResponseParserError as error:
+        # A page of HTML, say, of something that stands between: no error of botocore's own kind.
+        raise _unanswered(f"{what}: an answer that is none of AWS ({error})", unknown=writing) from error
     except BotoCoreError as error:
         raise Unavailable(f"{what} ({error})") from error
 

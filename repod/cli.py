@@ -18,6 +18,7 @@ _COMMANDS: Mapping[str, str] = {
     "keys": "keys",
     "token": "token",
     "hooks": "hooks",
+    "hosts": "hosts",
     "resign": "resign",
     "adopt": "adopt",
     "promote": "promote",

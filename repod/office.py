@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from repod.builds import Running
 from repod.package import Nevra
 from repod.rings import RingChange
 
 if TYPE_CHECKING:  # what has no reports does without their models, which take long to make
-    from repod.reports import HostNoted, Reported, Rollout, Summary
+    from repod.reports import HostNoted, HostPage, HostSays, Reported, Rollout, Summary
 
 Far = Callable[[str, int, int], object]
 """Hears how far long work is: of what, how many are done, of how many."""
@@ -29,7 +30,10 @@ class By:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """A repository now. What is None is not known: nothing was published yet, or its place cannot be read."""
+    """A repository now. What is None is not known: nothing was published yet, or its place cannot be read.
+
+    ``sources`` are the repositories from which builds came with its generation.
+    """
 
     repository: str
     generation: int | None
@@ -42,6 +46,7 @@ class State:
     actor: str = ""
     why: str = ""
     fault: str = ""
+    sources: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,22 +203,6 @@ class Arrival:
     packages: Sequence[str] = ()
     faults: Sequence[Mapping[str, str]] = ()
     why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
-    """A host that runs a build, and when it said so."""
-
-    host: str
-    time: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """Which hosts run a build, by name; ``warnings`` say why that may not be all."""
-
-    hosts: Sequence[Host]
-    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,8 +363,14 @@ class Reports(Protocol):
     def report(self, repository: str, rollout: "Rollout", by: By) -> "Reported":
         """Keep a report. ``Conflict`` where that rollout has ended another way already."""
 
-    def host(self, repository: str, host: str, text: str, by: By) -> "HostNoted":
-        """Keep what ``rpm -qa`` printed on a host; ``Unfit`` where it is not that, or is not kept here."""
+    def host(self, repository: str, host: str, said: "HostSays", by: By) -> "HostNoted":
+        """Keep what a host runs; ``Unfit`` where that is no list of packages, or reports of enough hosts are kept."""
+
+    def hosts(self, repository: str, *, package: str = "", after: str = "", limit: int = 50) -> "HostPage":
+        """Hosts that report, by name, from the one after ``after`` on; with ``package``, those that run that name."""
+
+    def forget(self, repository: str, host: str, by: By) -> None:
+        """Remove the report of a host that is gone; ``NotFound`` where there is none."""
 
 
 def no_reports() -> Reports:

@@ -20,6 +20,7 @@ from repod.documents import Scales
 from repod.doors import Inbox, Repodata, Store
 from repod.errors import Misconfigured
 from repod.holdings import Tell, silent
+from repod.hostbook import HostBook
 from repod.hostfiles import repo_file, write_host_files
 from repod.hostkeys import COSIGNS, SIGNS
 from repod.inboxes import Inboxes, WatchedInbox
@@ -261,6 +262,7 @@ class System:
         self._log = log
         self._observe = observe
         self._raced = raced
+        self.books: dict[str, HostBook] = {}
         with ExitStack() as stack:
             self._stack = stack
             self.workspace = stack.enter_context(workspace(Path(settings.state_dir)))
@@ -359,7 +361,8 @@ class System:
             publisher.refresh()
             return repodata.packages(name)
 
-        planner = open_planner(self.settings, repository, store, self.workspace, pause, find=find)
+        book = self.books[repository.name] = HostBook(store)
+        planner = open_planner(self.settings, repository, store, self.workspace, pause, find=find, book=book)
         return open_pruner(planner, store, publisher, pause)
 
     def _policy(self, repository: Repository) -> Policy:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from repod.client.fleet import Action, Aim, Wanted
 from repod.client.settings import Repository
-from repod.errors import Conflict, NotFound, RepodError, Unavailable
+from repod.errors import Conflict, NotFound, Unavailable
 from repod.office import Row
 from repod.package import Nevra
 from repod.selection import near
@@ -28,9 +28,6 @@ class Catalogue(Protocol):
     def package(self, repository: str, nevra: str) -> Mapping[str, Any]:
         """All that is known of a NEVRA: ``builds``, each with ``listed`` and ``header_sha256``."""
 
-    def keys(self) -> Sequence[Mapping[str, Any]]:
-        """The keys that hosts get, and since when each is in the key file of each repository."""
-
 
 def resolve_aim(
     catalogue: Catalogue,
@@ -44,19 +41,18 @@ def resolve_aim(
     """The aim that ``words`` (``NAME``, ``NAME-EVR`` or a NEVRA each) mean in ``repository`` now.
 
     ``NAME`` alone is its newest build; to downgrade, the one listed below the newest. ``known``: what the settings
-    say of the repository; ``key_file``: its public keys, armored, or a ``RepodError``; then no key is imported.
+    say of the repository; only keys that they name may be imported, from ``key_file``, armored.
     ``NotFound`` where a word means nothing, with what there is.
     """
     number, builds = _settled(catalogue, repository, words, action)
-    keys, armored = _keys(catalogue, repository, known, key_file)
     return Aim(
         action=action,
         repository=known.id or repository,
         builds=builds,
         generation=number,
         bases=known.bases,
-        keys=keys,
-        key_file=armored,
+        keys=known.keys,
+        key_file=key_file() if known.keys else b"",
     )
 
 
@@ -129,16 +125,3 @@ def wanted(catalogue: Catalogue, repository: str, nevra: Nevra) -> Wanted:
             f"it; see: repoctl why {repository} {nevra}"
         )
     return Wanted(nevra=nevra, header_sha256=digest)
-
-
-def _keys(
-    catalogue: Catalogue, repository: str, known: Repository, key_file: Callable[[], bytes]
-) -> tuple[Sequence[str], bytes]:
-    """Fingerprints of the keys that hosts may import, and the file that has them; none where there is no file."""
-    try:
-        rows = () if known.keys else catalogue.keys()
-        served = [row["fingerprint"] for row in rows if (row["repositories"].get(repository) or {}).get("since")]
-        prints = known.keys or served
-        return (prints, key_file()) if prints else ((), b"")
-    except RepodError:
-        return (), b""

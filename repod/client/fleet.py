@@ -108,6 +108,9 @@ class Limits:
     output: int = 256 * KIBI
 
 
+ORDINARY = Limits()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     """A command that ended by itself. Of streams longer than the limit the beginning and the end are kept.
@@ -130,7 +133,7 @@ class Connection(Protocol):
         *,
         root: bool = False,
         data: bytes = b"",
-        limits: Limits = Limits(),
+        limits: Limits = ORDINARY,
     ) -> Ran:
         """Run a program with these exact arguments, as root where asked; ``data`` is all of its standard input.
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from repod.client.bring import Patience, Record, bring, look, restore
+from repod.client.bring import Record, bring, look, restore
 from repod.client.fleet import Aim, Connection, Host, HostFault, Installed, Outcome, Transport, Trouble
 from repod.client.runs import Plan
+from repod.client.talk import Patience
 from repod.errors import RepodError
 
 

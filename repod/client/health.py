@@ -1,5 +1,8 @@
 """Whether hosts do their work after an update: a command on the host, a URL, a query of Prometheus, a command here."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +19,7 @@ from repod.errors import Misconfigured, Unavailable, Unfit
 _TRY_SECONDS = 10.0
 _COMMAND_SECONDS = 60.0
 _PAUSE = 1.0
+_TICK = 0.2
 _SAMPLES = 10
 """How often at least a query is asked in the time for which its answer must hold."""
 
@@ -49,13 +53,13 @@ class Checks:
             url = fill(self._strategy.check_http, host=host.name, address=host.address)
             self._again(lambda seconds: self._ask(url, seconds))
 
-    def wave(self, wave: Wave, run: str) -> None:
+    def wave(self, wave: Wave, run: str, go_on: Callable[[], object]) -> None:
         """See ``rollout.Health``."""
         check = self._strategy.wave_check
         if isinstance(check, Query):
-            self._query(check)
+            self._query(check, go_on)
         elif check:
-            self._here(check, wave, run)
+            self._here(check, wave, run, go_on)
 
     # ------------------------------------------------------------------ hosts
 
@@ -94,43 +98,66 @@ class Checks:
 
     # ------------------------------------------------------------------ waves
 
-    def _here(self, words: Sequence[str], wave: Wave, run: str) -> None:
+    def _here(self, words: Sequence[str], wave: Wave, run: str, go_on: Callable[[], object]) -> None:
         told = {"REPOCTL_RUN": run, "REPOCTL_WAVE": str(wave.number), "REPOCTL_HOSTS": " ".join(wave.hosts)}
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 words,
                 env={**self._environ, **told},
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                timeout=self._strategy.limit,
-                check=False,
                 start_new_session=True,  # Ctrl-C is for the run, which ends in its own time
             )
-        except subprocess.TimeoutExpired as error:
-            raise Unfit(f"wave_check {words[-1]!r} did not end within {self._strategy.limit:g} s") from error
         except OSError as error:
             raise Unfit(f"wave_check {words[0]!r} cannot be run here ({error.strerror})") from error
-        if done.returncode:
-            said = _end(done.stderr) or _end(done.stdout)
-            text = f"wave_check {words[-1]!r} ends with {done.returncode}, expected 0"
+        with process:
+            try:
+                out, err = self._ended(process, words, go_on)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode:
+            said = _end(err) or _end(out)
+            text = f"wave_check {words[-1]!r} ends with {process.returncode}, expected 0"
             raise Unfit(text + (f": {said}" if said else ""))
 
-    def _query(self, query: Query) -> None:
+    def _ended(
+        self, process: "subprocess.Popen[str]", words: Sequence[str], go_on: Callable[[], object]
+    ) -> tuple[str, str]:
+        """What it wrote, when it has ended."""
+        end = self._clock() + self._strategy.limit
+        while True:
+            go_on()
+            try:
+                return process.communicate(timeout=_TICK)
+            except subprocess.TimeoutExpired:
+                if self._clock() > end:
+                    msg = f"wave_check {words[-1]!r} did not end within {self._strategy.limit:g} s"
+                    raise Unfit(msg) from None
+
+    def _query(self, query: Query, go_on: Callable[[], object]) -> None:
         """Every answer in the time for which it must hold is as expected; one that is not had is asked for again."""
-        end, failed_since = self._clock() + query.lasting, None
+        end, silent_since = self._clock() + query.lasting, None
         while True:
             try:
                 self._fitting(query, self._numbers(query))
-                failed_since = None
+                silent_since = None
             except Unavailable:
-                failed_since = failed_since or self._clock()
-                if self._clock() - failed_since >= self._strategy.check_within:
+                silent_since = silent_since or self._clock()
+                if self._clock() - silent_since >= self._strategy.check_within:
                     raise
-            if failed_since is None and self._clock() >= end:
+            if silent_since is None and self._clock() >= end:
                 return
-            self._sleep(max(_PAUSE, query.lasting / _SAMPLES))
+            self._rest(max(_PAUSE, query.lasting / _SAMPLES), go_on)
+
+    def _rest(self, seconds: float, go_on: Callable[[], object]) -> None:
+        end = self._clock() + seconds
+        while (left := end - self._clock()) > 0:
+            go_on()
+            self._sleep(min(left, _TICK))
 
     def _fitting(self, query: Query, numbers: Mapping[str, float]) -> None:
         if not numbers:

@@ -112,10 +112,10 @@ class ByOrigin:
         return self.transports[self.origin[host.name]].connect(host)
 
 
-def ways(settings: Settings, environ: Mapping[str, str], plan: Plan) -> Transport:
+def ways(settings: Settings, plan: Plan) -> Transport:
     """The ways to all hosts of a plan."""
     rings = dict.fromkeys(plan.origin.values())
-    return ByOrigin(origin=plan.origin, transports={ring: open_transports(settings, ring, environ) for ring in rings})
+    return ByOrigin(origin=plan.origin, transports={ring: open_transports(settings, ring) for ring in rings})
 
 
 def health_of(plan: Plan, transport: Transport) -> Health:

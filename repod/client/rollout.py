@@ -55,8 +55,11 @@ class Health(Protocol):
     def host(self, host: Host) -> None:
         """Check one host. ``HostFault`` where it fails."""
 
-    def wave(self, wave: Wave, run: str) -> None:
-        """Check what a wave did to all. ``RepodError`` where it fails."""
+    def wave(self, wave: Wave, run: str, go_on: Callable[[], object]) -> None:
+        """Check what a wave did to all. ``RepodError`` where it fails.
+
+        ``go_on`` is called while it waits; what that raises ends it.
+        """
 
 
 class Journal(Protocol):
@@ -127,7 +130,9 @@ class Run:
 
         ``generation`` may raise ``RepodError``; then nothing is said of it.
         """
-        self._standing = standing
+        # One table for the whole run: a copy for each change would cost its square.
+        self._rows = dict(standing.hosts)
+        self._standing = replace(standing, hosts=self._rows)
         self._plan = standing.plan
         self._hands = hands
         self._health = health
@@ -139,6 +144,9 @@ class Run:
         self._lock = threading.Lock()
         self._hosts = {host.name: host for host in standing.plan.hosts}
         self._left: set[str] = set()
+        self._failed = frozenset(standing.failed)
+        self._judged: frozenset[str] = frozenset()
+        self._why = ""
         self._lost: RepodError | None = None
 
     def carry_out(self) -> Standing:
@@ -158,7 +166,7 @@ class Run:
     # ------------------------------------------------------------------ waves
 
     def _wave(self, wave: Wave) -> None:
-        rows = [self._standing.hosts[name] for name in wave.hosts]
+        rows = [self._rows[name] for name in wave.hosts]
         if all(row.state == "pending" for row in rows):
             self._pause(wave)
         self._look_at_repository()
@@ -171,7 +179,7 @@ class Run:
     def _check(self, wave: Wave) -> None:
         self._say(f"checks {wave.title}")
         try:
-            self._health.wave(wave, self._plan.id)
+            self._health.wave(wave, self._plan.id, self._may_go)
         except RepodError as error:
             strategy = self._plan.strategy
             if (strategy.on_failure, strategy.downgrade) == ("downgrade", "failed"):
@@ -186,9 +194,11 @@ class Run:
             raise Halt(str(self._lost), end="interrupted")
         if self._brake.pulled:
             raise Halt(self._brake.why, end="interrupted")
-        failed = self._standing.failed
-        if why := stopping(self._plan.waves, failed, self._plan.strategy.max_failures):
-            raise Halt(why, blamed=any(of_the_build(self._standing.hosts[name]) for name in failed), end="stopped")
+        failed = self._failed
+        if failed is not self._judged:
+            self._judged, self._why = failed, stopping(self._plan.waves, failed, self._plan.strategy.max_failures)
+        if self._why:
+            raise Halt(self._why, blamed=any(of_the_build(self._rows[name]) for name in failed), end="stopped")
 
     def _pause(self, wave: Wave) -> None:
         end = self._time.now() + wave.wait
@@ -267,21 +277,21 @@ class Run:
     def _cut(self, active: Collection[str]) -> None:
         for name in active:
             text = f"not waited for: what was begun on it goes on there; repoctl hosts resume {self._plan.id} looks"
-            self._host(replace(self._standing.hosts[name], text=text))
+            self._host(replace(self._rows[name], text=text))
             self._left.add(name)
 
     # ------------------------------------------------------------------ one host
 
     def _attend(self, host: Host) -> None:
         """All that belongs to one host, in its own thread."""
-        row = self._standing.hosts[host.name]
+        row = self._rows[host.name]
         if row.state == "proven":
-            row = row.told(self._hands.look(host))
+            row = replace(row, began=self._time.now()).told(self._hands.look(host))
         elif row.phase != "taking back":
             row = replace(row, state="updating", phase="updating", began=row.began or self._time.now())
             self._host(row, must=True)
             outcome = self._hands.bring(host, self._plan.id, lambda before: self._seen(host.name, before))
-            row = self._standing.hosts[host.name].told(outcome)
+            row = self._rows[host.name].told(outcome)
         if row.trouble is None:
             row = self._checked(host, replace(row, phase="checking"))
         if row.trouble is None:
@@ -293,7 +303,7 @@ class Run:
 
     def _seen(self, name: str, before: Sequence[Installed]) -> None:
         """What it ran before anything was changed: kept first, since it is what it may have to go back to."""
-        row = self._standing.hosts[name]
+        row = self._rows[name]
         if row.before is None:
             self._host(replace(row, before=list(before)), must=True)
 
@@ -319,11 +329,11 @@ class Run:
         """Those of them that this run updated."""
 
         def back(host: Host) -> None:
-            row = replace(self._standing.hosts[host.name], text=f"taken back: {why}", began=self._time.now())
+            row = replace(self._rows[host.name], text=f"taken back: {why}", began=self._time.now())
             row = self._restored(host, row)
             self._ended(replace(row, trouble=row.trouble or (None if row.state == "downgraded" else Trouble.FAILED)))
 
-        rows = [self._standing.hosts[name] for name in names]
+        rows = [self._rows[name] for name in names]
         done = [row.host for row in rows if row.state == "proven" and row.changed and row.host not in self._left]
         if done:
             self._say(f"takes back {len(done)} hosts: {why}")
@@ -334,7 +344,7 @@ class Run:
         self._host(replace(row, phase="", seconds=spent))
 
     def _fail(self, name: str, trouble: Trouble, text: str) -> None:
-        self._ended(replace(self._standing.hosts[name], state="failed", trouble=trouble, text=text))
+        self._ended(replace(self._rows[name], state="failed", trouble=trouble, text=text))
 
     # ------------------------------------------------------------------ what is known
 
@@ -343,14 +353,15 @@ class Run:
         with self._lock:
             if row.host in self._left:
                 return  # a late word of a host that is not waited for any more
-            self._standing = replace(self._standing, hosts={**self._standing.hosts, row.host: row})
+            self._rows[row.host] = row
+            self._failed = self._failed | {row.host} if row.failing else self._failed
             self._keep(row.host)
         if must and self._lost:
             raise HostFault(Trouble.FAILED, f"not begun: {self._lost}")
 
     def _learn(self, standing: Standing) -> None:
         with self._lock:
-            self._standing = replace(standing, hosts=self._standing.hosts)
+            self._standing = standing
             self._keep("")
 
     def _keep(self, host: str) -> None:

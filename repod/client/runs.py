@@ -113,10 +113,10 @@ def nevras(installed: Sequence[Installed]) -> Sequence[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A run as it stands. ``part`` is 1, and one more for each resume after an end. ``notes``: said once each.
+    """A run as it stands; while it goes on, ``hosts`` go along.
 
-    ``checked``: the waves whose check succeeded. ``doing``: what it does beside hosts now, such as a pause; it is
-    not kept.
+    ``part`` is 1, and one more for each resume after an end. ``notes``: said once each. ``checked``: the waves whose
+    check succeeded. ``doing``: what it does beside hosts now, such as a pause; it is not kept.
     """
 
     plan: Plan

@@ -8,6 +8,8 @@ from threading import Lock
 from repod.client.fleet import Connection, Host, Transport, Way
 from repod.client.inventory.opening import open_inventory
 from repod.client.settings import Group, Settings
+from repod.client.sshing import overridden
+from repod.client.transports.local import LocalTransport
 
 
 def resolve(settings: Settings, group_name: str, environ: Mapping[str, str]) -> Sequence[Host]:
@@ -34,13 +36,26 @@ class _ByWay:
         return transport.connect(host)
 
 
-def open_transports(settings: Settings, group_name: str, environ: Mapping[str, str]) -> Transport:
+def open_transports(settings: Settings, group_name: str) -> Transport:
     """The ways to the hosts of a group, for many threads.
 
     ``Misconfigured`` where there is no such group, and by the first ``connect`` whose way cannot work as it is set.
     """
     group = settings.grouped(group_name)
-    return _ByWay(makers={"ssm": lambda: _ssm(settings, group)})
+    return _ByWay(
+        makers={
+            "ssh": lambda: _ssh(settings, group),
+            "ssm": lambda: _ssm(settings, group),
+            "local": LocalTransport,
+        }
+    )
+
+
+def _ssh(settings: Settings, group: Group) -> Transport:
+    # Fabric takes as long to import as repoctl takes to say what it can.
+    from repod.client.transports.ssh import SshTransport  # noqa: PLC0415
+
+    return SshTransport(overridden(settings.ssh, group.ssh))
 
 
 def _ssm(settings: Settings, group: Group) -> Transport:

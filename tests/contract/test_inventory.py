@@ -200,3 +200,60 @@ def test_a_name_that_reports_cannot_have_is_told(world: World, tmp_path: Path, n
     group = world.put(["web1", name])
     with pytest.raises(Misconfigured, match="is no name for a host"):
         _resolve(tmp_path, group)
+
+
+@pytest.mark.parametrize("world", ["managed"], indirect=True)
+def test_instances_on_later_pages_are_there_too_and_those_that_are_offline_say_so(
+    world: Managed, tmp_path: Path
+) -> None:
+    names = [f"web{number}" for number in range(1, 121)]
+    group = world.put(names)
+    world.agents.machines[f"i-{6:017x}"].online = False
+    found = _resolve(tmp_path, group)
+    assert [host.name for host in found] == names
+    assert [host.name for host in found if host.facts["ping"] != "Online"] == ["web7"]
+    assert {(host.way, host.address[:2]) for host in found} == {("ssm", "i-")}
+
+
+@pytest.mark.parametrize("world", ["ec2"], indirect=True)
+def test_instances_are_reached_at_the_address_that_the_settings_say(world: Ec2, tmp_path: Path) -> None:
+    group = world.put(["web1"])
+    (private,) = _resolve(tmp_path, group)
+    assert private.address.startswith("10.")
+    assert (private.facts["tag:role"], private.facts["tag:Name"]) == (world.role, "web1")
+    addresses = {
+        kind: _resolve(tmp_path, group, address=kind)[0].address for kind in ("public-ip", "private-dns", "id")
+    }
+    assert addresses["private-dns"].endswith(".internal")
+    assert addresses["id"] == private.facts["id"]
+    assert addresses["public-ip"] not in {private.address, ""}
+    (through,) = _resolve(tmp_path, group, transport="ssm")
+    assert (through.way, through.address) == ("ssm", private.facts["id"])
+    (called,) = _resolve(tmp_path, group, name="id")
+    assert called.name == private.facts["id"]
+
+
+@pytest.mark.parametrize("world", ["ec2"], indirect=True)
+def test_only_instances_that_run_are_in(world: Ec2, tmp_path: Path) -> None:
+    group = world.put(["web1", "web2"])
+    client = world.moto.client("ec2")
+    second = _resolve(tmp_path, group)[1]
+    client.stop_instances(InstanceIds=[second.facts["id"]])
+    assert [host.name for host in _resolve(tmp_path, group)] == ["web1"]
+    client.start_instances(InstanceIds=[second.facts["id"]])
+    assert len(_resolve(tmp_path, group)) == 2
+
+
+@pytest.mark.parametrize("world", ["managed"], indirect=True)
+def test_a_filter_that_aws_does_not_know_is_a_fault_of_the_settings(world: World, tmp_path: Path) -> None:
+    world.put(["web1"])
+    with pytest.raises(Misconfigured, match=r"listing managed instances: it is not what AWS takes \(InvalidFilterKey"):
+        _resolve(tmp_path, {"ssm": {"no-such-filter": "x"}})
+
+
+@pytest.mark.parametrize("world", ["ec2"], indirect=True)
+def test_an_answer_that_is_none_of_aws_is_no_list_of_hosts(world: World, tmp_path: Path) -> None:
+    world.put(["web1"])
+    # moto answers with a page of HTML where it fails, as proxies do.
+    with pytest.raises(Unavailable, match=r"listing EC2 instances: .*an answer that is none of AWS"):
+        _resolve(tmp_path, {"ec2": {"no-such-filter": "x"}})

@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +25,8 @@ cd "$1/m/r"
 mount -t proc proc proc
 mount --rbind /dev dev
 for d in run tmp var/tmp; do mount -t tmpfs tmpfs "$d"; done
-rm -rf var/lib/rpm var/lib/dnf var/cache/dnf var/cache/zypp var/lib/zypp var/lib/repod-run etc/yum.repos.d etc/zypp/repos.d
-rm -rf root/.rpmdb var/log/zypper.log var/log/dnf*.log
+(cd var && rm -rf lib/rpm lib/dnf lib/zypp lib/repod-run cache/dnf cache/zypp log/zypper.log log/dnf*.log)
+rm -rf root/.rpmdb etc/yum.repos.d etc/zypp/repos.d
 mkdir -p var/lib/rpm etc/rpm etc/yum.repos.d etc/zypp/repos.d
 # Debian's rpm keeps the database of each user in their home; hosts have one.
 printf '%%_dbpath /var/lib/rpm\n' >etc/rpm/macros
@@ -37,6 +36,9 @@ printf '%s' "$3" >etc/machine-id
 touch run/ready
 exec chroot . sh -c 'trap "exit 0" TERM; while :; do sleep 3600 & wait $!; done'
 """
+
+
+_LIMITS = Limits()
 
 
 class HostRoot:
@@ -72,7 +74,14 @@ class HostRoot:
         enter = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--uts", "--root", "--wd"]
         return [*enter, "--", *argv]
 
-    def run(self, argv: Sequence[str], *, root: bool = False, data: bytes = b"", limits: Limits = Limits()) -> Ran:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        root: bool = False,  # noqa: ARG002 - it always is
+        data: bytes = b"",
+        limits: Limits = _LIMITS,
+    ) -> Ran:
         """See ``fleet.Connection``."""
         self.asked.append(argv)
         process = subprocess.Popen(
@@ -143,19 +152,5 @@ def _ready(process: "subprocess.Popen[bytes]") -> int:
     if not children:
         return 0
     (child,) = children
-    return (
-        int(child)
-        if Path(f"/proc/{child}/root/run/ready").exists()
-        and Path(f"/proc/{child}/root/proc/1").exists()
-        and _chrooted(child)
-        else 0
-    )
-
-
-def _chrooted(pid: str) -> bool:
-    return not os.path.samefile(f"/proc/{pid}/root", "/")
-
-
-def slept(seconds: float) -> float:
-    """When a time is over, by the clock that tests go by."""
-    return time.monotonic() + seconds
+    root = Path(f"/proc/{child}/root")
+    return int(child) if not root.samefile("/") and (root / "run/ready").exists() else 0

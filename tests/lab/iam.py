@@ -43,6 +43,7 @@ ACTIONS: Mapping[str, Sequence[str]] = {
     "abort_multipart_upload": ("s3:AbortMultipartUpload",),
     "list_multipart_uploads": ("s3:ListBucketMultipartUploads",),
     "list_parts": ("s3:ListMultipartUploadParts",),
+    "list_object_versions": (),  # asked of servers beside Amazon only
     "get_bucket_notification_configuration": ("s3:GetBucketNotification",),
     "receive_message": ("sqs:ReceiveMessage",),
     "delete_message": ("sqs:DeleteMessage",),

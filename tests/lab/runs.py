@@ -106,7 +106,8 @@ class Fleet:
         if host.name in self.sick and self.runs[host.name] == NEW:
             raise HostFault(Trouble.UNHEALTHY, f"{host.name} answers 500, expected 200")
 
-    def wave(self, wave: Wave, _run: str) -> None:
+    def wave(self, wave: Wave, _run: str, go_on: Callable[[], object]) -> None:
+        go_on()
         with self.lock:
             self.asked.append(("wave", str(wave.number)))
         if wave.number in self.bad_waves:

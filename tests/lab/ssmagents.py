@@ -188,6 +188,9 @@ class SsmAgents:
         return {}
 
     def _DescribeInstanceInformation(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        for rule in request.get("Filters", ()):
+            if rule["Key"] != "PlatformTypes" and not rule["Key"].startswith("tag:"):
+                raise Fault("InvalidFilterKey", f"The filter key {rule['Key']} is not valid")
         found = [one for one in self.machines.values() if all(_fits(one, rule) for rule in request.get("Filters", ()))]
         start = int(request.get("NextToken", 0))
         more = {"NextToken": str(start + _PAGE)} if start + _PAGE < len(found) else {}

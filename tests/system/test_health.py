@@ -34,6 +34,10 @@ class Here:
         return Ran(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
 
 
+def nothing() -> None:
+    """Goes on."""
+
+
 class Passing:
     """Time that passes where it is slept."""
 
@@ -75,7 +79,7 @@ def answering(*codes: int) -> Iterator[str]:
 
 def test_without_a_check_every_host_and_wave_is_well() -> None:
     checks().host(HOST)
-    checks().wave(WAVE, "run")
+    checks().wave(WAVE, "run", nothing)
 
 
 def test_a_command_is_tried_until_it_succeeds(tmp_path: Path) -> None:
@@ -111,12 +115,12 @@ def test_a_url_that_answers_otherwise_or_not_at_all_is_told() -> None:
 
 def test_a_command_here_checks_a_wave_and_is_told_which(tmp_path: Path) -> None:
     out = tmp_path / "told"
-    checks(wave_check=f'echo "$REPOCTL_RUN $REPOCTL_WAVE $REPOCTL_HOSTS" > "{out}"').wave(WAVE, "run-1")
+    checks(wave_check=f'echo "$REPOCTL_RUN $REPOCTL_WAVE $REPOCTL_HOSTS" > "{out}"').wave(WAVE, "run-1", nothing)
     assert out.read_text() == "run-1 2 web1 web2\n"
     with pytest.raises(Unfit, match=r"wave_check 'echo too many; exit 1' ends with 1, expected 0: too many"):
-        checks(wave_check="echo too many; exit 1").wave(WAVE, "run-1")
+        checks(wave_check="echo too many; exit 1").wave(WAVE, "run-1", nothing)
     with pytest.raises(Unfit, match=r"wave_check '/nowhere' cannot be run here"):
-        checks(wave_check=["/nowhere"]).wave(WAVE, "run-1")
+        checks(wave_check=["/nowhere"]).wave(WAVE, "run-1", nothing)
 
 
 @pytest.fixture(scope="module")
@@ -148,15 +152,43 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
 def test_a_query_of_prometheus_must_be_as_expected(server: Prometheus, query: str, expect: str, fault: str) -> None:
     check = checks(wave_check={"url": server.url, "query": query, "expect": expect, "for": "5m"})
     if not fault:
-        check.wave(WAVE, "run")
+        check.wave(WAVE, "run", nothing)
         return
     with pytest.raises(Unfit, match=fault):
-        check.wave(WAVE, "run")
+        check.wave(WAVE, "run", nothing)
 
 
 def test_a_prometheus_that_does_not_answer_is_no_success() -> None:
     query = {"url": "http://127.0.0.1:1", "query": "up", "expect": "== 1"}
     with pytest.raises(Unavailable, match=r"/api/v1/query does not answer"):
-        checks(wave_check=query).wave(WAVE, "run")
+        checks(wave_check=query).wave(WAVE, "run", nothing)
     with pytest.raises(Misconfigured, match=r"token_file /nowhere cannot be read"):
-        checks(wave_check=query | {"token_file": "/nowhere"}).wave(WAVE, "run")
+        checks(wave_check=query | {"token_file": "/nowhere"}).wave(WAVE, "run", nothing)
+
+
+@pytest.mark.parametrize(
+    "check", ["sleep 60", {"url": "http://127.0.0.1:1", "query": "up", "expect": "== 1", "for": "1h"}]
+)
+def test_a_check_that_takes_long_ends_when_the_run_is_to_stop(check: Any) -> None:
+    class Stop(Exception):
+        pass
+
+    asked = 0
+
+    def stop() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        checks(wave_check=check).wave(WAVE, "run", stop)
+
+
+def test_a_command_here_that_does_not_end_is_ended_with_all_that_it_started() -> None:
+    with pytest.raises(Unfit, match=r"wave_check 'sleep 60 & sleep 60' did not end within 1 s"):
+        Checks(
+            Rollout.model_validate({"wave_check": "sleep 60 & sleep 60", "limit": 1}),
+            Here(),
+            environ=ENVIRON,
+        ).wave(WAVE, "run", nothing)

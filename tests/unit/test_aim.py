@@ -33,7 +33,6 @@ class Listed:
     number: int | None = 12
     moves: int = 0
     unread: bool = False
-    since: str | None = "2026-01-01T00:00:00Z"
     asked: list[str] = field(default_factory=list)
 
     def generation(self, _repository: str) -> int | None:
@@ -55,10 +54,6 @@ class Listed:
         digest = None if self.unread else f"{len(self.asked):064x}"
         old = {"listed": False, "header_sha256": "f" * 64}
         return {"builds": [old, {"listed": True, "header_sha256": digest}]}
-
-    def keys(self) -> Sequence[Mapping[str, Any]]:
-        of = {"prod": {"since": self.since}}
-        return [{"fingerprint": PRINT, "repositories": of}, {"fingerprint": "B" * 40, "repositories": {}}]
 
 
 def aim(catalogue: Listed, *words: str, action: Action = "update", **known: Any) -> Aim:
@@ -105,7 +100,6 @@ def test_each_build_has_the_digest_of_the_listed_one_and_the_aim_what_the_settin
     found = aim(Listed(LISTED), "tool", "web-app", id="prod-el9", bases=["base"])
     assert [build.header_sha256 for build in found.builds] == [f"{1:064x}", f"{2:064x}"]
     assert (found.repository, found.bases, found.generation) == ("prod-el9", ["base"], 12)
-    assert (found.keys, found.key_file) == ([PRINT], b"the keys")
 
 
 def test_a_digest_that_cannot_be_read_stops_the_run_before_it_begins() -> None:
@@ -125,13 +119,8 @@ def test_a_repository_that_lists_nothing_yet_says_so() -> None:
         aim(Listed([], number=None), "tool")
 
 
-def test_keys_are_those_of_the_settings_or_those_that_hosts_get_and_none_without_their_file() -> None:
-    other = "C" * 40
-    assert aim(Listed(LISTED), "tool", keys=[other]).keys == [other]
-    assert aim(Listed(LISTED, since=None), "tool").keys == ()
-
-    def missing() -> bytes:
-        raise Unavailable("no server")
-
-    found = resolve_aim(Listed(LISTED), "prod", ["tool"], "update", known=Repository(), key_file=missing)
-    assert (found.keys, found.key_file) == ((), b"")
+def test_only_keys_that_the_settings_name_may_be_imported_and_without_them_no_file_is_asked_for() -> None:
+    found = aim(Listed(LISTED), "tool", keys=[PRINT])
+    assert (found.keys, found.key_file) == ([PRINT], b"the keys")
+    found = aim(Listed(LISTED), "tool")
+    assert (found.keys, found.key_file) == ([], b"")

@@ -13,8 +13,8 @@ NOW = 1000 * DAY
 OLD, NEW, EPOCH = (Nevra.parse(text) for text in ("a-1-1.noarch", "a-2-1.noarch", "b-2:1-1.x86_64"))
 
 
-def report(*lines: str, host: str = "web1", age: float = 2 * HOUR) -> HostReport:
-    return HostReport(host=host, time=NOW - age, lines=lines)
+def report(*lines: str, host: str = "web1", age: float = 2 * HOUR, previous: tuple[str, ...] = ()) -> HostReport:
+    return HostReport(host=host, time=NOW - age, lines=lines, previous=previous)
 
 
 def needs(*reports: HostReport) -> dict[Nevra, list[str]]:
@@ -53,6 +53,22 @@ def test_a_report_that_is_too_old_is_ignored_and_named() -> None:
     assert running.notes == [
         "report of host web1 is 45 d old, and counts for 30 d: ignored; remove it if that host is gone"
     ]
+
+
+def test_what_a_host_would_be_downgraded_to_is_needed_as_what_it_runs_is() -> None:
+    reports = [report("a-2-1.noarch", previous=("a-1-1.noarch",)), report("a-1-1.noarch", host="web2", age=DAY)]
+    assert needs(*reports) == {
+        NEW: ["runs on host web1 (reported 2 h ago)"],
+        OLD: ["runs on host web2 (reported 1 d ago)", "would be downgraded to on host web1 (reported 2 h ago)"],
+    }
+    with pytest.raises(Unavailable, match="report of host web1: expected lines"):
+        needs(report("a-2-1.noarch", previous=("nonsense",)))
+
+
+def test_a_host_that_reports_in_two_ways_is_named_once_and_is_not_old_by_the_one_it_gave_up() -> None:
+    twice = [report("a-1-1.noarch"), report("a-1-1.noarch", age=DAY), report("a-1-1.noarch", age=45 * DAY)]
+    running = by_hosts([OLD], twice, now=NOW, max_age=30 * DAY)
+    assert (running.needs, running.notes) == ({OLD: ["runs on host web1 (reported 2 h ago)"]}, [])
 
 
 @pytest.mark.parametrize("lines", [(), ("a-1-1.noarch", "error: rpmdb open failed")])

@@ -64,16 +64,16 @@ def list_hosts(config: Path | None, group: str, names: Sequence[str], *, no_conn
 def _look(
     settings: "Settings", group: str, hosts: Sequence[Host], names: Sequence[str], config: Path | None
 ) -> Sequence["Looked"]:
-    from repod.client.bring import facts  # noqa: PLC0415
     from repod.client.looking import look  # noqa: PLC0415
+    from repod.client.talk import facts_of  # noqa: PLC0415
     from repod.client.wiring import open_transports  # noqa: PLC0415
 
-    transport = open_transports(settings, group, os.environ)
+    transport = open_transports(settings, group)
     repository = settings.grouped(group).repository
     if not repository:
-        return look(hosts, transport, names, None, facts)
+        return look(hosts, transport, names, None, facts_of)
     with asked(config) as api:
-        return look(hosts, transport, names, _Records(api, repository), facts)
+        return look(hosts, transport, names, _Records(api, repository), facts_of)
 
 
 class _Records:

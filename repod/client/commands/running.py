@@ -119,7 +119,7 @@ def _strategy(settings: Settings, group: str, options: Mapping[str, Any]) -> Rol
 
 def _carry_out(settings: Settings, standing: Standing, journal: FileJournal) -> Standing:
     plan = standing.plan
-    transport = outfit.ways(settings, os.environ, plan)
+    transport = outfit.ways(settings, plan)
     brake = Brake()
     with (
         outfit.reporting_api(settings, os.environ) as api,

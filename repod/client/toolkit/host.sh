@@ -1,8 +1,10 @@
 # What repoctl runs on a host: the text goes to `sh -s -- ACTION ARGUMENT...`, nothing is installed.
 #
 #   facts REPOSITORY[,REPOSITORY...] NAME...    what there is; NAME '*': all packages
-#   start RUN STEP SECONDS ARGUMENT...          begins a command that outlives this connection, once
+#   start RUN STEP SECONDS BYTES ARGUMENT...    begins a command that outlives this connection, once; of its output
+#                                               so many bytes are kept of the beginning and of the end
 #   follow RUN STEP SECONDS                     waits so long for its end, and shows its output
+#   steps RUN                                   which there are, and how each ended
 #   put RUN FILE TEXT                           a file beside it
 #   clean RUN                                   removes all of a run that has ended
 #
@@ -18,7 +20,6 @@ unset LANGUAGE
 lasting=/var/lib/repod-run
 fleeting=/run/repod-run
 days=7
-part=65536
 tab=$(printf '\t')
 
 # One line of fields; what would break it becomes a space.
@@ -218,9 +219,10 @@ start() {
     unit=repod-$1-$2
     step=$run/$2
     limit=$3
-    shift 3
+    part=$4
+    shift 4
     forget
-    if ! { mkdir -p "$step" && runner >"$step/run.sh.$$" && mv "$step/run.sh.$$" "$step/run.sh"; } 2>/dev/null; then
+    if ! { mkdir -p "$step" && echo "$part" >"$step/part" && runner >"$step/run.sh.$$" && mv "$step/run.sh.$$" "$step/run.sh"; } 2>/dev/null; then
         say state noroom
         return
     fi
@@ -282,6 +284,7 @@ follow() {
 
 # The beginning and the end, each line behind a bar.
 output() {
+    part=$(word "$step/part")
     if [ -f "$step/head" ]; then
         sed 's/^/|/' "$step/head"
         printf '\n|... %s bytes left out ...\n' "$(awk '{ sum += $1 } END { print sum }' "$step/dropped")"
@@ -297,6 +300,22 @@ output() {
         fi
     fi
     printf '\n'
+}
+
+steps() {
+    for base in "$lasting" "$fleeting"; do
+        for step in "$base/$1"/*/; do
+            step=${step%/}
+            [ -d "$step/claim" ] || continue
+            if [ -f "$step/code" ]; then
+                say step "${step##*/}" ended "$(word "$step/code")"
+            elif alive; then
+                say step "${step##*/}" running ''
+            else
+                say step "${step##*/}" died ''
+            fi
+        done
+    done
 }
 
 put() {
@@ -329,6 +348,7 @@ main() {
     follow) follow "$@" ;;
     put) put "$@" ;;
     clean) clean "$@" ;;
+    steps) steps "$@" ;;
     *) say state wrong "$action" ;;
     esac
     printf '@@repod-end@@\n'

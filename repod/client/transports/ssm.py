@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from botocore.exceptions import ClientError
 
 from repod.aws import Clients, code, denied, told
-from repod.client.fleet import Connection, Host, HostFault, Limits, Ran, Trouble
+from repod.client.fleet import ORDINARY, Connection, Host, HostFault, Limits, Ran, Trouble
 from repod.client.grouping import Ssm
 from repod.client.transports.ssmscript import GRACE, LONGEST, Answer, longest, script
 from repod.config import Bucket
@@ -150,7 +150,7 @@ class _Instance:
         *,
         root: bool = False,  # noqa: ARG002 - it is root in any case
         data: bytes = b"",
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: Limits = ORDINARY,
     ) -> Ran:
         """See ``Connection.run``."""
         text = script(argv, data, limits, whole=self._transport.output is not None)

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from repod.office import Deed, Details, Running
+from repod.builds import Running
+from repod.office import Deed, Details
 from repod.web.api.problems import Problem
 from repod.windows import Window
 
