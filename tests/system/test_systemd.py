@@ -21,6 +21,13 @@ from tests.lab.wait import until
 
 _ROOT = Path(__file__).parents[2]
 _SYSTEMD = _ROOT / "systemd"
+_OF_HOSTS = (
+    "repod-s3.service",
+    "repod-s3.socket",
+    "repod-report.service",
+    "repod-report.timer",
+    "repod-report.path",
+)
 _EXPOSURE = 20  # tenths; the gate of the project
 _CI_USER = 54321
 
@@ -64,13 +71,14 @@ def test_the_unit_exposes_less_of_the_machine_than_the_gate_allows(tmp_path: Pat
 
 
 def test_the_units_of_hosts_are_understood_to_the_last_key(tmp_path: Path) -> None:
-    units = [_installed(tmp_path, name=name) for name in ("repod-s3.service", "repod-s3.socket")]
-    assert [_verify(unit) for unit in units] == [(0, []), (0, [])]
+    units = [_installed(tmp_path, name=name) for name in _OF_HOSTS]
+    assert [_verify(unit) for unit in units] == [(0, [])] * len(units)
 
 
-def test_the_service_of_hosts_exposes_less_of_the_machine_than_the_gate_allows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["repod-s3.service", "repod-report.service"])
+def test_the_service_of_hosts_exposes_less_of_the_machine_than_the_gate_allows(tmp_path: Path, name: str) -> None:
     words = ("systemd-analyze", "security", "--offline=true", f"--threshold={_EXPOSURE}")
-    done = _run(*words, _installed(tmp_path, name="repod-s3.service"))
+    done = _run(*words, _installed(tmp_path, name=name))
     assert done.returncode == 0, done.stdout
 
 
