@@ -23,6 +23,7 @@ MARK = Verb("mark")
 PRUNE = Verb("prune")
 VERIFY = Verb("verify")
 REPORT = Verb("report")
+RING = Verb("ring")
 VERBS: Mapping[Verb, str] = {
     READ: "read repositories",
     METRICS: "read /metrics",
@@ -34,6 +35,7 @@ VERBS: Mapping[Verb, str] = {
     PRUNE: "carry out what retention plans",
     VERIFY: "have everything proven, and mended",
     REPORT: "report rollouts and what hosts run",
+    RING: "say which builds the hosts of a ring are to run",
 }
 """Every verb, with what it allows. All but the first two are for tokens alone."""
 

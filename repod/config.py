@@ -5,7 +5,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +12,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -24,6 +22,7 @@ from repod.errors import Misconfigured
 from repod.hooking import Hook, strangers
 from repod.listening import Http
 from repod.profiles import PROFILES
+from repod.tomltext import faults_of, tree_of
 from repod.values import (
     Bytes,
     Fingerprint,
@@ -54,12 +53,7 @@ _PLACES = {
     "http": ("tls_certificate", "tls_key", "tls_client_ca", "tokens", "passwords"),
     "audit": ("file",),
 }
-# Where pydantic speaks of Python and not of TOML.
-_EXPECTED = {
-    "sequence_str": 'expected a list such as ["one", "two"]',
-    "is_instance_of": "expected a list, as [[...]] tables or values in brackets",
-    "model_type": "expected a table of settings",
-}
+_UNKNOWN = "is not a setting of repod; see config/repod.toml for those there are"
 
 
 class Log(Section):
@@ -164,6 +158,12 @@ class Retention(Section):
     needed_by: Sequence[str] = ()
 
 
+class PullMode(Section):
+    """``[repository.rings]``: the rollout file, by which hosts look for themselves which builds they are to run."""
+
+    valid: Annotated[Seconds, Field(ge=600)] = 3 * 86400.0
+
+
 class Promotion(Section):
     """``[repository.promotion]``: what builds of other repositories must show before they are let in.
 
@@ -198,6 +198,7 @@ class Repository(Section):
     retention: Retention = Retention()
     acceptance: Acceptance = Acceptance()
     promotion: Promotion = Promotion()
+    rings: PullMode = PullMode()
 
     @field_validator("compression")
     @classmethod
@@ -307,15 +308,9 @@ def parse(text: str, base: Path, source: str = "repod.toml") -> Settings:
     Raises ``Misconfigured`` with one line per fault, each naming the key, what was
     expected and what was found.
     """
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        msg = f"{source}: not TOML: {error}"
-        raise Misconfigured(msg) from error
-    try:
+    tree = tree_of(text, source)
+    with faults_of(tree, source, _UNKNOWN):
         return Settings.model_validate(_join(tree, base))
-    except ValidationError as error:
-        raise Misconfigured(*_lines(error, tree, source)) from error
 
 
 def load(path: Path) -> Settings:
@@ -365,27 +360,3 @@ def _joined_repository(table: object, joined: Callable[[object, Sequence[str]], 
         places = {"acceptance": ("keys",), "retention": ("hosts",), "promotion": ("bases",)}
         table |= {key: joined(table[key], inner) for key, inner in places.items() if key in table}
     return table
-
-
-def _lines(error: ValidationError, tree: dict[str, Any], source: str) -> Iterator[str]:
-    for fault in error.errors():
-        place = _where(fault["loc"], tree)
-        text = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "missing":
-            text = "is required and missing"
-        elif fault["type"] == "extra_forbidden":
-            text = "is not a setting of repod; see config/repod.toml for those there are"
-        elif fault["type"] != "value_error":
-            text = _EXPECTED.get(fault["type"], f"{text[0].lower()}{text[1:]}") + f", found {fault['input']!r}"
-        for line in text.splitlines():
-            yield f"{source}: {place}: {line}" if place else f"{source}: {line}"
-
-
-def _where(place: Sequence[int | str], tree: dict[str, Any]) -> str:
-    """A key as a person finds it: a repository by its name where it has one, else by its number from 1."""
-    if len(place) > 1 and place[0] in {"repository", "hook"} and isinstance(place[1], int):
-        table = tree[place[0]][place[1]]
-        name = table.get("name") if isinstance(table, dict) else None
-        first = f"{place[0]} {name!r}" if isinstance(name, str) else f"{place[0]} number {place[1] + 1}"
-        place = (first, *place[2:])
-    return ".".join(str(part) for part in place)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from repod.builds import HostReport
 from repod.errors import Unavailable
 from repod.package import Nevra
+from repod.rings import Ring
 
 Needs = Mapping[Nevra, Sequence[str]]
 """Why each of some builds is needed."""
@@ -19,6 +20,7 @@ _UNITS = ((_DAY, "d"), (3600.0, "h"), (60.0, "min"))
 _SHOWN = 3
 # rpm lists imported keys as packages without an architecture.
 _KEY = "gpg-pubkey-"
+_ANYWHERE = "noarch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,38 @@ def by_repositories(builds: Collection[Nevra], listed: Mapping[str, Collection[N
         for nevra in builds
         if (names := [name for name, there in listed.items() if nevra in there])
     }
+
+
+def by_rings(builds: Collection[Nevra], rings: Mapping[str, Ring]) -> Needs:
+    """Which of ``builds``, all that a repository lists, its rings name, or would have hosts go back to."""
+    found: dict[Nevra, list[str]] = defaultdict(list)
+    listed = defaultdict(list)
+    for nevra in builds:
+        listed[nevra.name].append(nevra)
+    for name, ring in rings.items():
+        named = [build.nevra for build in ring.builds]
+        for nevra in named:
+            found[nevra].append(f"ring {name} names it")
+        back = dict.fromkeys(ring.before, f"ring {name} named it before: hosts go back to it")
+        for nevra in named:
+            for older in _next_older(nevra, listed[nevra.name]):
+                back.setdefault(older, f"ring {name} names {nevra}: hosts go back from it to this one")
+        for nevra, text in back.items():
+            if nevra not in named:
+                found[nevra].append(text)
+    there = set(builds)
+    return {nevra: texts for nevra, texts in found.items() if nevra in there}
+
+
+def _next_older(nevra: Nevra, same: Iterable[Nevra]) -> Sequence[Nevra]:
+    """The newest of the builds of that name before it, for the same hosts: one, or one of each architecture."""
+    older = [one for one in same if one.rank < nevra.rank and _meet(one.arch, nevra.arch)]
+    newest = max((one.rank for one in older), default=b"")
+    return [one for one in older if one.rank == newest]
+
+
+def _meet(one: str, other: str) -> bool:
+    return one == other or _ANYWHERE in {one, other}
 
 
 def joined(*needs: Needs) -> Needs:

@@ -25,13 +25,8 @@ RolloutId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_le
 Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", max_length=253)]
 Count = Annotated[str, Field(pattern=r"^[0-9]{1,6}%?$")]
-Build = Annotated[
-    str,
-    Field(
-        max_length=500,
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*-([0-9]{1,10}:)?[A-Za-z0-9_.+~^]+-[A-Za-z0-9_.+~^]+\.[A-Za-z0-9_]+$",
-    ),
-]
+BUILD = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*-([0-9]{1,10}:)?[A-Za-z0-9_.+~^]+-[A-Za-z0-9_.+~^]+\.[A-Za-z0-9_]+$"
+Build = Annotated[str, Field(max_length=500, pattern=BUILD)]
 
 
 class Report(BaseModel):
@@ -69,14 +64,15 @@ class HostProgress(Report):
 class Rollout(Report):
     """A rollout as it stands; each report of it is the whole document.
 
-    ``package`` is what was asked for (``NAME`` or ``NAME-EVR``), ``builds`` what that meant. Wave 0 are the canaries.
+    ``package`` is what was asked for (``NAME`` or ``NAME-EVR``), ``builds`` what that meant; ``sync`` may
+    name none, where hosts follow all that a repository lists. Wave 0 are the canaries.
     """
 
     id: RolloutId
     package: Name
-    builds: Annotated[Sequence[Build], Field(min_length=1, max_length=100)]
+    builds: Annotated[Sequence[Build], Field(max_length=100)]
     group: Text = ""
-    action: Literal["update", "downgrade"] = "update"
+    action: Literal["update", "downgrade", "reinstall", "sync"] = "update"
     strategy: Strategy = Strategy()
     state: State
     actor: Name
@@ -92,6 +88,9 @@ class Rollout(Report):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if not self.builds and self.action != "sync":
+            msg = f"builds: expected what {self.package} meant, found none"
+            raise ValueError(msg)
         if (self.ended is None) != (self.state == "running"):
             found = "none" if self.ended is None else self.ended.isoformat()
             msg = f"ended: expected a time where it is over and none while it runs, found {found} and {self.state}"

@@ -27,6 +27,7 @@ from repod.relating import Relations
 from repod.repodata.listing import StoredListings
 from repod.retention import Pattern, Policy
 from repod.retire import Retirement
+from repod.rings import read_rings
 
 Pause = Callable[[int], None]
 """See ``Publisher``."""
@@ -88,6 +89,7 @@ def open_retirement(
         max_age=retention.hosts_max_age,
         elsewhere={name: partial(_listed, settings, repository, settings.named(name)) for name in retention.needed_by},
         relations=partial(_relations, settings, repository, store, workspace, pause),
+        rings=partial(read_rings, store),
     )
 
 

@@ -26,10 +26,11 @@ from repod.prune import Pruned
 from repod.pruning import Pruning
 from repod.recording import open_record
 from repod.reminder import Reminder
+from repod.renewing import Renewing
 from repod.reporting import Reporting
 from repod.steps import open_steps
 from repod.values import S3Place
-from repod.wiring import System, Wired
+from repod.wiring import System, Wired, open_rings
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -101,6 +102,9 @@ class Looped:
             prepare=partial(wired.write_host_files, self._system.signer),
             watching=partial(getattr, wired.inbox, "up"),
             pruning=pruning,
+            renewing=Renewing(
+                name=name, renew=open_rings(wired.settings, wired.store, self._system.signer).renew, log=log
+            ),
             follower=self._follower(wired, gauges),
             gauges=gauges,
             reporting=reporting,

@@ -15,6 +15,10 @@ _ADDRESS = re.compile(r".+:[0-9]{1,5}")
 _S3_PLACE = re.compile(r"s3://([A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9])/((?:[^/]+/)*(?:[^/]+/?)?)")
 _LINE = re.compile(r"\s*[^\s=]+\s*=\s*[^\s=]+\s*")
 
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""The form of a label that is put on a build, and that in words."""
+LABEL_FORM = "expected letters, digits, '_', '.' and '-', a letter or digit first"
+
 
 class Section(BaseModel):
     """A table of the settings: frozen, and without a key that repod does not know."""

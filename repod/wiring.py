@@ -22,6 +22,7 @@ from repod.errors import Misconfigured
 from repod.holdings import Tell, silent
 from repod.hostbook import HostBook
 from repod.hostfiles import repo_file, write_host_files
+from repod.hostkeys import COSIGNS, SIGNS
 from repod.inboxes import Inboxes, WatchedInbox
 from repod.intake import Intake, Observe, Policy
 from repod.letterbox import Letterbox
@@ -38,9 +39,11 @@ from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
 from repod.retaining import open_planner, open_pruner
+from repod.ringing import Rings
 from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
+from repod.signing.verify import verify_detached
 from repod.tools import Tools, open_rebuild
 from repod.turn import Turns
 from repod.values import S3Place
@@ -199,6 +202,22 @@ def open_publisher(
         warn=warn,
         raced=raced,
         restore=restore,
+    )
+
+
+def open_rings(repository: Repository, store: Store, signer: OpenSigner) -> Rings:
+    """What changes the rings of a repository, and keeps their file fresh."""
+    signs = [key.fingerprint for key in signer.keys if key.role in {SIGNS, COSIGNS}]
+    return Rings(
+        repository=repository.name,
+        store=store,
+        signer=signer,
+        keys=signs,
+        armor=armor,
+        proves=verify_detached,
+        valid=repository.rings.valid,
+        clock=time.time,
+        pause=pause,
     )
 
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from repod.actions.changes import carried_sums, content, read_carried, summary, table
+from repod.actions.changes import carried_sums, content, read_carried, summary
 from repod.actions.means import Means
 from repod.comparison import Comparison, Content, compare
 from repod.config import Settings
@@ -14,6 +14,7 @@ from repod.records import contents, read_records
 from repod.repodata.listing import entries
 from repod.repodata.strictreader import StrictDocuments
 from repod.rollback import Plan, Rollback
+from repod.sheets import changes
 from repod.wiring import pause
 from repod.workplace import Workplace
 
@@ -25,7 +26,7 @@ def rollback(means: Means, name: str, number: int | None, by: By, *, dry_run: bo
     """Publish what generation ``number`` listed, as a new one; see ``Deeds.rollback``.
 
     ``facts``: ``to``, the generation that is gone back to; ``needed``, whether it lists anything else;
-    ``changes``, as ``changes.table`` has them.
+    ``changes``, as a person reads them.
     """
     with means.workplace(name) as work:
         back = _rollback(work)
@@ -63,7 +64,7 @@ def _deed(name: str, plan: Plan, generation: Generation | None) -> Deed:
         generation=number,
         rows=[row | summary(change)],
         warnings=[f"{nevra} is pinned and is not listed at generation {to}" for nevra in plan.pinned],
-        facts={"to": to, "needed": bool(plan), "changes": table(change)},
+        facts={"to": to, "needed": bool(plan), "changes": changes(summary(change))},
         text=_text(name, plan, number),
     )
 

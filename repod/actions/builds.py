@@ -1,6 +1,5 @@
 """Single builds: taken out of the metadata, pinned, labelled."""
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,10 +15,8 @@ from repod.places import open_store
 from repod.remove import Removing
 from repod.repodata.listing import packages as listed_packages
 from repod.selection import select
+from repod.values import LABEL, LABEL_FORM
 from repod.wiring import pause
-
-LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-LABEL_FORM = "expected letters, digits, '_', '.' and '-', a letter or digit first"
 
 
 def remove(means: Means, name: str, nevras: Sequence[str], by: By, *, dry_run: bool) -> Deed:

@@ -49,22 +49,6 @@ def summary(change: Comparison) -> dict[str, Any]:
     }
 
 
-def table(change: Comparison) -> list[dict[str, Any]]:
-    """A comparison for a person: what hosts see of each name, then the rest."""
-    rows = [_row(step.kind, _nevra(step.before), _nevra(step.after)) for step in change.steps]
-    rows += [_row("other build came", None, nevra) for nevra in _nevras(change.came)]
-    rows += [_row("other build went", nevra, None) for nevra in _nevras(change.went)]
-    for what, lists in (("advisory", change.advisories), ("document", change.documents)):
-        rows += [_row(f"{what} came", None, key) for key in lists.came]
-        rows += [_row(f"{what} went", key, None) for key in lists.went]
-        rows += [_row(f"{what} changed", key, key) for key in lists.changed]
-    return rows
-
-
-def _row(change: str, before: str | None, after: str | None) -> dict[str, Any]:
-    return {"change": change, "before": before, "after": after}
-
-
 def _listed(lists: Lists) -> dict[str, list[str]]:
     return {"came": list(lists.came), "went": list(lists.went), "changed": list(lists.changed)}
 

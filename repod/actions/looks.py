@@ -11,10 +11,11 @@ from repod.actions.changes import summary
 from repod.actions.fate import Fates
 from repod.actions.keys import keys
 from repod.actions.means import Means, Warn
-from repod.actions.papers import advisories
+from repod.actions.papers import advisories, streams
 from repod.actions.past import history
 from repod.actions.prune import plan
 from repod.actions.refusals import Refusals
+from repod.actions.rings import rings
 from repod.actions.running import hosts
 from repod.actions.story import Story, builds_of, open_heads, open_place
 from repod.builds import Running
@@ -161,9 +162,17 @@ class OpenLooks:
         """See ``Looks.plan``."""
         return plan(self._means, repository)
 
+    def modules(self, repository: str) -> Mapping[str, Sequence[str]]:
+        """See ``Looks.modules``."""
+        return streams(self._means.settings, repository)
+
     def advisories(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """See ``Looks.advisories``."""
         return advisories(self._means.settings, repository)
+
+    def rings(self, repository: str) -> Mapping[str, Any]:
+        """See ``Looks.rings``."""
+        return rings(self._means.settings, repository)
 
     def rejected(self, repository: str, *, limit: int = 50, before: str = "") -> Sequence[Refusal]:
         """See ``Looks.rejected``."""

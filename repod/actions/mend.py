@@ -8,8 +8,7 @@ from repod.care import Care
 from repod.errors import RepodError
 from repod.finding import FAULT, Finding
 from repod.office import By, Deed, Far
-
-SOUND = "sound: everything it lists is there, unaltered and signed"
+from repod.sheets import SOUND
 
 
 def verify(means: Means, name: str, _by: By, tell: Far, *, repair: bool) -> Deed:

@@ -1,7 +1,7 @@
 """Advisories: listed, added, removed."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from repod.history import History
 from repod.office import By, Deed
 from repod.package import Fault
 from repod.places import open_store
-from repod.repodata import carried, updateinfo
+from repod.repodata import carried, modules, updateinfo
 from repod.repodata.listing import plain
 from repod.repodata.reader import read_file
 
@@ -26,6 +26,15 @@ def advisories(settings: Settings, name: str) -> Sequence[dict[str, Any]]:
     generation = History(store).current()
     document = generation.document(updateinfo.TYPE) if generation else None
     return [asdict(row) for row in updateinfo.rows(plain(store, document))] if document else []
+
+
+def streams(settings: Settings, name: str) -> Mapping[str, Sequence[str]]:
+    """The module streams of builds; see ``Looks.modules``."""
+    store = open_store(settings, settings.named(name))
+    generation = History(store).current()
+    document = generation.document(modules.TYPE) if generation else None
+    found = modules.artifacts(plain(store, document)) if document else {}
+    return {str(nevra): [":".join(stream) for stream in sorted(of)] for nevra, of in found.items()}
 
 
 def advise(means: Means, name: str, file: str, data: bytes, by: By) -> Deed:

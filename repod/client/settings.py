@@ -1,25 +1,63 @@
 """``repoctl.toml``: where the daemon is, what hosts read, which hosts there are and how they are updated."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from repod.client.buckets import S3
+from repod.client.grouping import Members, Ssm
+from repod.client.places import Base, LocalFile
+from repod.client.rolling import Rollout
+from repod.client.sshing import Ssh
 from repod.errors import Misconfigured
+from repod.tomltext import faults_of, tree_of
 from repod.values import Fingerprint, Seconds, Section
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+_UNKNOWN = "is not a setting of repoctl; see config/repoctl.toml for those there are"
+_FILE = "repoctl.toml"
+
+
+def server_url(value: str) -> str:
+    """Where a daemon is, without a slash at the end; ``ValueError`` says what is wrong with it."""
+    expected = "expected the URL of the daemon, as https://HOST or https://HOST:PORT"
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as error:
+        msg = f"{expected}; found none ({error})"
+        raise ValueError(msg) from error
+    if parts.username is not None or parts.password is not None:
+        msg = f"{expected}; found one with a user or a password in it: take them out, a token has its own place"
+        raise ValueError(msg)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        msg = f"{expected}; found {value!r}"
+        raise ValueError(msg)
+    return value.rstrip("/")
 
 
 class Server(Section):
-    """``[server]``: the daemon. A token is never written here: a file, a keyring or the environment has it."""
+    """``[server]``: the daemon. A token is never written here: a file, a keyring or the environment has it.
 
-    url: str = "http://127.0.0.1:8470"
-    token_file: str = ""
+    ``keyring``: the name of a service in the keyring. ``ca``: a file with the certificates that are trusted
+    instead of the machine's. ``timeout``: seconds that one answer may take.
+    """
+
+    url: Annotated[str, AfterValidator(server_url)] = "http://127.0.0.1:8470"
+    token_file: LocalFile = ""
     keyring: str = ""
-    ca: str = ""
-    timeout: Seconds = 60.0
+    ca: LocalFile = ""
+    timeout: Annotated[Seconds, Field(ge=0.1)] = 60.0
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.token_file and self.keyring:
+            msg = "expected token_file or keyring, found both; take one out"
+            raise ValueError(msg)
+        return self
 
 
 class Repository(Section):
@@ -30,16 +68,18 @@ class Repository(Section):
     """
 
     url: str = ""
-    inbox: str = ""
+    inbox: LocalFile = ""
     id: str = ""
     bases: Sequence[str] = ()
     keys: Sequence[Fingerprint] = ()
 
 
-class Group(Section):
+class Group(Members):
     """``[group.NAME]``: hosts that are updated together, and how."""
 
     repository: str = ""
+    ssh: Annotated[Ssh, Field(validate_default=True)] = Ssh()
+    rollout: Rollout = Rollout()
 
 
 class Settings(Section):
@@ -48,9 +88,21 @@ class Settings(Section):
     server: Server = Server()
     repository: Mapping[_Name, Repository] = {}
     group: Mapping[_Name, Group] = {}
-    state_dir: str = ""
-    folder: Path = Path()
-    """Where the file lies; not a setting."""
+    s3: S3 = S3()
+    ssh: Annotated[Ssh, Field(validate_default=True)] = Ssh()
+    ssm: Ssm = Ssm()
+    state_dir: Annotated[LocalFile, Field(validate_default=True)] = "~/.local/state/repoctl"
+    _folder: Path = PrivateAttr(default=Path())
+
+    def model_post_init(self, context: object, /) -> None:
+        """Keep where the file lies."""
+        if isinstance(context, Base):
+            self._folder = context.folder
+
+    @property
+    def folder(self) -> Path:
+        """Where the file lies; where there is none, the folder in which repoctl runs."""
+        return self._folder
 
     def grouped(self, name: str) -> Group:
         """The group of that name; ``Misconfigured`` lists those there are."""
@@ -58,3 +110,60 @@ class Settings(Section):
             return self.group[name]
         msg = f"group {name!r} is not in the settings; there are: {', '.join(self.group) or 'none'}"
         raise Misconfigured(msg)
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings: from ``path``, or the first file that ``candidates`` names; the defaults where there is none.
+
+    ``REPOCTL_URL`` stands before the file. Raises ``Misconfigured`` with a line for each fault.
+    """
+    base = _base(environ)
+    found = path or next(filter(Path.exists, candidates(environ)), None)
+    if path is None and (named := environ.get("REPOCTL_CONFIG")):
+        found = Path(named)
+    tree, source = {}, "repoctl"
+    if found is not None:
+        source = str(found)
+        tree = tree_of(_text(found), source)
+        base = Base(folder=found.absolute().parent, home=base.home)
+    settings = parse(tree, base, source)
+    return _with_environment(settings, environ)
+
+
+def candidates(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Where the file is looked for, the first place first, unless it is named."""
+    yield Path(_FILE)
+    yield Path(environ.get("XDG_CONFIG_HOME") or _base(environ).home / ".config") / "repoctl" / _FILE
+    yield Path("/etc/repod") / _FILE
+
+
+def parse(tree: Mapping[str, object], base: Base, source: str = _FILE) -> Settings:
+    """Settings of a tree of TOML; relative places are joined to ``base``."""
+    with faults_of(tree, source, _UNKNOWN):
+        return Settings.model_validate(tree, context=base)
+
+
+def _base(environ: Mapping[str, str]) -> Base:
+    home = environ.get("HOME", "")
+    return Base(folder=Path.cwd(), home=Path(home) if home else Path("/"))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"settings file {path} cannot be read ({error}); name another with --config or REPOCTL_CONFIG"
+        raise Misconfigured(msg) from error
+
+
+def _with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """With what the environment says of the daemon."""
+    given = environ.get("REPOCTL_URL", "")
+    if not given:
+        return settings
+    try:
+        url = server_url(given)
+    except ValueError as error:
+        msg = f"REPOCTL_URL: {error}"
+        raise Misconfigured(msg) from error
+    return settings.model_copy(update={"server": settings.server.model_copy(update={"url": url})})

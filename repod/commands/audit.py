@@ -11,10 +11,11 @@ import click
 
 from repod.auditlog.chain import Head
 from repod.auditlog.reading import files_of, prove, records
-from repod.commands.common import json_option, settings_option
+from repod.commands.common import settings_option
 from repod.config import Settings, load
 from repod.errors import Misconfigured, RepodError
 from repod.log import open_log
+from repod.options import json_option
 from repod.recording import open_record
 from repod.show import show
 from repod.times import stamp_ms

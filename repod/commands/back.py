@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 from repod.actions.back import End, difference
-from repod.actions.changes import summary, table
-from repod.commands.common import by, deeds, json_option, repository_argument, settings_option, warn, why_option
+from repod.actions.changes import summary
+from repod.commands.common import by, deeds, settings_option
 from repod.config import load
-from repod.office import Deed
-from repod.show import show
+from repod.options import generation_number, json_option, repository_argument, warn, why_option
+from repod.sheets import show_difference, show_rollback
 
 
 @click.command()
@@ -29,19 +29,8 @@ def rollback(config: Path, name: str, number: int | None, why: str, *, dry_run: 
     Answers 3, with every file that is missing, where prune has been there.
     """
     deed = deeds(load(config)).rollback(name, number, by(why), dry_run=dry_run)
-    if as_json:
-        show(deed.rows, as_json=True, empty="")
-    else:
-        _print(deed, dry_run=dry_run)
+    show_rollback(deed, dry_run=dry_run, as_json=as_json)
     warn(deed.warnings)
-
-
-def _print(deed: Deed, *, dry_run: bool) -> None:
-    if deed.facts["needed"]:
-        show(deed.facts["changes"], as_json=False, empty="hosts see no difference")
-    click.echo(deed.text)
-    if deed.facts["needed"] and not dry_run:
-        click.echo("hosts follow it, down and up, with: dnf --refresh distro-sync")
 
 
 @click.command()
@@ -61,17 +50,6 @@ def diff(config: Path, first: str, second: str, third: str | None, *, as_json: b
     if third is None and second in names:
         ends: tuple[End, End] = ((first, None), (second, None))
     else:
-        numbers = [None if text is None else _number(text, names) for text in (second, third)]
+        numbers = [None if text is None else generation_number(text, names) for text in (second, third)]
         ends = ((first, numbers[0]), (first, numbers[1]))
-    change = difference(settings, *ends)
-    if as_json:
-        show([summary(change)], as_json=True, empty="")
-    else:
-        show(table(change), as_json=False, empty="nothing differs")
-
-
-def _number(text: str, names: set[str]) -> int:
-    if not text.isdecimal() or not text.isascii():
-        msg = f"{text!r}: expected the number of a generation or one of the repositories: {', '.join(sorted(names))}"
-        raise click.UsageError(msg)
-    return int(text)
+    show_difference(summary(difference(settings, *ends)), as_json=as_json)

@@ -1,28 +1,22 @@
 """``repod remove``, ``pin``, ``unpin``, ``label`` and ``unlabel``: single builds, by hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
-from repod.actions.builds import LABEL, LABEL_FORM
-from repod.commands.common import by, deeds, json_option, repository_argument, settings_option, warn, why_option
+from repod.commands.common import by, deeds, settings_option
 from repod.config import load
+from repod.options import json_option, label_argument, nevras_argument, repository_argument, warn, why_option
+from repod.sheets import show_removal
 from repod.show import show
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def _nevras_argument(command: _Command) -> _Command:
-    return click.argument("nevras", metavar="NEVRA...", nargs=-1, required=True)(command)
 
 
 @click.command()
 @settings_option
 @json_option
 @repository_argument
-@_nevras_argument
+@nevras_argument
 @why_option
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 def remove(config: Path, name: str, nevras: Sequence[str], why: str, *, dry_run: bool, as_json: bool) -> None:
@@ -33,9 +27,7 @@ def remove(config: Path, name: str, nevras: Sequence[str], why: str, *, dry_run:
     Answers 1 where a NEVRA is no build of REPO, 3 where a build is pinned.
     """
     deed = deeds(load(config)).remove(name, nevras, by(why), dry_run=dry_run)
-    # A warning has its own line for a person; a table would fold it.
-    brief = [{key: row[key] for key in ("package", "result", "generation")} for row in deed.rows]
-    show(deed.rows if as_json else brief, as_json=as_json, empty="")
+    show_removal(deed, as_json=as_json)
     warn(deed.warnings)
 
 
@@ -43,7 +35,7 @@ def remove(config: Path, name: str, nevras: Sequence[str], why: str, *, dry_run:
 @settings_option
 @json_option
 @repository_argument
-@_nevras_argument
+@nevras_argument
 @why_option
 def pin(config: Path, name: str, nevras: Sequence[str], why: str, *, as_json: bool) -> None:
     """Never let retention take builds of REPO that are listed now. A NEVRA may be a shell pattern."""
@@ -54,7 +46,7 @@ def pin(config: Path, name: str, nevras: Sequence[str], why: str, *, as_json: bo
 @settings_option
 @json_option
 @repository_argument
-@_nevras_argument
+@nevras_argument
 def unpin(config: Path, name: str, nevras: Sequence[str], *, as_json: bool) -> None:
     """Let retention decide on builds of REPO again. A NEVRA may be a shell pattern."""
     show(deeds(load(config)).mark(name, nevras, by(), off=True).rows, as_json=as_json, empty="")
@@ -65,13 +57,10 @@ def unpin(config: Path, name: str, nevras: Sequence[str], *, as_json: bool) -> N
 @json_option
 @repository_argument
 @click.argument("nevra", metavar="NEVRA")
-@click.argument("text", metavar="LABEL")
+@label_argument
 @why_option
 def label(config: Path, name: str, nevra: str, text: str, why: str, *, as_json: bool) -> None:
     """Put LABEL on a build of REPO that is listed now, such as what a test of it said."""
-    if not LABEL.fullmatch(text):
-        msg = f"LABEL: {LABEL_FORM}; found {text!r}"
-        raise click.UsageError(msg)
     show(deeds(load(config)).mark(name, [nevra], by(why), label=text).rows, as_json=as_json, empty="")
 
 
@@ -80,7 +69,7 @@ def label(config: Path, name: str, nevra: str, text: str, why: str, *, as_json: 
 @json_option
 @repository_argument
 @click.argument("nevra", metavar="NEVRA")
-@click.argument("text", metavar="LABEL")
+@label_argument
 def unlabel(config: Path, name: str, nevra: str, text: str, *, as_json: bool) -> None:
     """Take LABEL off a build of REPO."""
     show(deeds(load(config)).mark(name, [nevra], by(), label=text, off=True).rows, as_json=as_json, empty="")

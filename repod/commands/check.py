@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from repod.check import check_all
-from repod.commands.common import json_option, settings_option
+from repod.commands.common import settings_option
 from repod.config import load
 from repod.errors import Misconfigured
+from repod.options import json_option
 from repod.show import show
 
 

@@ -1,9 +1,7 @@
 """What the commands share: options, times, and everything joined."""
 
 import os
-import pwd
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from repod.config import Settings
-from repod.office import By, Deed
+from repod.office import By
+from repod.options import person
 
 if TYPE_CHECKING:  # what one command needs, the others need not wait for
     from repod.actions.deeds import RecordedDeeds
@@ -36,29 +35,6 @@ def settings_option(command: _Command) -> _Command:
         show_envvar=True,
         help="The settings file.",
     )(command)
-
-
-def json_option(command: _Command) -> _Command:
-    """``--json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Answer with JSON.")(command)
-
-
-def repository_argument(command: _Command) -> _Command:
-    """``REPO``."""
-    return click.argument("name", metavar="REPO")(command)
-
-
-def why_option(command: _Command) -> _Command:
-    """``--why TEXT``."""
-    return click.option("--why", default="", metavar="TEXT", help="The reason, for the record.")(command)
-
-
-def person(environ: Mapping[str, str]) -> str:
-    """Who runs the command, for the record of a generation: behind sudo, who called it."""
-    try:
-        return environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 def opened(settings: Settings, log: Any, metrics: "Metrics") -> "System":
@@ -118,20 +94,3 @@ def audited(
         open_record(settings, log), log, by=by(why), what=what, repository=repository, details=details
     ) as outcome:
         yield outcome
-
-
-def leave(deed: Deed) -> None:
-    """End with the exit code of what was done, where that is not 0."""
-    if deed.code:
-        sys.exit(deed.code)
-
-
-def warn(texts: Iterable[str]) -> None:
-    """Say warnings, each in a line on standard error, beside the answer."""
-    for text in texts:
-        click.echo(f"repod: warning: {text}", err=True)
-
-
-def say(text: str) -> None:
-    """Say a line on standard error, beside the answer."""
-    click.echo(f"repod: {text}", err=True)

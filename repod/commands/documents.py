@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 
 from repod.actions.papers import advisories, refused
-from repod.commands.common import by, deeds, json_option, repository_argument, settings_option, why_option
+from repod.commands.common import by, deeds, settings_option
 from repod.config import load
 from repod.doors import Edit, Unreadable
+from repod.options import json_option, repository_argument, why_option
 from repod.package import Fault
 from repod.repodata import carried, kinds, updateinfo
 from repod.repodata import comps as comps_xml

@@ -11,12 +11,13 @@ from typing import Any
 import click
 
 from repod import tidings
-from repod.commands.common import audited, json_option, settings_option
+from repod.commands.common import audited, settings_option
 from repod.config import Repository, Settings, load
 from repod.delivery import Delivery, Tried
 from repod.doors import Store
 from repod.errors import Misconfigured, NotFound, RepodError, Unavailable
 from repod.hooking import Hook
+from repod.options import json_option
 from repod.outbox import Cursor, Outbox
 from repod.outlets import open_delivery, open_sink
 from repod.places import open_store, open_writable

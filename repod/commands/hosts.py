@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from repod.commands.common import by, json_option, means, repository_argument, settings_option, warn
+from repod.commands.common import by, means, settings_option
 from repod.config import load
 from repod.errors import Misconfigured
+from repod.options import json_option, repository_argument, warn
 from repod.recording import open_record
 from repod.show import show
 

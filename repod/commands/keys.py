@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ import click
 
 from repod.actions.keys import in_repository, key_row
 from repod.actions.keys import keys as every_key
-from repod.commands.common import json_option, means, settings_option
-from repod.commands.progress import progress
+from repod.commands.common import means, settings_option
 from repod.config import Settings, load
 from repod.errors import Misconfigured, Refused
 from repod.guidance import Guide, guide
 from repod.hostkeys import HostKey, ending
 from repod.keyring import Standing, opened_keys, stand
+from repod.options import json_option
 from repod.profiles import PROFILES
+from repod.progress import progress
+from repod.sheets import show_keys, signed_in
 from repod.show import show
 from repod.signing.create import create_key
 from repod.signing.lint import KeyReport
@@ -44,20 +46,11 @@ def list_(config: Path, *, as_json: bool) -> None:
     """Show every key that hosts get: what it is for, its end, and what is signed by it where."""
     with progress("looking at repositories") as tell:
         rows = every_key(means(load(config)), tell)
-    if not as_json:
-        rows = [
-            row | {"repositories": [_where(name, one) for name, one in row["repositories"].items()]} for row in rows
-        ]
-    show(rows, as_json=as_json, empty="no keys")
+    show_keys(rows, as_json=as_json)
 
 
 def _names(settings: Settings) -> Sequence[str]:
     return [repository.name for repository in settings.repository]
-
-
-def _where(name: str, one: Mapping[str, Any]) -> str:
-    since = f"hosts get it since {one['since']}" if one["since"] else "hosts do not get it yet"
-    return f"{name}: {one['packages']} packages; {since}"
 
 
 @keys.command()
@@ -163,7 +156,7 @@ def _print(step: Guide, found: Sequence[HostKey], standings: Sequence[Standing],
 
 
 def _counted(key: HostKey, standing: Standing) -> str:
-    return _where("", in_repository(key, standing)).removeprefix(": ")
+    return signed_in(in_repository(key, standing))
 
 
 @keys.command()

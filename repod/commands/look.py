@@ -1,24 +1,21 @@
 """``repod status`` and ``packages``: what is there. They change nothing."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from repod.actions.looks import states
-from repod.builds import Stream
-from repod.commands.common import json_option, repository_argument, settings_option
-from repod.config import load
-from repod.doors import Store
+from repod.actions.papers import streams
+from repod.commands.common import settings_option
+from repod.config import Settings, load
 from repod.errors import Corrupt, NotFound
-from repod.generation import Generation
 from repod.history import History
-from repod.package import Nevra
+from repod.office import Row
+from repod.options import json_option, repository_argument, say
 from repod.places import open_store
-from repod.repodata import modules
 from repod.repodata.listing import packages as listed_packages
-from repod.repodata.listing import plain
-from repod.show import show
+from repod.sheets import show_packages, show_states
 
 
 @click.command()
@@ -26,9 +23,7 @@ from repod.show import show
 @json_option
 def status(config: Path, *, as_json: bool) -> None:
     """Show each repository: generation, packages, inbox, rejected."""
-    shown = ("repository", "generation", "packages", "published", "inbox", "rejected", "url")
-    rows = [{key: getattr(state, key) for key in shown} for state in states(load(config))]
-    show(rows, as_json=as_json, empty="no repositories")
+    show_states(states(load(config)), as_json=as_json)
 
 
 @click.command()
@@ -42,26 +37,26 @@ def packages(config: Path, name: str, package: str, *, as_json: bool) -> None:
     store = open_store(settings, settings.named(name))
     generation = History(store).current()
     listed = listed_packages(store, generation) if generation else iter(())
-    streams = _streams(store, generation) if generation else {}
     rows = [
-        {
-            "package": str(item.nevra),
-            "size": item.size,
-            "sha256": item.pkgid,
-            "path": item.href,
-            "module": [":".join(stream) for stream in sorted(streams.get(item.nevra, ()))],
-        }
+        Row(
+            package=str(item.nevra),
+            name=item.nevra.name,
+            evr=item.nevra.evr,
+            arch=item.nevra.arch,
+            size=item.size,
+            sha256=item.pkgid,
+            path=item.href,
+        )
         for item in listed
         if package in {"", item.nevra.name}
     ]
-    show(rows, as_json=as_json, empty="no packages")
+    show_packages(rows, _streams(settings, name), as_json=as_json)
 
 
-def _streams(store: Store, generation: Generation) -> Mapping[Nevra, Collection[Stream]]:
-    """The module streams of each modular package; a document that is not sound names none, with a word about it."""
-    document = generation.document(modules.TYPE)
+def _streams(settings: Settings, name: str) -> Mapping[str, Sequence[str]]:
+    """The module streams of modular packages; a document that is not sound names none, with a word about it."""
     try:
-        return modules.artifacts(plain(store, document)) if document else {}
+        return streams(settings, name)
     except (Corrupt, NotFound) as error:
-        click.echo(f"repod: module streams are not shown: {error}", err=True)
+        say(f"module streams are not shown: {error}")
         return {}

@@ -8,11 +8,12 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from repod.actions.mend import SOUND
-from repod.commands.common import by, deeds, json_option, leave, repository_argument, settings_option
+from repod.commands.common import by, deeds, settings_option
 from repod.config import load
 from repod.holdings import silent
 from repod.office import Far
+from repod.options import json_option, leave, repository_argument
+from repod.sheets import SOUND
 from repod.show import show
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import click
 from rich.filesize import decimal
 
-from repod.commands.common import audited, json_option, person, repository_argument, settings_option
-from repod.commands.progress import Tell, progress
+from repod.commands.common import audited, settings_option
 from repod.config import load
 from repod.errors import Refused, RepodError
 from repod.keyring import open_signatures, stand
 from repod.log import open_log
+from repod.options import json_option, person, repository_argument
+from repod.progress import Tell, progress
 from repod.resign import Plan, Resigned, Resigning, by_key
 from repod.rotation import early as too_early
 from repod.show import show

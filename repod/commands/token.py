@@ -11,9 +11,10 @@ import click
 
 from repod.access import ANY, READ, VERBS
 from repod.callers.tokens import Token, TokenFile
-from repod.commands.common import audited, json_option, settings_option
+from repod.commands.common import audited, settings_option
 from repod.config import Settings, load
 from repod.errors import Misconfigured
+from repod.options import json_option
 from repod.show import show
 from repod.times import stamp
 from repod.values import seconds

@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from repod.actions.prune import plan
-from repod.commands.common import (
-    by,
-    deeds,
-    json_option,
-    leave,
-    looped,
-    means,
-    repository_argument,
-    say,
-    settings_option,
-)
+from repod.commands.common import by, deeds, looped, means, settings_option
 from repod.config import load
 from repod.errors import Refused, RepodError, Unavailable
 from repod.holdings import silent
 from repod.log import open_log
 from repod.loop import Loop
+from repod.options import json_option, leave, repository_argument, say
 from repod.show import show
 
 if TYPE_CHECKING:

@@ -19,22 +19,15 @@ from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath
 from repod.rpmfile.header import text_faults
 from repod.rpmfile.placing import put
 from repod.rpmfile.signatures import signatures
-from repod.rpmhead import LEAD_MAGIC, LEAD_SIZE, head_size, promised_size
+from repod.rpmproof import header_faults, metadata_of, nevra_of, prove, raw_faults, tag
 
 Answer = tuple[str, Any]
 """``("done", result)``, ``("unreadable", faults)`` or ``("unavailable", text)``."""
 
-_PIECE = 1 << 20
-_HEAD = 1 << 16
 # rpm 4 looks at the first kind alone; the second is of old, over header and payload.
 _HEADER_ONLY = (rpm_rs.SignatureTag.RSA, rpm_rs.SignatureTag.DSA)
 _HEADER_AND_PAYLOAD = (rpm_rs.SignatureTag.PGP, rpm_rs.SignatureTag.GPG)
 _NAMESPACES = 'xmlns="m" xmlns:rpm="r"'
-_HASHES: Sequence[tuple[str, Callable[[], Any]]] = (
-    ("PAYLOADSHA256", hashlib.sha256),
-    ("PAYLOAD_SHA512", hashlib.sha512),
-    ("PAYLOAD_SHA3_256", hashlib.sha3_256),
-)
 
 
 def answer(task: Callable[..., Any], *arguments: Any) -> Answer:
@@ -64,22 +57,17 @@ def examine(path: Path, trusted: bytes) -> Facts:
     Raises ``Unreadable`` where it is not a whole RPM. Faults of an RPM that can be read
     (a digest, a text) are in the facts.
     """
-    size = path.stat().st_size
-    metadata = _open(path, size)
-    offsets = metadata.package_segment_offsets()
-    header = bytes(metadata.header_bytes())
-    payload, faults = _payload_faults(path, metadata, offsets)
-    faults += _header_faults(metadata)
-    faults += _raw_faults(path, header, offsets)
+    proof = prove(path)
+    faults = list(proof.faults)
     if not any(fault.code == "digest" for fault in faults):
-        faults += _guard_text(header)
-    return _facts(metadata, size, payload, faults, trusted)
+        faults += _guard_text(proof.header)
+    return _facts(proof.metadata, path.stat().st_size, proof.payload_sha256, faults, trusted)
 
 
 def glance(path: Path, known: Package, trusted: bytes) -> Facts:
     """See ``Rpms.glance``."""
     metadata, faults = _head(path)
-    said = _tag(metadata, "PAYLOADSHA256")
+    said = tag(metadata, "PAYLOADSHA256")
     payload = sha256(said or hashlib.sha256(bytes(metadata.header_bytes())).hexdigest())
     return _facts(metadata, known.size, payload, faults, trusted)
 
@@ -89,12 +77,12 @@ def _facts(
 ) -> Facts:
     header = bytes(metadata.header_bytes())
     return Facts(
-        nevra=_nevra(metadata),
+        nevra=nevra_of(metadata),
         size=size,
         header_sha256=sha256(hashlib.sha256(header).hexdigest()),
         payload_sha256=payload,
-        source_rpm=_tag(metadata, "SOURCERPM") or "",
-        payload_compressor=_tag(metadata, "PAYLOADCOMPRESSOR") or "gzip",
+        source_rpm=tag(metadata, "SOURCERPM") or "",
+        payload_compressor=tag(metadata, "PAYLOADCOMPRESSOR") or "gzip",
         signatures=signatures(metadata),
         signers=tuple(_signers(metadata, trusted)),
         file_digest=_file_digest(metadata),
@@ -104,137 +92,11 @@ def _facts(
     )
 
 
-def _open(path: Path, size: int) -> rpm_rs.PackageMetadata:
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-        needed = head_size(head) or 0
-        if len(head) < needed <= size:
-            head += file.read(needed - len(head))
-    if not head.startswith(LEAD_MAGIC):
-        found = "an empty file" if not head else f"bytes {head[:12]!r}"
-        raise Unreadable(Fault(code="not-rpm", text=f"not an RPM: expected the lead edabeedb, found {found}"))
-    promised = promised_size(head)
-    if promised is not None and size < promised:
-        text = f"truncated: its header promises {promised} bytes, the file has {size}; upload it again"
-        raise Unreadable(Fault(code="truncated", text=text))
-    if promised is not None and size > promised:
-        text = f"{size - promised} bytes follow the end that its header promises ({promised}); upload it again"
-        raise Unreadable(Fault(code="digest", text=text))
-    return _metadata(path)
-
-
-def _metadata(path: Path) -> rpm_rs.PackageMetadata:
-    try:
-        return rpm_rs.PackageMetadata.open(str(path))
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        text = f"truncated inside its header ({error}); upload it again"
-        raise Unreadable(Fault(code="truncated", text=text)) from error
-    except (RuntimeError, ValueError) as error:
-        text = f"damaged header ({str(error)[:160]}); upload it again"
-        raise Unreadable(Fault(code="not-rpm", text=text)) from error
-
-
-def _nevra(metadata: rpm_rs.PackageMetadata) -> Nevra:
-    # The header of a source package names the machine that built it.
-    name, version, release, arch = (_tag(metadata, tag) for tag in ("NAME", "VERSION", "RELEASE", "ARCH"))
-    if not all(isinstance(value, str) and value for value in (name, version, release, arch)):
-        text = "its header lacks name, version, release or arch; rebuild the package"
-        raise Unreadable(Fault(code="not-rpm", text=text))
-    return Nevra(
-        name=name,
-        epoch=_tag(metadata, "EPOCH") or 0,
-        version=version,
-        release=release,
-        arch="src" if metadata.is_source_package() else arch,
-    )
-
-
-def _tag(metadata: rpm_rs.PackageMetadata, name: str) -> Any:
-    tag = getattr(rpm_rs.Tag, name)
-    if not metadata.header.entry_is_present(tag):
-        return None
-    value = metadata.header.entry(tag)
-    return value[0] if isinstance(value, list) and value else value
-
-
-def _header_faults(metadata: rpm_rs.PackageMetadata) -> list[Fault]:
-    report = metadata.check_digests()
-    faults = [
-        Fault(code="digest", text=f"{name} digest does not match: the header was altered; upload it again")
-        for name in ("header_sha1", "header_sha256", "header_sha3_256")
-        if getattr(report, name).is_mismatch()
-    ]
-    if not report.has_header_digest():
-        faults.append(
-            Fault(
-                code="unverifiable",
-                text="no digest of the header; expected SHA-256 (rpm 4.14 or newer adds it)",
-            )
-        )
-    return faults
-
-
-def _raw_faults(path: Path, header: bytes, offsets: Any) -> list[Fault]:
-    """rpm-rs writes the header anew and digests that: what it skipped in the file, rpm refuses."""
-    with path.open("rb") as file:
-        for start, magic in ((LEAD_SIZE, header[:8]), (offsets.header, header)):
-            file.seek(start)
-            if file.read(len(magic)) != magic:
-                text = f"the header at byte {start} is not as it was built: it was altered; upload it again"
-                return [Fault(code="digest", text=text)]
-    return []
-
-
-def _payload_faults(path: Path, metadata: rpm_rs.PackageMetadata, offsets: Any) -> tuple[Sha256, list[Fault]]:
-    """Check every digest over the payload in one pass; also the SHA-256 of the payload."""
-    wanted = {name: _tag(metadata, name) for name, _ in _HASHES}
-    hashers = {name: new() for name, new in _HASHES if name == "PAYLOADSHA256" or wanted[name]}
-    sigmd5 = _sigmd5(metadata)
-    md5 = _md5() if sigmd5 else None
-    with path.open("rb") as file:
-        file.seek(offsets.header)
-        if md5:
-            md5.update(file.read(offsets.payload - offsets.header))
-        file.seek(offsets.payload)
-        while piece := file.read(_PIECE):
-            for hasher in hashers.values():
-                hasher.update(piece)
-            if md5:
-                md5.update(piece)
-    found = {name: hasher.hexdigest() for name, hasher in hashers.items()}
-    faults = [
-        Fault(code="digest", text=f"{name.lower()} does not match: expected {digest}, found {found[name]}")
-        for name, digest in wanted.items()
-        if digest and digest != found[name]
-    ]
-    if md5 and md5.hexdigest() != sigmd5:
-        faults.append(Fault(code="digest", text=f"MD5 of header and payload does not match: expected {sigmd5}"))
-    if not any(wanted.values()):
-        text = "not verifiable: no SHA-256 of the payload, at most MD5; rebuild it with rpm 4.14 or newer"
-        faults.append(Fault(code="unverifiable", text=text))
-    return sha256(found["PAYLOADSHA256"]), faults
-
-
-def _sigmd5(metadata: rpm_rs.PackageMetadata) -> str:
-    if not metadata.signature.entry_is_present(rpm_rs.SignatureTag.MD5):
-        return ""
-    return bytes(metadata.signature.entry(rpm_rs.SignatureTag.MD5)).hex()
-
-
-def _md5() -> Any:
-    try:
-        return hashlib.md5(usedforsecurity=False)
-    except ValueError:  # a FIPS build without MD5: the SHA-256 digests decide alone
-        return None
-
-
 def _file_digest(metadata: rpm_rs.PackageMetadata) -> str:
     """Algorithm of the per-file digests; a package without the tag has MD5, one without files none."""
-    number = _tag(metadata, "FILEDIGESTALGO")
+    number = tag(metadata, "FILEDIGESTALGO")
     if number is None:
-        return "md5" if _tag(metadata, "BASENAMES") is not None else ""
+        return "md5" if tag(metadata, "BASENAMES") is not None else ""
     return {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224"}.get(number, f"#{number}")
 
 
@@ -288,9 +150,9 @@ def describe(path: Path, known: Package | None, href: StorePath, changelogs: int
 
 def _head(path: Path) -> tuple[rpm_rs.PackageMetadata, list[Fault]]:
     """The header of a file that may end where its payload begins, and what is wrong with it."""
-    metadata = _metadata(path)
-    faults = _header_faults(metadata)
-    faults += _raw_faults(path, bytes(metadata.header_bytes()), metadata.package_segment_offsets())
+    metadata = metadata_of(path)
+    faults = header_faults(metadata)
+    faults += raw_faults(path, bytes(metadata.header_bytes()), metadata.package_segment_offsets())
     return metadata, faults
 
 

@@ -171,6 +171,10 @@ class Gate:
         except RepodError:
             return None
 
+    async def who(self, request: Request) -> Caller:
+        """Who calls, also where nobody is asked. ``HTTPException`` 401, 429 or 503 where that is not known."""
+        return await self._recognized(self._access(), offered(request))
+
     async def admit_names(self, request: Request, repository: str) -> None:
         """Return where the caller is told names of hosts; ``HTTPException`` as ``admit`` else."""
         access = self._access()

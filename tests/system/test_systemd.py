@@ -24,6 +24,8 @@ _SYSTEMD = _ROOT / "systemd"
 _OF_HOSTS = (
     "repod-s3.service",
     "repod-s3.socket",
+    "repod-agent.service",
+    "repod-agent.timer",
     "repod-report.service",
     "repod-report.timer",
     "repod-report.path",

@@ -4,8 +4,9 @@ import pytest
 
 from repod.builds import HostReport
 from repod.errors import Unavailable
-from repod.needed import by_hosts, by_repositories, joined
-from repod.package import Nevra
+from repod.needed import by_hosts, by_repositories, by_rings, joined
+from repod.package import Nevra, sha256
+from repod.rings import Ring, RingBuild
 
 HOUR, DAY = 3600.0, 86400.0
 NOW = 1000 * DAY
@@ -80,3 +81,19 @@ def test_what_other_repositories_list_is_needed_and_all_reasons_are_joined() -> 
     others = by_repositories([OLD, NEW], {"prod": {OLD}, "staging": {OLD}, "lab": set()})
     assert others == {OLD: ["listed by repository prod", "listed by repository staging"]}
     assert dict(joined(others, {OLD: ["because"], NEW: ["so"]})) == {OLD: [*others[OLD], "because"], NEW: ["so"]}
+
+
+def test_what_a_ring_names_is_needed_and_what_its_hosts_would_go_back_to() -> None:
+    builds = [Nevra.parse(f"hello-1.0-{release}.noarch") for release in (9, 10, 11, 12)]
+    builds += [Nevra.parse("hello-1.0-10.aarch64"), Nevra.parse("hello-doc-1.0-10.noarch")]
+    ring = Ring(
+        builds=[RingBuild(nevra=builds[2], header_sha256=sha256("a" * 64))],
+        before=[builds[0], Nevra.parse("hello-1.0-1.noarch")],
+    )
+    needs = by_rings(builds, {"web": ring, "db": Ring(builds=ring.builds)})
+    assert set(needs) == {builds[0], builds[1], builds[2], builds[4]}
+    back = "names hello-1.0-11.noarch: hosts go back from it to this one"
+    assert needs[builds[4]] == [f"ring {name} {back}" for name in ("web", "db")]
+    assert needs[builds[2]] == ["ring web names it", "ring db names it"]
+    assert needs[builds[0]] == ["ring web named it before: hosts go back to it"]
+    assert by_rings(builds, {}) == {}

@@ -11,7 +11,7 @@ from repod.web.api.answers import show
 from repod.web.api.document import VERSION
 from repod.web.api.door import Door
 from repod.web.api.jobs import Job
-from repod.web.api.models import Change, Key, Meaning, Version
+from repod.web.api.models import Change, Key, Known, Meaning, Version
 from repod.web.api.problems import KINDS, documented
 
 
@@ -24,6 +24,14 @@ def make_about(door: Door) -> APIRouter:
         """Which repod answers. Any caller that may read anything may ask, so it tells whether a token is good."""
         await door.gate.admit(request, READ)
         return Version(version=__version__, api=VERSION)
+
+    @api.get("/caller", operation_id="getCaller", responses=documented())
+    async def caller(request: Request) -> Known:
+        """Who the caller is, by what was sent. It is asked for also where anybody may read, so it proves a token."""
+        found = await door.gate.who(request)
+        return Known(
+            caller=str(found), verbs=sorted(found.verbs), repositories=sorted(found.repositories or ()), how=found.how
+        )
 
     @api.get("/keys", operation_id="listKeys", response_model=Sequence[Key], responses=documented())
     async def keys(request: Request) -> Any:

@@ -9,7 +9,7 @@ from repod.access import READ
 from repod.office import Refusal, State
 from repod.web import veil
 from repod.web.api.door import Door, Name
-from repod.web.api.models import Going
+from repod.web.api.models import Going, Modular
 from repod.web.api.pieces import LINK, TEXT, Limit, link
 from repod.web.api.problems import asked, documented
 
@@ -47,6 +47,11 @@ def _one(door: Door) -> APIRouter:
         raise HTTPException(404, f"there is no repository {name!r} here")
 
     _rejected(one, door)
+
+    @one.get("/modules", operation_id="listModules", responses=documented("not-found"))
+    async def modules(name: Name) -> Modular:
+        """The module streams of listed builds that have one."""
+        return Modular(streams=await door.ask(lambda office: office.looks.modules(name)))
 
     @one.get("/prune", operation_id="planPrune", response_model=Sequence[Going], responses=documented("not-found"))
     async def plan(name: Name, request: Request) -> object:

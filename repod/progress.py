@@ -4,9 +4,6 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 Tell = Callable[[str, int, int], object]
 
 
@@ -16,6 +13,9 @@ def progress(first: str) -> Iterator[Tell]:
     if not sys.stderr.isatty():
         yield lambda _doing, _done, _all: None
         return
+    from rich.console import Console  # noqa: PLC0415 - who sees no bar does not wait for it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(first, total=None)

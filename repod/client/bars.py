@@ -1,0 +1,125 @@
+"""How a push gets on: bars on a terminal; elsewhere, as in CI, a plain line for each file when it is done with."""
+
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, Self
+
+import click
+
+from repod.client.pushing import Parcel, Result
+
+_GOOD = {0: "green", 3: "yellow"}
+
+
+def text_of(result: Result) -> str:
+    """A result as lines for a person; texts of strangers never steer a terminal."""
+    generation = f", generation {result.generation}" if result.generation else ""
+    first, *rest = [_plain(line) for line in result.text.splitlines()] or [""]
+    head = f"{result.state}{generation}: {first}"
+    return "\n".join([head, *(f"    {line}" for line in rest)])
+
+
+class Lines:
+    """``Teller`` in plain lines: what went well on standard output, what did not on standard error."""
+
+    def begin(self, parcels: Sequence[Parcel]) -> None:
+        """See ``Teller``."""
+
+    def sent(self, parcel: Parcel, count: int) -> None:
+        """See ``Teller``."""
+
+    def doing(self, text: str) -> None:
+        """See ``Teller``."""
+
+    def done(self, result: Result) -> None:
+        """See ``Teller``."""
+        click.echo(f"{_plain(result.file)}: {text_of(result)}", err=result.code != 0)
+
+
+class Silent(Lines):
+    """``Teller`` of who prints all that came of it at the end."""
+
+    def done(self, result: Result) -> None:
+        """See ``Teller``."""
+
+
+class Bars:
+    """``Teller`` on a terminal: a bar per file and what is being done, on standard error; results above them."""
+
+    def __init__(self) -> None:
+        """Nothing is drawn yet."""
+        from rich.console import Console  # noqa: PLC0415 - CI, where it is not needed, would wait for it
+        from rich.progress import (  # noqa: PLC0415
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        )
+        self._console = Console(stderr=True)
+        self._progress = Progress(*columns, console=self._console, transient=True)
+        self._status: Any = None
+        self._bars: dict[Parcel, Any] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take away what was drawn."""
+        self._progress.stop()
+        self._still()
+
+    def begin(self, parcels: Sequence[Parcel]) -> None:
+        """See ``Teller``."""
+        self._still()
+        for parcel in parcels:
+            self._bars[parcel] = self._progress.add_task(_plain(parcel.name), total=parcel.size)
+        self._progress.start()
+
+    def sent(self, parcel: Parcel, count: int) -> None:
+        """See ``Teller``."""
+        self._progress.advance(self._bars[parcel], count)
+
+    def doing(self, text: str) -> None:
+        """See ``Teller``."""
+        self._progress.stop()
+        self._still()
+        self._status = self._console.status(_plain(text))
+        self._status.start()
+
+    def done(self, result: Result) -> None:
+        """See ``Teller``."""
+        colour = _GOOD.get(result.code, "red")
+        with self._lock:
+            line = f"{click.style(_plain(result.file), bold=True)}: {click.style(text_of(result), fg=colour)}"
+            from rich.text import Text  # noqa: PLC0415 - as above
+
+            self._console.print(Text.from_ansi(line), soft_wrap=True)
+
+    def _still(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def teller(*, as_json: bool) -> Any:
+    """The one that fits: a context manager is entered around the push."""
+    if as_json:
+        return Silent()
+    return Bars() if sys.stderr.isatty() and sys.stdout.isatty() else Lines()
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)

@@ -1,0 +1,1 @@
+"""The subcommands of ``repoctl``: parse, wire, call once, answer."""

@@ -1,0 +1,100 @@
+"""What the daemon answers when it does not do what was asked: from problem documents (RFC 9457) to ``repod.errors``."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from repod.errors import Conflict, Corrupt, Misconfigured, NoRoom, NotFound, Refused, RepodError, Unavailable, Unfit
+
+MEDIA_TYPE = "application/problem+json"
+_SHOWN = 200  # characters of what was found
+
+_BY_KIND: Mapping[str, type[RepodError]] = {
+    "not-found": NotFound,
+    "forbidden": Refused,
+    "refused": Refused,
+    "rejected": Refused,
+    "too-large": Refused,
+    "no-arrival": Refused,
+    "unfit": Unfit,
+    "mismatch": Corrupt,
+    "conflict": Conflict,
+    "throttled": Unavailable,
+    "unavailable": Unavailable,
+    "no-room": NoRoom,
+    "failed": RepodError,
+}
+"""By the last part of a problem's ``type``; any other says that the request was wrong."""
+
+_BY_STATUS: Mapping[int, type[RepodError]] = {
+    403: Refused,
+    404: NotFound,
+    408: Unavailable,
+    409: Conflict,
+    413: Refused,
+    425: Unavailable,
+    429: Unavailable,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+    507: NoRoom,
+}
+"""Where a proxy answers, and not the daemon."""
+
+_SERVER_FAILED = 500
+_UNKNOWN = 401
+_REDIRECTS = range(300, 400)
+
+
+def document(status: int, media: str, body: bytes) -> Mapping[str, Any] | None:
+    """The problem document that an answer holds; None where it holds none."""
+    if status < min(_BY_STATUS) - 3 or media != MEDIA_TYPE:
+        return None
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("detail"), str) else None
+
+
+def error_of(problem: Mapping[str, Any], source: str = "") -> RepodError:
+    """The error that a problem document tells of, with its lines. ``source``: where the token came from."""
+    kind = str(problem.get("type", "")).rpartition("/")[2]
+    faults = problem.get("faults") or ()
+    lines = [str(line) for line in faults if isinstance(line, str)] or [str(problem["detail"])]
+    if kind == "credentials" or problem.get("status") == _UNKNOWN:
+        return Misconfigured(*(f"{line}; {_token_advice(source)}" for line in lines))
+    known = _BY_KIND.get(kind) or _BY_STATUS.get(int(problem.get("status", 0)), Misconfigured)
+    return known(*lines) if known is Misconfigured else known("\n".join(lines))
+
+
+def stranger(status: int, media: str, body: bytes, url: str) -> RepodError:
+    """The error where an answer is none of repod's: a proxy's, or that of quite another server."""
+    known = _BY_STATUS.get(status)
+    what = media or "no type"
+    if status in _REDIRECTS:
+        msg = f"{url} answers {status}, a redirect; set [server] url or REPOCTL_URL to where the daemon is"
+        return Misconfigured(msg)
+    if known is not None and known is not NotFound and known is not Refused:
+        return known(f"{url} answers {status} ({what}): {_beginning(body)}; is the daemon behind it running?")
+    if status >= _SERVER_FAILED:
+        return RepodError(f"{url} answers {status} ({what}): {_beginning(body)}")
+    msg = f"{url} answers {status} with {what}, not as repod does; is [server] url (REPOCTL_URL) the daemon's?"
+    return Misconfigured(msg)
+
+
+def _token_advice(source: str) -> str:
+    if source:
+        return f"the token is that of {source}"
+    return "no token was sent: set REPOCTL_TOKEN, or [server] token_file or keyring and run repoctl login"
+
+
+def _beginning(body: bytes) -> str:
+    """The first words of an answer; never what steers a terminal."""
+    text = " ".join(body[:_SHOWN].decode(errors="replace").split())
+    return "".join(c if c.isprintable() else "\ufffd" for c in text) or "nothing"
+
+
+def lines_of(rows: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    """Why a policy said no, by the rows of a deed, a line each."""
+    return [str(line) for row in rows for line in row.get("refused", ())]
