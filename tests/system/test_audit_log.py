@@ -188,6 +188,7 @@ _CHANGES: Sequence[Sequence[str]] = (
     ("prune", "test"),
     ("token add", "x"),
     ("token revoke", "x"),
+    ("hosts forget", "test", "web1"),
     ("hooks skip", "told"),
     ("hooks retry", "told"),
     ("resign", "test"),
