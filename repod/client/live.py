@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from repod.client.runs import Progress, Standing, moved
+from repod.client.runs import Progress, Standing, moved, said
 from repod.times import stamp
 
 if TYPE_CHECKING:  # who sees no table does not wait for it
@@ -89,7 +89,7 @@ def line_of(row: Progress) -> str:
         parts.append(change(row))
     if row.ended and row.seconds is not None:
         parts.append(f"{row.seconds:.1f} s")
-    told = f"{row.trouble}: {row.text}" if row.trouble else row.text
+    told = f"{row.trouble}: {said(row)}" if row.trouble else said(row)
     return ", ".join(parts) + (f" ({told})" if told else "")
 
 
@@ -151,7 +151,7 @@ class Table:
         table.add_column("seconds", justify="right")
         table.add_column("", no_wrap=True, overflow="ellipsis")
         for row in rows:
-            told = clean(f"{row.trouble}: {row.text}" if row.trouble else row.text)
+            told = clean(f"{row.trouble}: {said(row)}" if row.trouble else said(row))
             cells = [row.host, str(row.wave), words(row), change(row), self._seconds(row), told]
             texts = [Text(cell) for cell in cells]
             texts[2].stylize(_COLOURS.get(row.state, ""))

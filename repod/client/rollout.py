@@ -36,10 +36,17 @@ _MAY_HAVE_CHANGED = frozenset({Trouble.SCRIPTLET, Trouble.NOT_PROVEN})
 class Hands(Protocol):
     """The door to what is done on hosts. Used by many threads. What goes wrong is in the outcome."""
 
-    def bring(self, host: Host, run: str, note: Callable[[Sequence[Installed]], object]) -> Outcome:
+    def bring(
+        self,
+        host: Host,
+        run: str,
+        before: Sequence[Installed] | None,
+        note: Callable[[Sequence[Installed]], object],
+    ) -> Outcome:
         """Bring it to the aim. ``note`` is told what it runs before anything is changed.
 
-        A transaction that ``run`` began there earlier is followed, never begun again.
+        A transaction that ``run`` began there earlier is followed, never begun again; ``before``: what the host ran
+        before that, None where it was not seen yet.
         """
 
     def look(self, host: Host) -> Outcome:
@@ -291,7 +298,8 @@ class Run:
         elif row.phase != "taking back":
             row = replace(row, state="updating", phase="updating", began=row.began or self._time.now())
             self._host(row, must=True)
-            outcome = self._hands.bring(host, self._plan.id, lambda before: self._seen(host.name, before))
+            seen = lambda before: self._seen(host.name, before)  # noqa: E731 - short as it is
+            outcome = self._hands.bring(host, self._plan.id, row.before, seen)
             row = self._rows[host.name].told(outcome)
         if row.trouble is None:
             row = self._checked(host, replace(row, phase="checking"))

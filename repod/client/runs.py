@@ -197,7 +197,7 @@ def _row(one: Progress, *, ended: bool) -> HostProgress:
         header_sha256=after.header_sha256 if after else "",
         seconds=one.seconds,
         trouble=one.trouble or "",
-        problem=_line(one.text),
+        problem=_line(said(one)),
     )
 
 
@@ -205,6 +205,12 @@ def moved(one: Progress) -> tuple[Installed | None, Installed | None]:
     """From what to what a host went: of several packages the first that differs."""
     pairs = list(zip_longest(one.before or (), one.after))
     return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0] if pairs else (None, None))
+
+
+def said(one: Progress) -> str:
+    """What there is to say of a host beside its state."""
+    again = f"restart needed: {', '.join(one.restart)}" if one.restart else ""
+    return "; ".join(filter(None, [one.text, again]))
 
 
 def _build(one: Installed | None) -> str:

@@ -77,7 +77,13 @@ class Fleet:
     def of_kind(self, what: str) -> list[str]:
         return [host for kind, host in self.asked if kind == what]
 
-    def bring(self, host: Host, _run: str, note: Callable[[Sequence[Installed]], object]) -> Outcome:
+    def bring(
+        self,
+        host: Host,
+        _run: str,
+        _before: Sequence[Installed] | None,
+        note: Callable[[Sequence[Installed]], object],
+    ) -> Outcome:
         self._ask("bring", host)
         before = [installed(self.runs[host.name])]
         if trouble := self.faults.get(host.name):
