@@ -13,7 +13,7 @@ from repod.errors import RepodError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolHands:
-    """See ``rollout.Hands``: the hosts' package tools, over a transport. ``record`` as in ``bring``."""
+    """See ``rundoors.Hands``: the hosts' package tools, over a transport. ``record`` as in ``bring``."""
 
     transport: Transport
     plan: Plan
@@ -30,7 +30,7 @@ class ToolHands:
         before: Sequence[Installed] | None,
         note: Callable[[Sequence[Installed]], object],
     ) -> Outcome:
-        """See ``rollout.Hands``; what is to be restarted then is."""
+        """See ``rundoors.Hands``; what is to be restarted then is."""
 
         def job(connection: Connection) -> Outcome:
             outcome = bring(
@@ -41,11 +41,11 @@ class ToolHands:
         return self._with(host, job)
 
     def look(self, host: Host) -> Outcome:
-        """See ``rollout.Hands``."""
+        """See ``rundoors.Hands``."""
         return self._with(host, lambda connection: look(connection, self.plan.aim, patience=self._patience))
 
     def restore(self, host: Host, run: str, before: Sequence[Installed]) -> Outcome:
-        """See ``rollout.Hands``."""
+        """See ``rundoors.Hands``."""
 
         def job(connection: Connection) -> Outcome:
             outcome = restore(connection, self.plan.aim, before, run_id=run, patience=self._patience)

@@ -63,7 +63,7 @@ class Lines:
         """Nothing is left open."""
 
     def changed(self, standing: Standing, host: str = "") -> None:
-        """See ``rollout.Watcher``."""
+        """See ``rundoors.Watcher``."""
         for line in self._news(standing, host):
             self._say(f"{stamp(self._now())} {line}")
 
@@ -123,7 +123,7 @@ class Table:
         self._live.stop()
 
     def changed(self, standing: Standing, host: str = "") -> None:  # noqa: ARG002 - the table is drawn whole
-        """See ``rollout.Watcher``."""
+        """See ``rundoors.Watcher``."""
         with self._lock:
             self._standing = standing
 
