@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from repod.client.runs import Progress, Standing, moved, said
+from repod.client.runs import Progress, Standing, counted, moved, said
 from repod.times import stamp
 
 if TYPE_CHECKING:  # who sees no table does not wait for it
@@ -29,10 +29,11 @@ def change(row: Progress) -> str:
     before, after = moved(row)
     if before is None and after is None:
         return "-"
-    if before and after and before.nevra.name == after.nevra.name:
-        name = before.nevra.name
-        return f"{name} {before.nevra.evr}" + (f" → {after.nevra.evr}" if before != after else "")
-    return f"{before.nevra if before else 'nothing'} → {after.nevra if after else '?'}"
+    open_end = "…" if row.phase else "?"
+    if before and (after is None or before.nevra.name == after.nevra.name):
+        now = open_end if after is None else after.nevra.evr
+        return f"{before.nevra.name} {before.nevra.evr}" + (f" → {now}" if before != after else "")
+    return f"{before.nevra if before else 'nothing'} → {after.nevra if after else open_end}"
 
 
 def summary(standing: Standing) -> str:
@@ -41,7 +42,7 @@ def summary(standing: Standing) -> str:
     waiting = "untouched" if standing.end else "pending"
     counts = Counter(waiting if row.state == "pending" else str(row.state) for row in rows)
     told = ", ".join(f"{counts[state]} {state}" for state in _ORDER if counts[state])
-    return f"{len(rows)} hosts: {told}" + (f"; {standing.doing}" if standing.doing else "")
+    return f"{counted(len(rows), 'host')}: {told}" + (f"; {standing.doing}" if standing.doing else "")
 
 
 class Lines:

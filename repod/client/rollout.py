@@ -18,7 +18,7 @@ from functools import partial
 
 from repod.client.fleet import Host, HostFault, Installed, Trouble
 from repod.client.rundoors import Brake, Halt, Hands, Health, Journal, Time, Watcher
-from repod.client.runs import End, Progress, Standing
+from repod.client.runs import End, Progress, Standing, counted
 from repod.client.waves import Wave, stopping
 from repod.errors import RepodError
 from repod.times import stamp
@@ -173,9 +173,8 @@ class Run:
 
     def _say_of_brake(self, active: int) -> None:
         if self._brake.pulled == 1 and active:
-            self._say(
-                f"stops after the {active} hosts at work ({self._brake.why}); once more leaves them to themselves"
-            )
+            work = counted(active, "host")
+            self._say(f"stops after {work} at work ({self._brake.why}); once more leaves them to themselves")
 
     def _start(self, name: str, job: Callable[[Host], object], ended: "queue.SimpleQueue[str]") -> None:
         def work() -> None:
@@ -260,7 +259,7 @@ class Run:
         rows = [self._rows[name] for name in names]
         done = [row.host for row in rows if row.state == "proven" and row.changed and row.host not in self._left]
         if done:
-            self._say(f"takes back {len(done)} hosts: {why}")
+            self._say(f"takes back {counted(len(done), 'host')}: {why}")
             self._work(done, back)
 
     def _ended(self, row: Progress) -> None:
