@@ -129,7 +129,7 @@ _NEVER_SHOWN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]
 # Said better: the tool's own line is long, or leaves out what is likely.
 _MEANS: Mapping[str, str] = {
     "You have enabled checking of packages": "the host trusts no key at all",
-    "signature verification error": "the index is signed by a key that is not trusted for it on the host, or was altered",
+    "signature verification error": "the index was altered, or signed by a key that the host does not trust for it",
 }
 
 _REMEDY: Mapping[Trouble, str] = {
