@@ -59,13 +59,13 @@ def ran(out: "Stream", err: "Stream") -> Ran:
     return Ran(code=out.code or 0, out=out.kept.text(), err=err.kept.text(), cut=out.kept.cut or err.kept.cut)
 
 
-def late(host: str, seconds: float, out: "Stream", err: "Stream") -> HostFault:
+def late(host: str, program: str, seconds: float, out: "Stream", err: "Stream") -> HostFault:
     """That it did not end in time; what it wrote last may be a prompt, which has no line end."""
     for stream in (out, err):
         stream.close()
     last = err.kept.last() or out.kept.last() or err.noise or out.noise
     said = f"it wrote last: {last_line(last.encode())}" if last else "it wrote nothing"
-    return HostFault(Trouble.TIME_LIMIT, f"{host}: no end within {seconds:g} s; {said}", output=last)
+    return HostFault(Trouble.TIME_LIMIT, f"{host}: {program} did not end within {seconds:g} s; {said}", output=last)
 
 
 def no_sudo(host: str, user: str, said: str) -> HostFault:

@@ -56,7 +56,7 @@ class LocalConnection:
             stack.callback(_end, process)
             ended = _pump(pipes, data, (out, err), limits.seconds)
             if ended is None:
-                raise frame.late(self._name, limits.seconds, out, err)
+                raise frame.late(self._name, argv[0], limits.seconds, out, err)
         if out.code is None or err.code is None:
             raise self._unmarked(process.returncode, out, err, root=root)
         return frame.ran(out, err)

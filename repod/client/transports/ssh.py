@@ -62,7 +62,7 @@ class SshConnection:
         try:
             ended = pump.run(first + data, limits.seconds)
         except LateError as error:
-            raise frame.late(self._route.name, limits.seconds, out, err) from error
+            raise frame.late(self._route.name, argv[0], limits.seconds, out, err) from error
         except SilentError as error:
             self.close()
             raise self._lost(f"it answered nothing for {3 * self._silence:g} s", out, err) from error
