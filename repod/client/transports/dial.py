@@ -15,6 +15,7 @@ from paramiko.ssh_exception import ChannelException, IncompatiblePeer, NoValidCo
 from repod.client.fleet import HostFault, Trouble
 from repod.client.sshing import Ssh
 from repod.client.transports.hostkeys import judge
+from repod.client.transports.identities import is_encrypted
 from repod.client.transports.known import KnownHosts
 from repod.client.transports.route import Route
 from repod.client.transports.watched import Watched
@@ -147,18 +148,8 @@ def _said(error: Exception) -> str:
 def _denied(error: Exception, route: Route, settings: Ssh) -> str:
     tried = [*route.identities, *(["the agent's keys"] if settings.agent else [])]
     tried += ["~/.ssh/id_*"] if route.search else []
-    locked = [path for path in route.identities if _is_encrypted(path)]
+    locked = [path for path in route.identities if is_encrypted(Path(path))]
     text = f"does not let {route.user} in with {', '.join(tried) or 'no key at all'} ({_said(error)})"
     if locked:
         return f"{text}; {', '.join(locked)} is encrypted: give it to the agent with ssh-add"
     return f"{text}; put the public key into its authorized_keys, or name another user or identity"
-
-
-def _is_encrypted(path: str) -> bool:
-    try:
-        paramiko.PKey.from_path(path)
-    except paramiko.PasswordRequiredException:
-        return True
-    except Exception:  # noqa: BLE001 - whatever else is wrong with it
-        return False
-    return False

@@ -36,8 +36,10 @@ class Kept:
     def text(self) -> str:
         """What was kept; where something is missing, a line says how much. Bytes that are no UTF-8 are replaced."""
         self._trim()
-        head, tail = (bytes(part).decode(errors="replace") for part in (self._head, self._tail))
-        return f"{head}\n[{self._passed} bytes left out]\n{tail}" if self._passed else head + tail
+        if not self._passed:
+            return (self._head + self._tail).decode(errors="replace")
+        head, tail = (part.decode(errors="replace") for part in (self._head, self._tail))
+        return f"{head}\n[{self._passed} bytes left out]\n{tail}"
 
     def last(self, size: int = 2000) -> str:
         """The end of it, ``size`` bytes at most, without white space around it."""

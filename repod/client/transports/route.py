@@ -11,6 +11,7 @@ import paramiko
 
 from repod.client.fleet import Host, HostFault, Trouble
 from repod.client.sshing import Ssh
+from repod.client.transports import identities
 from repod.client.transports.known import called
 from repod.errors import Misconfigured
 
@@ -87,7 +88,7 @@ class Router:
         port = port or int(said.get("port", _PORT))
         named = _of_host(identity, name)
         offered = self._own or tuple(one for one in said.get("identityfile", ()) if Path(one).is_file())
-        identities = (*named, *(one for one in offered if one not in named))
+        keys = (*named, *(one for one in offered if one not in named))
         alias = said.get("hostkeyalias", "").lower()
         return Route(
             name=name,
@@ -96,8 +97,8 @@ class Router:
             user=user or said.get("user", self._login),
             known_as=alias or called(real, port),
             known_hosts=self._known_hosts(said.get("userknownhostsfile", "")),
-            identities=identities,
-            search=not identities,
+            identities=keys,
+            search=not keys,
         )
 
     def _known_hosts(self, said: str) -> tuple[Path, ...]:
@@ -117,10 +118,10 @@ def _read(settings: Ssh) -> paramiko.SSHConfig:
         raise Misconfigured(f"ssh: {path} cannot be read as ssh_config ({error})") from error
 
 
-def _there(identities: Sequence[str], whose: str) -> tuple[str, ...]:
+def _there(files: Sequence[str], whose: str) -> tuple[str, ...]:
     """The files, proven to hold private keys; ``Misconfigured`` names all that do not."""
-    paths = [Path(one).expanduser() for one in identities]
-    if faults := [f"{whose}: identity {path}: {fault}" for path in paths if (fault := _key_fault(path))]:
+    paths = [Path(one).expanduser() for one in files]
+    if faults := [f"{whose}: identity {path}: {fault}" for path in paths if (fault := identities.fault(path))]:
         raise Misconfigured(*faults)
     return tuple(map(str, paths))
 
@@ -131,19 +132,6 @@ def _of_host(identity: str, name: str) -> tuple[str, ...]:
         return _there([identity], name) if identity else ()
     except Misconfigured as error:
         raise HostFault(Trouble.DENIED, str(error)) from error
-
-
-def _key_fault(path: Path) -> str:
-    """What is wrong with a file as a private key; one that is encrypted is fine, since an agent may have it."""
-    try:
-        paramiko.PKey.from_path(path)
-    except paramiko.PasswordRequiredException:
-        return ""
-    except OSError as error:
-        return f"it cannot be read ({error.strerror}); name the file of a private key"
-    except Exception as error:  # noqa: BLE001 - paramiko and cryptography have many kinds
-        return f"it is no private key ({error})"
-    return ""
 
 
 def _hops(text: str) -> Sequence[str]:
