@@ -5,6 +5,7 @@ import socket
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from subprocess import TimeoutExpired
 from threading import Lock
 from typing import Any
 
@@ -24,6 +25,8 @@ from repod.errors import Misconfigured
 # Its threads write tracebacks of errors that are raised and told here.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
+_PROGRAM = 2.0  # seconds for a program that connected to end when told to
+_NO_KEY = "No authentication methods available"
 _BANNER = "Error reading SSH protocol banner"
 
 
@@ -97,9 +100,14 @@ class Dialer:
 
 
 def hang_up(connection: fabric.Connection) -> None:
-    """Close it, and its thread and socket, whatever state it is in."""
+    """Close it, with its thread, and its socket or program, whatever state it is in."""
+    transport = connection.client.get_transport()
     with suppress(OSError, EOFError, paramiko.SSHException):
         connection.client.close()
+    if transport is not None and isinstance(transport.sock, paramiko.ProxyCommand):
+        transport.join(_PROGRAM)  # it ends the program too, which must not be gone by then
+        with suppress(TimeoutExpired), transport.sock.process as process:
+            process.wait(_PROGRAM)
 
 
 def _transport(known: KnownHosts, route: Route, handshake: float, sock: socket.socket, **options: Any) -> Watched:
@@ -123,6 +131,8 @@ def _explained(error: Exception, route: Route, settings: Ssh) -> tuple[Trouble, 
     trouble = Trouble.UNREACHABLE
     match error:
         case paramiko.AuthenticationException():
+            trouble, text = Trouble.DENIED, _denied(error, route, settings)
+        case paramiko.SSHException() if _NO_KEY in str(error):
             trouble, text = Trouble.DENIED, _denied(error, route, settings)
         case socket.gaierror():
             text = f"no address is known for {route.address!r} ({error.strerror}); check its name"
