@@ -47,8 +47,6 @@ class Dialer:
     def __init__(self, settings: Ssh) -> None:
         """``settings``: its time limits, and whether an agent is asked."""
         self._settings = settings
-        # Without files of Fabric's own settings, and with ssh's as the route has them.
-        self._config = fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig())
         self._lock = Lock()
         self._known: dict[tuple[Path, ...], tuple[object, KnownHosts]] = {}
 
@@ -69,7 +67,9 @@ class Dialer:
             host=route.address,
             user=route.user,
             port=route.port,
-            config=self._config,
+            # Without files of Fabric's own settings, and with ssh's as the route has them. Each has its own: one that
+            # threads share is empty now and then, and Fabric says "No attribute or config key found".
+            config=fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig()),
             gateway=gateway or route.command or False,
             connect_kwargs=options,
         )
