@@ -20,8 +20,7 @@ Note = Callable[[Sequence[Installed]], object]
 Record = Callable[[Sequence[Nevra]], Sequence[Wanted]]
 Unproven = Callable[[Sequence[Installed]], Sequence[str]]
 
-
-_KEYS = "keys.asc"
+_KEYS, _OWN_KEYS = "keys.asc", "own.asc"
 _PAUSE = 2.0
 _RPM_LOCK = ".rpm.lock"
 _OUTPUT = 100_000
@@ -209,14 +208,17 @@ def _after(talk: Talk) -> int:
         if state == "running":
             talk.say(f"step {name} of this run still runs there: following it")
             talk.followed(name)
-    return talk.next()
+    return talk.next(steps)
 
 
 def _bench(talk: Talk, aim: Aim, facts: Facts, way: str, attempt: int) -> _Bench:
     tool, program = choosing.chosen(facts, aim.repository)
     # Said before anything is put there: where it must fail, nothing is left behind.
-    choosing.sources(facts, tool, aim, _KEYS if aim.key_file else "")
-    key_file = talk.put(_KEYS, aim.key_file) if aim.key_file else ""
+    sources = choosing.sources(facts, tool, aim)
+    if aim.key_file:
+        sources = replace(sources, key_file=talk.put(_KEYS, aim.key_file))
+    if sources.mute:
+        sources = replace(sources, own_keys=talk.own_keys(_OWN_KEYS))
     return _Bench(
         talk=talk,
         aim=aim,
@@ -224,7 +226,7 @@ def _bench(talk: Talk, aim: Aim, facts: Facts, way: str, attempt: int) -> _Bench
         facts=facts,
         tool=tool,
         program=program,
-        sources=choosing.sources(facts, tool, aim, key_file),
+        sources=sources,
         way=way,
         attempt=attempt,
         deadline=talk.now() + talk.patience.lock,

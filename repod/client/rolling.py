@@ -130,7 +130,8 @@ class Rollout(Section):
     because of the build, all hosts that it updated do so too, or only those that failed.
 
     ``rings``: other groups, updated one after the other in place of hosts of this group's own, with ``soak``
-    seconds between them. ``restart``: what becomes of services that still run what was before.
+    seconds between them. ``restart``: what becomes of what still runs what was before:
+    it is told, or ``services`` of these names are restarted, or the host is where that is due.
     ``report_hosts``: whether the daemon is told what each host runs then.
     """
 
@@ -151,6 +152,7 @@ class Rollout(Section):
     rings: Sequence[str] = ()
     soak: Seconds = 0.0
     restart: Restart = "report"
+    services: Sequence[str] = ()
     report_hosts: bool = True
 
     @model_validator(mode="after")

@@ -1,5 +1,5 @@
 """Benchmarks: ``python -m tests.bench add [--sizes 1000,10000]``, ``answer``, ``burst``,
-``latency``, ``compress``, ``metadata``, ``s3``, ``http``.
+``latency``, ``compress``, ``metadata``, ``s3``, ``http``, ``hosts``.
 
 Each prints a Markdown table, with ratios against the peers of the same run, and the machine.
 """
@@ -8,7 +8,7 @@ import argparse
 import platform
 from pathlib import Path
 
-from tests.bench import add, answer, burst, compress, http, latency, metadata, s3
+from tests.bench import add, answer, burst, compress, hosts, http, latency, metadata, s3
 
 
 def machine() -> str:
@@ -25,7 +25,8 @@ def machine() -> str:
     return f"{model}, {cores} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
 
 
-def main() -> None:
+def arguments_of() -> argparse.Namespace:
+    """What is to be measured."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
     adding = kinds.add_parser("add", help="one package added to a repository of N")
@@ -53,7 +54,14 @@ def main() -> None:
     serving.add_argument("--sizes", default="10000", help="long form: 10000,50000")
     serving.add_argument("--seconds", type=int, default=5, help="for each file and number of connections")
     serving.add_argument("--watch", type=float, default=30.0, help="seconds of load")
-    arguments = parser.parse_args()
+    reaching = kinds.add_parser("hosts", help="hosts asked over SSH, against Fabric and Ansible")
+    reaching.add_argument("--hosts", type=int, default=500)
+    reaching.add_argument("--only", default="", help="clients whose names begin so")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = arguments_of()
     print(f"machine: {machine()}\n")
     if arguments.kind == "add":
         add.run([int(size) for size in arguments.sizes.split(",")], arguments.rounds)
@@ -71,6 +79,8 @@ def main() -> None:
         s3.run(sizes, arguments.rounds, daemons, arguments.packages)
     elif arguments.kind == "http":
         http.run([int(size) for size in arguments.sizes.split(",") if size], arguments.seconds, arguments.watch)
+    elif arguments.kind == "hosts":
+        hosts.run(arguments.hosts, arguments.only)
     else:
         latency.run(arguments.drops)
 

@@ -1,46 +1,49 @@
-"""The output of a program, of which no more is kept than is wanted, whatever it writes."""
-
-from collections import deque
+"""What a command writes, as much of it as is kept: the beginning and the end."""
 
 
 class Kept:
-    """The beginning and the end of a stream; ``cut`` says whether something between them is missing."""
+    """Takes any number of bytes and keeps at most ``limit`` of them, one half from each end."""
 
-    def __init__(self, most: int) -> None:
-        """``most``: how many bytes are kept, half of them of the beginning."""
-        self._head_room = most - most // 2
-        self._tail_room = most // 2
+    def __init__(self, limit: int) -> None:
+        """``limit``: bytes."""
+        self._half = max(limit // 2, 1)
         self._head = bytearray()
-        self._tail: deque[bytes] = deque()
-        self._in_tail = 0
-        self.missing = 0
+        self._tail = bytearray()
+        self._passed = 0  # bytes that left the tail
+
+    def add(self, data: bytes) -> None:
+        """Take more."""
+        room = self._half - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        self._tail += data
+        # Cut now and then only, so that a byte is not moved once for each that follows.
+        if len(self._tail) > 2 * self._half:
+            self._trim()
+
+    def _trim(self) -> None:
+        over = len(self._tail) - self._half
+        if over > 0:
+            self._passed += over
+            del self._tail[:over]
 
     @property
     def cut(self) -> bool:
         """Whether something is missing."""
-        return self.missing > 0
+        return self._passed + len(self._tail) > self._half
 
-    def add(self, piece: bytes) -> None:
-        """What comes next."""
-        room = self._head_room - len(self._head)
-        self._head += piece[:room]
-        rest = piece[room:]
-        if rest:
-            self._tail.append(rest)
-            self._in_tail += len(rest)
-        while self._in_tail > self._tail_room:
-            over = self._in_tail - self._tail_room
-            first = self._tail.popleft()
-            if len(first) > over:
-                self._tail.appendleft(first[over:])
-            gone = min(len(first), over)
-            self._in_tail -= gone
-            self.missing += gone
+    def text(self) -> str:
+        """What was kept; where something is missing, a line says how much. Bytes that are no UTF-8 are replaced."""
+        self._trim()
+        if not self._passed:
+            return (self._head + self._tail).decode(errors="replace")
+        head, tail = (part.decode(errors="replace") for part in (self._head, self._tail))
+        return f"{head}\n[{self._passed} bytes left out]\n{tail}"
 
-    def bytes(self) -> bytes:
-        """What is kept, with a line in the place of what is missing."""
-        between = f"\n[{self.missing} bytes left out]\n".encode() if self.missing else b""
-        return bytes(self._head) + between + b"".join(self._tail)
+    def last(self, size: int = 2000) -> str:
+        """The end of it, ``size`` bytes at most, without white space around it."""
+        return bytes((self._head + self._tail)[-size:]).decode(errors="replace").strip()
 
 
 def last_line(text: bytes) -> str:
