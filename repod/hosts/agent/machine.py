@@ -17,6 +17,7 @@ MACHINE_ID = Path("/etc/machine-id")
 _FORM = r"@%{NAME}|%{EPOCHNUM}|%{VERSION}|%{RELEASE}|%{ARCH}|%{SHA256HEADER}\n"
 _NONE = "(none)"
 _FIELDS = 6
+_KEY = "gpg-pubkey"
 _SAID = 400
 _RPM = 120.0
 _REST = 2.0
@@ -71,9 +72,10 @@ class Machine:
         """What is installed of ``names``."""
         return parse_rpm(ask(["rpm", "-q", "--qf", _FORM, "--", *sorted(names)], _RPM)) if names else {}
 
-    def everything(self) -> str:
-        """What ``rpm -qa`` prints."""
-        return ask(["rpm", "-qa"], _RPM)
+    def everything(self) -> Sequence[Build]:
+        """All that is installed, but for keys."""
+        found = parse_rpm(ask(["rpm", "-qa", "--qf", _FORM], _RPM))
+        return [build for name, same in found.items() if name != _KEY for build in same]
 
     def change(self, builds: Sequence[Build], began: Began) -> str:
         """Have the package tool install exactly ``builds``; what it said if it failed, else empty.
