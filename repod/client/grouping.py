@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic.dataclasses import dataclass
 
 from repod.client.fleet import Way
@@ -51,7 +51,18 @@ class Member:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-Values = str | Annotated[Sequence[str], Field(min_length=1)]
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _kind(value: object) -> str:
+    return "text" if isinstance(value, str) else "table"
+
+
+Entry = Annotated[Annotated[str, Tag("text")] | Annotated[Member, Tag("table")], Discriminator(_kind)]
+"""An entry of ``hosts``."""
+
+Values = Annotated[Sequence[str], BeforeValidator(_as_list), Field(min_length=1)]
 Tags = Mapping[str, Values]
 """Filters as AWS names them, such as ``"tag:role" = "web"``; all must fit, of several values one."""
 
@@ -64,7 +75,7 @@ class Members(Section):
     """
 
     transport: Way | Literal[""] = ""
-    hosts: Sequence[str | Member] = ()
+    hosts: Sequence[Entry] = ()
     ansible: LocalFile = ""
     pattern: str = "all"
     ec2: Mapping[str, Values] = {}

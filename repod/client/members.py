@@ -123,5 +123,4 @@ def _why_none(group: Group, found: int) -> str:
 
 
 def _filters(tags: Tags) -> str:
-    pairs = tags.items()
-    return ", ".join(f"{key} = {value if isinstance(value, str) else ' or '.join(value)}" for key, value in pairs)
+    return ", ".join(f"{key} = {' or '.join(values)}" for key, values in tags.items())

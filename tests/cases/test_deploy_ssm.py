@@ -35,7 +35,7 @@ def test_c139_much_output_on_both_streams_neither_blocks_nor_fills_memory() -> N
     assert time.monotonic() - begun < 20
     assert (found.code, found.cut) == (3, True)
     for text, letter in ((found.out, "x"), (found.err, "y")):
-        assert text == f"{letter * 32768}\n[... 9934464 bytes left out ...]\n{letter * 32768}"
+        assert text == f"{letter * 32768}\n[9934464 bytes left out]\n{letter * 32768}"
 
 
 @pytest.mark.usefixtures("agents")
@@ -43,10 +43,10 @@ def test_c142_a_prompt_without_a_line_end_is_seen_when_time_is_over() -> None:
     asks = ["sh", "-c", "printf 'Password for x: '; sleep 30"]
     with (
         SsmTransport(Ssm(poll=0.05)).connect(_host()) as connection,
-        pytest.raises(HostFault, match=r"no end within 0\.5 s; it wrote last: Password for x:") as found,
+        pytest.raises(HostFault, match=r"did not end within 0\.5 s; it wrote last: Password for x:") as found,
     ):
         connection.run(asks, limits=Limits(seconds=0.5))
-    assert (found.value.trouble, found.value.output) == (Trouble.TIME_LIMIT, "Password for x:")
+    assert (found.value.trouble, found.value.output) == (Trouble.TIME_LIMIT, "Password for x: ")
 
 
 def test_c143_one_bad_host_of_five_leaves_the_others_as_they_are(agents: SsmAgents) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from repod.client.fleet import Connection, Host, HostFault, Limits, Ran, Trouble
 from repod.client.grouping import Ssm
+from repod.client.toolkit.facts import framed, read
 from repod.client.transports.ssm import SsmTransport
 from repod.errors import Misconfigured
 from tests.lab.queues import Moto
@@ -90,8 +91,16 @@ def test_of_output_that_does_not_fit_both_ends_are_kept_and_a_line_says_how_much
     assert found.cut
     assert found.out.startswith("first\n")
     assert found.out.endswith("last\n")
-    assert " bytes left out ...]\n" in found.out
+    assert " bytes left out]\n" in found.out
     assert len(found.out) < 10_000 > len(found.err)
+
+
+@pytest.mark.usefixtures("agents")
+def test_facts_of_which_a_part_is_missing_are_no_facts() -> None:
+    row = "printf 'package\\thello\\t0\\t1\\t1\\tnoarch\\t'; head -c 30 /dev/urandom | sha256sum | cut -c -64"
+    rows = f"echo '@@repod-begin@@'; n=0; while [ $n -lt 900 ]; do {row}; n=$((n + 1)); done; echo '@@repod-end@@'"
+    with pytest.raises(HostFault, match=r"longer than comes through whole; for SSM, set \[ssm\] output"):
+        read(framed(_run(["sh", "-c", rows])), ["hello"])
 
 
 def test_with_a_bucket_long_output_is_whole_and_nothing_stays_there(
@@ -163,8 +172,8 @@ def test_a_command_that_does_not_end_is_ended_on_the_host_and_what_it_wrote_last
     )
     assert time.monotonic() - begun < 20
     assert fault.trouble is Trouble.TIME_LIMIT
-    assert str(fault) == "web-f0: no end within 0.5 s; it wrote last: Password for x:"
-    assert fault.output == "Password for x:"
+    assert str(fault) == "sh did not end within 0.5 s; it wrote last: Password for x:"
+    assert fault.output == "Password for x: "
 
 
 @pytest.mark.usefixtures("agents")

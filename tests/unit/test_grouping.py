@@ -89,9 +89,9 @@ def test_all_faults_of_names_are_told_at_once() -> None:
 
 def test_a_group_that_is_not_there_is_told_with_those_that_are() -> None:
     settings = parse({"group": {"web": {"hosts": ["a"]}}}, Base(folder=Path("/"), home=Path("/")))
-    for ask in (resolve, open_transports):
+    for ask in (lambda: resolve(settings, "wbe", {}), lambda: open_transports(settings, "wbe")):
         with pytest.raises(Misconfigured, match="group 'wbe' is not in the settings; there are: web"):
-            ask(settings, "wbe", {})
+            ask()
 
 
 def _printing(folder: Path, text: str) -> str:

@@ -67,7 +67,7 @@ class Ec2:
 def filters_of(tags: Tags) -> "Iterator[FilterTypeDef]":
     """As EC2 takes them."""
     for name, values in tags.items():
-        yield {"Name": name, "Values": [values] if isinstance(values, str) else list(values)}
+        yield {"Name": name, "Values": list(values)}
 
 
 def in_time(end: float, seconds: float, what: str) -> None:

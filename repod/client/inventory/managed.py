@@ -35,8 +35,7 @@ class Managed:
     def _listed(self) -> Iterator["InstanceInformationTypeDef"]:
         end = time.monotonic() + self.group.timeout
         filters: list[InstanceInformationStringFilterTypeDef] = [
-            {"Key": key, "Values": [values] if isinstance(values, str) else list(values)}
-            for key, values in self.group.ssm.items()
+            {"Key": key, "Values": list(values)} for key, values in self.group.ssm.items()
         ]
         with told(self.clients, "listing managed instances"):
             pages = self.clients.ssm().get_paginator("describe_instance_information").paginate(Filters=filters)

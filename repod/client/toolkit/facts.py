@@ -12,6 +12,7 @@ SCRIPT = files("repod.client.toolkit").joinpath("host.sh").read_bytes()
 """What runs on hosts, for the standard input of ``sh -s -- ACTION ARGUMENT…``."""
 
 _BEGIN, _END = "@@repod-begin@@", "@@repod-end@@"
+_LEFT_OUT = re.compile(r"\[[0-9]+ bytes left out\]")  # the line in the place of what a transport did not keep
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KINDS: Mapping[str, str] = {"i386": "i686", "i486": "i686", "i586": "i686", "armv8l": "armv7hl", "armv7l": "armv7hl"}
 _FAMILY: Mapping[str, Sequence[str]] = {"i686": ("i386", "i486", "i586", "i686"), "x86_64": ("x86_64", "x86_64_v2")}
@@ -89,7 +90,13 @@ def framed(ran: Ran) -> Sequence[Row]:
 
 
 def read(rows: Sequence[Row], names: Sequence[str]) -> Facts:
-    """Facts of a host; ``HostFault`` where rpm does not say of each of ``names`` whether it is installed."""
+    """Facts of a host.
+
+    ``HostFault`` where a part is missing, or rpm does not say of each of ``names`` whether it is installed.
+    """
+    if any(_LEFT_OUT.fullmatch(row[0]) for row in rows):
+        text = "what the host says of itself is longer than comes through whole; for SSM, set [ssm] output"
+        raise HostFault(Trouble.FAILED, text)
     faults = [" ".join(row[1:]) for row in rows if row[0] == "fault"]
     installed = [_package(row) for row in _of(rows, "package", 7)]
     told = {one.nevra.name for one in installed} | {row[1] for row in _of(rows, "missing", 2)}

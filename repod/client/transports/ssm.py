@@ -4,12 +4,13 @@ import math
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from random import SystemRandom
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import ClientError
@@ -17,6 +18,7 @@ from botocore.exceptions import ClientError
 from repod.aws import Clients, code, denied, told
 from repod.client.fleet import ORDINARY, Connection, Host, HostFault, Limits, Ran, Trouble
 from repod.client.grouping import Ssm
+from repod.client.transports.kept import last_line
 from repod.client.transports.ssmscript import GRACE, LONGEST, Answer, longest, script
 from repod.config import Bucket
 from repod.errors import NotFound, OutcomeUnknown, RepodError
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from types_boto3_ssm.type_defs import GetCommandInvocationResultTypeDef, SendCommandRequestTypeDef
 
 _MOST_AT_ONCE = 50  # instances that one request may name
+_CALLERS = 16
 _GATHERING = 0.05  # seconds for which a request waits for others that ask the same
 _SLOWER = 5  # times the usual wait, at most, between two looks
 _COMMENT = 100  # characters that SSM keeps of it
@@ -45,6 +48,7 @@ _ENDS: Mapping[str, tuple[Trouble, str]] = {
     "InvalidPlatform": (Trouble.FAILED, "it is no Linux, which AWS-RunShellScript needs"),
 }
 
+_Told = TypeVar("_Told")
 _Job = tuple[str, int, str]
 """What is sent: the script, the seconds it may take, and what SSM's history says of it. Equal jobs go out together."""
 
@@ -73,14 +77,20 @@ class SsmTransport:
         # A request that got no answer may have been carried out: sent again, the command would run twice.
         self._sending = Clients(Bucket(region=region, profile=profile, attempts=1))
         self.output = S3Place.parse(settings.output) if settings.output else None
+        # A client of boto3 takes 0.7 MiB and belongs to one thread; many hosts share few.
+        self._callers = ThreadPoolExecutor(_CALLERS, "ssm")
         self._open: dict[_Job, _Batch] = {}
         self._lock = Lock()
 
     @contextmanager
     def connect(self, host: Host) -> Iterator[Connection]:
         """See ``Transport.connect``. ``Misconfigured`` where AWS cannot be asked as the settings have it."""
-        self.asking.ssm()
+        self.call(self.asking.ssm)
         yield _Instance(self, host)
+
+    def call(self, ask: Callable[[], _Told]) -> _Told:
+        """What AWS says, asked in one of few threads."""
+        return self._callers.submit(ask).result()
 
     def send(self, job: _Job, instance: str) -> str:
         """The id of the command, sent to this instance and to all others for which the same is asked now."""
@@ -128,7 +138,7 @@ class SsmTransport:
                 request["OutputS3KeyPrefix"] = self.output.prefix.rstrip("/")
         for attempt in range(_TRIES):
             try:
-                return self._sending.ssm().send_command(**request)["Command"]["CommandId"]
+                return self.call(lambda: self._sending.ssm().send_command(**request))["Command"]["CommandId"]
             except ClientError as error:
                 # What was refused for being too much was not carried out.
                 if code(error) not in _THROTTLED or attempt == _TRIES - 1:
@@ -159,7 +169,7 @@ class _Instance:
             raise HostFault(Trouble.FAILED, msg)
         seconds = longest(limits)
         command = self._sent((text, seconds, _comment(argv)))
-        return self._answer(self._ended(command, seconds), limits)
+        return self._answer(self._ended(command, seconds), argv, limits)
 
     def _sent(self, job: _Job) -> str:
         try:
@@ -205,7 +215,8 @@ class _Instance:
         asking = self._transport.asking
         try:
             with told(asking, f"{self._host.name}: looking at a command by SSM"):
-                return asking.ssm().get_command_invocation(CommandId=command, InstanceId=self._host.address)
+                own = {"CommandId": command, "InstanceId": self._host.address}
+                return self._transport.call(lambda: asking.ssm().get_command_invocation(**own))
         except RepodError as error:
             if isinstance(error.__cause__, ClientError) and code(error.__cause__) == "InvocationDoesNotExist":
                 return None
@@ -214,9 +225,10 @@ class _Instance:
     def _cancel(self, command: str) -> None:
         asking = self._transport.asking
         with suppress(RepodError), told(asking, "cancelling a command by SSM"):
-            asking.ssm().cancel_command(CommandId=command, InstanceIds=[self._host.address])
+            own = [self._host.address]
+            self._transport.call(lambda: asking.ssm().cancel_command(CommandId=command, InstanceIds=own))
 
-    def _answer(self, found: "GetCommandInvocationResultTypeDef", limits: Limits) -> Ran:
+    def _answer(self, found: "GetCommandInvocationResultTypeDef", argv: Sequence[str], limits: Limits) -> Ran:
         details = found["StatusDetails"].replace(" ", "")
         said = found["StandardErrorContent"][-_KEPT:]
         if details in _ENDS:
@@ -232,9 +244,7 @@ class _Instance:
         if answer is None:
             raise HostFault(Trouble.FAILED, f"{self._host.name}: the output in {self._transport.output} is cut short")
         if answer.late:
-            last = f"{answer.ran.out}\n{answer.ran.err}".strip()[-_KEPT:]
-            msg = f"{self._host.name}: no end within {limits.seconds:g} s; it wrote last: {_last_line(last)}"
-            raise HostFault(Trouble.TIME_LIMIT, msg, output=last)
+            raise _late(argv[0], limits, answer.ran)
         return answer.ran
 
     def _stored(self, found: "GetCommandInvocationResultTypeDef") -> str:
@@ -247,7 +257,7 @@ class _Instance:
         while True:
             try:
                 with told(asking, f"{self._host.name}: reading s3://{output.bucket}/{key}"):
-                    return asking.s3().get_object(Bucket=output.bucket, Key=key)["Body"].read().decode()
+                    return self._transport.call(partial(_object, asking, output.bucket, key))
             except NotFound as error:
                 if self._transport.clock() > end:
                     raise _fault(error) from error
@@ -261,7 +271,7 @@ class _Instance:
         for url in ("StandardOutputUrl", "StandardErrorUrl"):
             if output and (key := self._key(found, url)):
                 with suppress(RepodError), told(asking, f"removing s3://{output.bucket}/{key}"):
-                    asking.s3().delete_object(Bucket=output.bucket, Key=key)
+                    self._transport.call(partial(_remove, asking, output.bucket, key))
 
     def _key(
         self, found: "GetCommandInvocationResultTypeDef", url: Literal["StandardOutputUrl", "StandardErrorUrl"]
@@ -273,14 +283,27 @@ class _Instance:
         return f"{prefix}{command}{rest}" if command else ""
 
 
+def _object(clients: Clients, bucket: str, key: str) -> str:
+    return clients.s3().get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+
+
+def _remove(clients: Clients, bucket: str, key: str) -> None:
+    clients.s3().delete_object(Bucket=bucket, Key=key)
+
+
 def _comment(argv: Sequence[str]) -> str:
     """The command for people: the script itself is no reading."""
     words = "".join(char if char.isprintable() else " " for char in shlex.join(argv))
     return f"repoctl: {words}"[:_COMMENT]
 
 
-def _last_line(text: str) -> str:
-    return text.splitlines()[-1].strip()[:200] if text else "nothing"
+def _late(program: str, limits: Limits, ran: Ran) -> HostFault:
+    """What is told of a command that the host ended when its time was over."""
+    last = last_line(ran.err.encode()) or last_line(ran.out.encode())
+    said = f"it wrote last: {last}" if last else "it wrote nothing"
+    both = "\n".join(text for text in (ran.out, ran.err) if text)
+    text = f"{program} did not end within {limits.seconds:g} s; {said}"
+    return HostFault(Trouble.TIME_LIMIT, text, output=both[-_KEPT:])
 
 
 def _fault(error: RepodError) -> HostFault:

@@ -145,4 +145,4 @@ def _text(kept: bytes, size: int) -> str:
         return kept.decode(errors="replace")
     half = len(kept) // 2
     ends = (kept[:half].decode(errors="replace"), kept[half:].decode(errors="replace"))
-    return f"{ends[0]}\n[... {size - len(kept)} bytes left out ...]\n{ends[1]}"
+    return f"{ends[0]}\n[{size - len(kept)} bytes left out]\n{ends[1]}"
