@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from repod.config import Bucket
-from repod.errors import Corrupt
+from repod.errors import Corrupt, Refused
 from repod.values import S3Place
 from repod.web.bucket import BucketShelf
 from repod.web.desk import Desk
@@ -157,6 +157,8 @@ def test_what_a_ring_names_and_the_build_before_it_are_kept(tmp_path: Path, key_
         assert "ring web names hello-1.0-3.noarch: hosts go back from it to this one" in found["retention"]["why"]
         (found,) = service.office.looks.builds(NAME, "hello-1.0-3.noarch")
         assert found["retention"]["why"] == ["ring web names it"]
+        with pytest.raises(Refused, match="first: repod ring set apps web BUILD"):
+            service.office.deeds.remove(NAME, ["hello-*"], BY, dry_run=False)
         gone = [service.office.looks.builds(NAME, f"hello-1.0-{release}.noarch")[0]["listed"] for release in "14"]
         assert gone == [False, False]
 
