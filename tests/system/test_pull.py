@@ -221,3 +221,18 @@ def test_another_package_tool_is_waited_for_no_longer_than_it_is_said_and_blamed
     gate.touch()
     assert other.wait(30) == 0
     assert host.agent("run") == (0, "updated: runs hello-1.0-2.noarch\n")
+
+
+@pytest.mark.parametrize("tool", ["dnf", "zypper"])
+def test_other_bytes_of_the_same_nevra_are_replaced_by_those_that_the_ring_means(
+    site: Service, host: PullHost, tmp_path: Path, tool: str
+) -> None:
+    repo = (site.store(NAME) / f"{NAME}.repo").read_text()
+    (host.root / "etc/zypp/repos.d/apps.repo").write_text(choosing(repo, "baseurl"))
+    (tmp_path / "mine").mkdir()
+    mine = quick(tmp_path / "mine", "hello", release="2", files={"/opt/hello/well": b"yes"}, summary="Built by hand")
+    assert host.run("rpm", "-U", "--nosignature", mine).rc == 0
+    set_ring(site, "hello-1.0-2")
+    host.configure(check=_CHECK, tool=tool)
+    assert host.agent("run") == (0, "updated: runs hello-1.0-2.noarch\n")
+    assert host.agent("run") == (0, "current: runs hello-1.0-2.noarch\n")

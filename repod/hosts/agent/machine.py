@@ -82,14 +82,23 @@ class Machine:
 
         Only ``installed`` says whether they are.
         """
+        said = ""
+        there = self.installed({one.name for one in builds})
+        # Other bytes under the same NEVRA: to a package tool that is nothing to do.
+        again = [one for one in builds if any(str(one) == str(same) for same in there.get(one.name, ()))]
+        for some, force in ((again, True), ([one for one in builds if one not in again], False)):
+            said = (some and self._changed(some, began, again=force)) or said
+        return said
+
+    def _changed(self, builds: Sequence[Build], began: Began, *, again: bool) -> str:
         tool, settings = self.tool, self._settings
         said = ""
-        wanted = {(one.name, one.evr, one.arch) for one in builds}
-        for command in words(tool, [settings.repository, *settings.bases], settings.key, builds):
+        repositories = [settings.repository, *settings.bases]
+        for command in words(tool, repositories, settings.key, builds, again=again):
             ended = self._unlocked(tool, command, began)
             said = "" if ended.code == 0 else _failure(tool, ended)
             there = self.installed({one.name for one in builds})
-            if wanted <= {(one.name, one.evr, one.arch) for same in there.values() for one in same}:
+            if all(one in there.get(one.name, ()) for one in builds):
                 return ""
         return said
 
