@@ -23,6 +23,7 @@ MARK = Verb("mark")
 PRUNE = Verb("prune")
 VERIFY = Verb("verify")
 REPORT = Verb("report")
+RING = Verb("ring")
 VERBS: Mapping[Verb, str] = {
     READ: "read repositories",
     METRICS: "read /metrics",
@@ -34,6 +35,7 @@ VERBS: Mapping[Verb, str] = {
     PRUNE: "carry out what retention plans",
     VERIFY: "have everything proven, and mended",
     REPORT: "report rollouts and what hosts run",
+    RING: "say which builds the hosts of a ring are to run",
 }
 """Every verb, with what it allows. All but the first two are for tokens alone."""
 
@@ -107,11 +109,13 @@ class Rules:
 
     ``pages``: who is shown status pages. ``auto``: who may read the repository; ``readers``: the same, but
     nobody without credentials; ``open``: anyone, of every repository; ``off``: nobody.
+    ``host_names``: whether who sees a repository sees names of hosts in it, also without being known.
     """
 
     open: frozenset[Verb]
     scopes: Mapping[str, Scope]
     pages: Literal["auto", "open", "readers", "off"] = "auto"
+    host_names: bool = True
 
     def asks_nobody(self, verb: Verb, repository: str) -> bool:
         """Whether anyone may do it."""
@@ -123,6 +127,12 @@ class Rules:
         if self.pages == "open" or (self.pages == "auto" and self.asks_nobody(READ, repository)):
             return True
         return self.pages != "off" and caller is not None and self.allows(caller, READ, repository)
+
+    def names_hosts(self, caller: Caller | None, repository: str) -> bool:
+        """Whether ``caller``, None for who is not known, is told names of hosts that report to a repository."""
+        if self.host_names:
+            return True
+        return caller is not None and any(self.allows(caller, verb, repository) for verb in (READ, REPORT))
 
     def allows(self, caller: Caller, verb: Verb, repository: str) -> bool:
         """Whether this caller may do it; ``repository`` is empty for what belongs to none."""

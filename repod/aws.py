@@ -1,4 +1,4 @@
-"""S3, SQS, and who else of AWS is spoken to: clients made of settings, one per thread, and what their errors mean.
+"""S3, SQS, EC2, SSM ...: clients made of settings, one per thread, and what their errors mean.
 
 boto3 takes 0.25 s to import, so nothing imports this module before a bucket is in use.
 """
@@ -29,13 +29,16 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
 from repod.config import Bucket
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown, RepodError, Unavailable
 
 if TYPE_CHECKING:
+    from types_boto3_ec2.client import EC2Client
     from types_boto3_s3.client import S3Client
     from types_boto3_sqs.client import SQSClient
+    from types_boto3_ssm.client import SSMClient
 
 CONNECT_SECONDS = 5
 _SERVER_ERROR = 500
@@ -47,6 +50,10 @@ _ABSENT = {"404", "NoSuchKey", "NotFound"}
 _BAD = {"BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch", "InvalidDigest"}
 _LOST = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 _DENIED = {"403", "AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden"}
+# As EC2 and SSM say it.
+_DENIED |= {"AccessDeniedException", "UnauthorizedOperation", "AuthFailure", "UnrecognizedClientException"}
+_DENIED |= {"InvalidClientTokenId", "InvalidSignatureException"}
+_WRONG = {"InvalidParameterValue", "InvalidFilterKey", "InvalidInstanceInformationFilterValue", "ValidationException"}
 
 _ELSEWHERE = {"301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 _GONE = "NoSuchUpload"
@@ -120,7 +127,7 @@ class _Made:
             try:
                 return _Held(self._made(service), self.epoch, free)
             except (BotoCoreError, ValueError) as error:
-                msg = f"[s3]: no client for {service} can be made of the settings ({error}); see config/repod.toml"
+                msg = f"no client for {service} can be made of the settings ({error}); see region and profile there"
                 raise Misconfigured(msg) from error
 
     def _made(self, service: str) -> Any:
@@ -138,7 +145,7 @@ class _Made:
             with _making:
                 found = self._opened().get_credentials()
         except BotoCoreError as error:
-            msg = f"[s3]: credentials cannot be looked for ({error}); see config/repod.toml"
+            msg = f"credentials cannot be looked for ({error}); see profile in the settings"
             raise Misconfigured(msg) from error
         return found.method if found else ""
 
@@ -191,6 +198,16 @@ class Clients:
         client: SQSClient = self._client("sqs")
         return client
 
+    def ec2(self) -> "EC2Client":
+        """This thread's EC2 client."""
+        client: EC2Client = self._client("ec2")
+        return client
+
+    def ssm(self) -> "SSMClient":
+        """This thread's SSM client."""
+        client: SSMClient = self._client("ssm")
+        return client
+
     def other(self, service: str) -> Any:
         """This thread's client of another service, by its name; it is reached as queues are."""
         return self._client(service)
@@ -235,6 +252,11 @@ def code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def denied(error: ClientError) -> bool:
+    """Whether it says that who asks may not."""
+    return code(error) in _DENIED
+
+
 def server_time(answer: Any) -> float:
     """Seconds since 1970 by the clock of the server that gave the answer; ``Unavailable`` where it does not tell."""
     date = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
@@ -257,7 +279,7 @@ def retried(answer: Any) -> bool:
 
 @contextlib.contextmanager
 def told(clients: Clients, what: str, *, writing: bool = False) -> Iterator[None]:
-    """Turn errors of S3 and SQS into repod's. ``what``: ``reading s3://bucket/key``, say.
+    """Turn errors of AWS into repod's. ``what``: ``reading s3://bucket/key``, say.
 
     ``writing``: where no answer came, it may or may not have been done, and so it is where the answer is
     that the state is another one, but to a second try: the first may have made it so. Both are ``OutcomeUnknown``.
@@ -268,13 +290,16 @@ def told(clients: Clients, what: str, *, writing: bool = False) -> Iterator[None
         raise _answered(clients, what, error, writing=writing) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         clients.renew()
-        msg = f"{what}: no credentials ({error}); give the daemon a role, environment variables or a profile"
+        msg = f"{what}: no credentials ({error}); give a role, environment variables or a profile"
         raise Unavailable(msg) from error
     except FlexibleChecksumError as error:
         msg = f"{what}: the bytes that came are not those of the checksum that S3 keeps ({error})"
         raise Corrupt(msg) from error
     except (ReadTimeoutError, ConnectionClosedError, HTTPClientError) as error:
         raise _unanswered(f"{what}: no answer ({error})", unknown=writing) from error
+    except ResponseParserError as error:
+        # A page of HTML, say, of something that stands between: no error of botocore's own kind.
+        raise _unanswered(f"{what}: an answer that is none of AWS ({error})", unknown=writing) from error
     except BotoCoreError as error:
         raise Unavailable(f"{what} ({error})") from error
 
@@ -298,6 +323,7 @@ def _answered(clients: Clients, what: str, error: ClientError, *, writing: bool)
         (_EXPIRED, Unavailable, f"the credentials have expired ({name}); they are read anew at the next try"),
         (_SKEWED, Unavailable, _skew(error)),
         (_DENIED, Unavailable, f"refused ({name}: {message}); see the policies in config/iam"),
+        (_WRONG, Misconfigured, f"it is not what AWS takes ({name}: {message}); correct it in the settings"),
         ({"NoSuchBucket"}, Unavailable, "there is no such bucket; make it, or correct the place in the settings"),
         (_ELSEWHERE, Unavailable, f"the bucket lies in another region ({message}); set [s3] region"),
         (UNKNOWN_TO_IT, Unsupported, f"the server does not know it ({name}: {message}){_hint(clients)}"),

@@ -39,11 +39,22 @@ class StoredBuilds(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostReport:
-    """What one host said that it runs: ``rpm -qa`` line by line, and when (seconds since 1970)."""
+    """What one host said that it runs: ``rpm -qa`` line by line, and when (seconds since 1970).
+
+    ``previous`` are builds that it would be downgraded to. ``digests`` are rpm's SHA-256 of the headers of ``lines``,
+    in their order, each empty where it was not told; none at all where no digest was. ``by`` sent the report.
+    """
 
     host: str
     time: float
     lines: Collection[str]
+    previous: Collection[str] = ()
+    digests: Sequence[str] = ()
+    by: str = ""
+
+    def digest_of(self, lines: Collection[str]) -> str:
+        """The header digest that was told of the first of ``lines`` that is in the report; empty where none was."""
+        return next((digest for line, digest in zip(self.lines, self.digests, strict=False) if line in lines), "")
 
 
 class HostReports(Protocol):
@@ -51,3 +62,24 @@ class HostReports(Protocol):
 
     def read(self) -> Sequence[HostReport]:
         """All reports; ``Unavailable`` where one cannot be read, so that none is ever left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A host that runs a build, and when it said so; ``header_sha256`` tells that build from others of its NEVRA.
+
+    It is empty where the host did not tell it. ``previous``: it does not run it, but would be downgraded to it.
+    """
+
+    host: str
+    time: str
+    header_sha256: str = ""
+    previous: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """Which hosts run a build, by name; ``warnings`` say why that may not be all."""
+
+    hosts: Sequence[Host]
+    warnings: Sequence[str] = ()

@@ -157,6 +157,12 @@ class Retention(Section):
     needed_by: Sequence[str] = ()
 
 
+class PullMode(Section):
+    """``[repository.rings]``: the rollout file, by which hosts look for themselves which builds they are to run."""
+
+    valid: Annotated[Seconds, Field(ge=600)] = 3 * 86400.0
+
+
 class Promotion(Section):
     """``[repository.promotion]``: what builds of other repositories must show before they are let in.
 
@@ -191,6 +197,7 @@ class Repository(Section):
     retention: Retention = Retention()
     acceptance: Acceptance = Acceptance()
     promotion: Promotion = Promotion()
+    rings: PullMode = PullMode()
 
     @field_validator("compression")
     @classmethod

@@ -44,6 +44,17 @@ class ReportFolder:
             msg = f"report of host {host} cannot be written to {self._folder} ({error}); make it writable for repod"
             raise Unavailable(msg) from error
 
+    def forget(self, host: str) -> bool:
+        """Remove the report of a host; False where there is none."""
+        try:
+            (self._folder / host).unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            msg = f"report of host {host} cannot be removed from {self._folder} ({error}); make it writable for repod"
+            raise Unavailable(msg) from error
+        return True
+
 
 def _report(path: Path) -> HostReport:
     with path.open(encoding="utf-8", errors="backslashreplace") as file:

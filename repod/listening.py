@@ -26,6 +26,7 @@ class Http(Section):
     metrics: Literal["auto", "open", "readers"] = "auto"
     accel: Annotated[str, Field(pattern=r"^(/([A-Za-z0-9._~-]+/)+)?$")] = ""
     pages: Literal["auto", "open", "readers", "off"] = "auto"
+    host_names: Literal["auto", "open", "readers"] = "auto"
     links: Annotated[Seconds, Field(ge=1, le=_LONGEST_LINK)] = 300.0
 
     @property
@@ -62,6 +63,12 @@ class Http(Section):
         """Whether ``/metrics`` is answered without credentials; ``auto``: as repositories are."""
         return self.metrics == "open" or (self.metrics == "auto" and self.access == "open")
 
+    @property
+    def host_names_open(self) -> bool:
+        """Whether names of hosts are told to whoever reads a repository; ``auto``: where nobody can be known."""
+        nobody = not (self.tokens or self.passwords or self.tls_client_ca)
+        return self.host_names == "open" or (self.host_names == "auto" and nobody)
+
     def at(self, port: int) -> "Http":
         """The same with the port that the kernel chose."""
         return self.model_copy(update={"listen": f"{self.listen.rpartition(':')[0]}:{port}"})
@@ -81,6 +88,6 @@ def _halves(http: Http) -> Iterator[str]:
         yield f"{there} is given and {missing} is not; give both, or none"
     if http.tls_client_ca and not http.tls_certificate:
         yield "tls_client_ca needs tls_certificate and tls_key: client certificates are part of TLS"
-    closed = [what for what in ("access", "metrics", "pages") if getattr(http, what) == "readers"]
+    closed = [what for what in ("access", "metrics", "pages", "host_names") if getattr(http, what) == "readers"]
     if closed and not (http.tokens or http.passwords or http.tls_client_ca):
         yield f"{closed[0]} = 'readers' lets nobody in; give at least one of tokens, passwords and tls_client_ca"

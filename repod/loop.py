@@ -15,6 +15,7 @@ from repod.intake import Outcome
 from repod.package import trace
 from repod.pruning import Log, Pruning
 from repod.publish import Publisher
+from repod.renewing import Renewing
 from repod.reporting import Reporting
 from repod.turn import Report, Turns
 
@@ -43,6 +44,7 @@ class Loop:
         watching: Callable[[], bool],
         pruning: Pruning,
         follower: Follower,
+        renewing: Renewing,
         gauges: Gauges,
         reporting: Reporting,
         accounting: Accounting,
@@ -61,11 +63,10 @@ class Loop:
         self._publisher = publisher
         self._prepare = prepare
         self._watching = watching
-        self._pruning = pruning
+        self._pruning, self._renewing = pruning, renewing
         self._follower = follower
         self._gauges, self._noted = gauges, 0
-        self._reporting = reporting
-        self._accounting = accounting
+        self._reporting, self._accounting = reporting, accounting
         self._interval = interval
         self._metrics = metrics
         self._log = log
@@ -112,6 +113,7 @@ class Loop:
                     opened = True
                 report = self.once()
                 self._prune(report)
+                self._renewing.look()
                 failures, self.fault = 0, ""
                 self._reporting.fine()
                 self._metrics.works(self.name)
@@ -171,6 +173,7 @@ class Loop:
     def follow(self) -> None:
         """Bring all that follows the generations up to now; what fails is told."""
         self._follower.once()
+        self._renewing.look(at_once=True)
 
     def _prune(self, report: Report) -> None:
         quiet = not report.outcomes

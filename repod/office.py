@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from repod.builds import Running
 from repod.package import Nevra
+from repod.rings import RingChange
 
 if TYPE_CHECKING:  # what has no reports does without their models, which take long to make
-    from repod.reports import HostNoted, Reported, Rollout, Summary
+    from repod.reports import HostNoted, HostPage, HostSays, Reported, Rollout, Summary
 
 Far = Callable[[str, int, int], object]
 """Hears how far long work is: of what, how many are done, of how many."""
@@ -28,7 +30,10 @@ class By:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """A repository now. What is None is not known: nothing was published yet, or its place cannot be read."""
+    """A repository now. What is None is not known: nothing was published yet, or its place cannot be read.
+
+    ``sources`` are the repositories from which builds came with its generation.
+    """
 
     repository: str
     generation: int | None
@@ -41,6 +46,7 @@ class State:
     actor: str = ""
     why: str = ""
     fault: str = ""
+    sources: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +68,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Which packages, in which order. Empty texts ask for all; ``text`` may stand anywhere in name or summary.
-
-    ``nevra`` may have shell patterns. ``after`` is the ``next`` of the page before.
-    """
+    """Which packages. ``text``: in name or summary; ``nevra``: may be a pattern; ``after``: ``next`` of a page."""
 
     text: str = ""
     name: str = ""
@@ -173,8 +176,7 @@ class Waiting:
 class Refusal:
     """A rejected arrival, as its reason file says; each fault has ``code``, ``text`` and a ``remedy``.
 
-    ``file`` is its name where it lies now, ``place`` the whole of that; ``inbox_path`` is as it was uploaded.
-    ``id`` tells it from any other, and those before it from those after it.
+    ``file`` is its name where it lies now, at ``place``; ``inbox_path`` is as it was uploaded; ``id`` is its alone.
     """
 
     file: str
@@ -191,8 +193,7 @@ class Refusal:
 class Arrival:
     """What became of the bytes with that SHA-256, as they were uploaded.
 
-    ``generation`` and ``packages``: where they are published; ``faults``: why they were rejected;
-    ``why``: what they wait for. ``unknown`` means that repod never saw them, or forgot.
+    ``faults``: why they were rejected; ``why``: what they wait for. ``unknown``: never seen, or forgotten.
     """
 
     sha256: str
@@ -205,28 +206,11 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
-    """A host that runs a build, and when it said so."""
-
-    host: str
-    time: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """Which hosts run a build, by name; ``warnings`` say why that may not be all."""
-
-    hosts: Sequence[Host]
-    warnings: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
     """What came of a change. ``generation`` is None where nothing was published; ``rows`` are its details.
 
     ``refused`` is set where a policy says no (exit code 3), with every reason in ``rows``. ``text`` is what was
-    done, in a line for a person. ``code`` is the exit code that says how it ended: 0 where all is as it was asked
-    for; where it is not, ``stopped`` is what ended it halfway, if anything did, after what ``rows`` say.
+    done, in a line for a person. ``code`` is the exit code; ``stopped`` is what ended it halfway, after ``rows``.
     """
 
     repository: str
@@ -275,6 +259,9 @@ class Looks(Protocol):
     def advisories(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """The advisories of the current generation; as ``repod advisory list`` shows them."""
 
+    def rings(self, repository: str) -> Mapping[str, Any]:
+        """The rings of a repository, and the serial and times of their file; as ``repod ring list`` shows them."""
+
     def rejected(self, repository: str, *, limit: int = 50, before: str = "") -> Sequence[Refusal]:
         """Rejected arrivals, newest first; those before the one with the id ``before``, if that is not empty."""
 
@@ -300,6 +287,9 @@ class Deeds(Protocol):
     def mark(self, repository: str, nevras: Sequence[str], by: By, *, label: str = "", off: bool = False) -> Deed:
         """Pin builds, or put ``label`` on them; ``off``: take it off."""
 
+    def ring(self, repository: str, ring: str, change: RingChange | None, by: By) -> Deed:
+        """Change a ring, or make it; None: remove it."""
+
     def prune(self, repository: str, by: By, tell: Far) -> Deed:
         """Let go of what retention lets go."""
 
@@ -317,8 +307,7 @@ class Deeds(Protocol):
 class Noted:
     """A change, done or not, as the audit log is to have it. ``time`` is seconds since 1970.
 
-    ``by`` did ``what`` (``promote``), or tried; ``details`` are its arguments, as JSON can hold them.
-    ``outcome`` begins with ``done``, ``refused`` or ``failed``.
+    ``details``: arguments of ``what`` (``promote``) ``by`` did. ``outcome``: ``done…``, ``refused…`` or ``failed…``.
     """
 
     time: float
@@ -374,8 +363,14 @@ class Reports(Protocol):
     def report(self, repository: str, rollout: "Rollout", by: By) -> "Reported":
         """Keep a report. ``Conflict`` where that rollout has ended another way already."""
 
-    def host(self, repository: str, host: str, text: str, by: By) -> "HostNoted":
-        """Keep what ``rpm -qa`` printed on a host; ``Unfit`` where it is not that, or is not kept here."""
+    def host(self, repository: str, host: str, said: "HostSays", by: By) -> "HostNoted":
+        """Keep what a host runs; ``Unfit`` where that is no list of packages, or reports of enough hosts are kept."""
+
+    def hosts(self, repository: str, *, package: str = "", after: str = "", limit: int = 50) -> "HostPage":
+        """Hosts that report, by name, from the one after ``after`` on; with ``package``, those that run that name."""
+
+    def forget(self, repository: str, host: str, by: By) -> None:
+        """Remove the report of a host that is gone; ``NotFound`` where there is none."""
 
 
 def no_reports() -> Reports:

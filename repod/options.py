@@ -1,13 +1,16 @@
 """Options and words that the commands of both command lines share."""
 
+import os
+import pwd
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from repod.office import Deed
-from repod.values import LABEL, LABEL_FORM
+from repod.rings import RingChange
+from repod.values import LABEL, LABEL_FORM, seconds
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -96,6 +99,47 @@ def refuse_nonsense(source: str, target: str, what: Mapping[str, Any]) -> None:
         raise click.UsageError(msg)
 
 
+class _Duration(click.ParamType[int]):
+    """A time such as 30m or 4h, in seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """See ``click.ParamType``."""
+        try:
+            found = seconds(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return int(float(str(found)))
+
+
+ring_argument = click.argument("ring_name", metavar="RING")
+
+
+def ring_options(command: _Command) -> _Command:
+    """What ``ring set`` takes: builds, and how hosts come to them."""
+    options = (
+        click.argument("names", metavar="[BUILD]...", nargs=-1),
+        click.option("--percent", type=click.IntRange(0, 100), help="So many of its hosts, the same ones first."),
+        click.option("--spread", type=_Duration(), help="Time over which these begin; 1h for a new ring."),
+        click.option(
+            "--window", "windows", multiple=True, metavar="WINDOW", help="When hosts may; repeat it. '': always."
+        ),
+        click.option("--on-failure", type=click.Choice(["downgrade", "stay"]), help="After a health check that fails."),
+        click.option("--check/--no-check", default=None, help="Whether only hosts with a health check update."),
+        why_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def ring_change(names: Sequence[str], how: Mapping[str, Any]) -> RingChange:
+    """What ``ring set`` asks for; ``how`` are the options beside ``why``."""
+    windows = how["windows"]
+    return RingChange(names=names, **{**how, "windows": tuple(filter(None, windows)) if windows else None})
+
+
 def leave(deed: Deed) -> None:
     """End with the exit code of what was done, where that is not 0."""
     if deed.code:
@@ -111,3 +155,11 @@ def warn(texts: Iterable[str]) -> None:
     """Say warnings, each in a line on standard error, beside the answer."""
     for text in texts:
         say(f"warning: {text}")
+
+
+def person(environ: Mapping[str, str]) -> str:
+    """Who runs the command, for the record of a generation: behind sudo, who called it."""
+    try:
+        return environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

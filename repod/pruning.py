@@ -98,12 +98,22 @@ class Pruning:
             raise pruned.error
         return pruned.generation
 
+    def by_hand(self, pruned: Pruned) -> None:
+        """Somebody asked for a prune, beside the loop: it counts like any other. Any thread may say so."""
+        self._count(pruned)
+
     def _tell(self, pruned: Pruned) -> None:
         self._hear(pruned)
+        self._count(pruned)
+        self._say(pruned)
+
+    def _count(self, pruned: Pruned) -> None:
         self._metrics.pruned_packages.labels(self._name).inc(len(pruned.retired))
         self._metrics.pruned_bytes.labels(self._name).inc(pruned.size)
         if pruned.stored is not None:
             self._metrics.store_bytes.labels(self._name).set(pruned.stored)
+
+    def _say(self, pruned: Pruned) -> None:
         for note in pruned.plan.notes:
             if note not in self._notes:
                 self._log.warning("retention", repository=self._name, problem=note)

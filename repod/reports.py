@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from repod.errors import NotFound
 
 MOST_HOSTS = 10_000
+MOST_PACKAGES = 50_000
 LARGEST = 4 << 20
 """Bytes that a report may have."""
 
@@ -21,15 +22,11 @@ HostState = Literal["pending", "updating", "proven", "failed", "downgraded", "un
 Text = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 RolloutId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", max_length=253)]
 Count = Annotated[str, Field(pattern=r"^[0-9]{1,6}%?$")]
-Build = Annotated[
-    str,
-    Field(
-        max_length=500,
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*-([0-9]{1,10}:)?[A-Za-z0-9_.+~^]+-[A-Za-z0-9_.+~^]+\.[A-Za-z0-9_]+$",
-    ),
-]
+BUILD = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*-([0-9]{1,10}:)?[A-Za-z0-9_.+~^]+-[A-Za-z0-9_.+~^]+\.[A-Za-z0-9_]+$"
+Build = Annotated[str, Field(max_length=500, pattern=BUILD)]
 
 
 class Report(BaseModel):
@@ -48,29 +45,34 @@ class Strategy(Report):
 
 
 class HostProgress(Report):
-    """One host of a rollout: what it ran before, what it runs now, and the digest of that one's header."""
+    """One host of a rollout: what it ran before, what it runs now, and the digest of that one's header.
+
+    ``trouble`` names the kind of what went wrong (``locked``), ``problem`` says it to a person.
+    """
 
     host: HostName
     wave: Annotated[int, Field(ge=0, le=MOST_HOSTS)] = 0
     state: HostState
     before: Build | Literal[""] = Field(default="", alias="from")
     after: Build | Literal[""] = Field(default="", alias="to")
-    header_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    header_sha256: Digest = ""
     seconds: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False)] | None = None
+    trouble: Annotated[str, Field(pattern=r"^([a-z][a-z-]*)?$", max_length=40)] = ""
     problem: Text = ""
 
 
 class Rollout(Report):
     """A rollout as it stands; each report of it is the whole document.
 
-    ``package`` is what was asked for (``NAME`` or ``NAME-EVR``), ``builds`` what that meant. Wave 0 are the canaries.
+    ``package`` is what was asked for (``NAME`` or ``NAME-EVR``), ``builds`` what that meant; ``sync`` may
+    name none, where hosts follow all that a repository lists. Wave 0 are the canaries.
     """
 
     id: RolloutId
     package: Name
-    builds: Annotated[Sequence[Build], Field(min_length=1, max_length=100)]
+    builds: Annotated[Sequence[Build], Field(max_length=100)]
     group: Text = ""
-    action: Literal["update", "downgrade"] = "update"
+    action: Literal["update", "downgrade", "reinstall", "sync"] = "update"
     strategy: Strategy = Strategy()
     state: State
     actor: Name
@@ -86,6 +88,9 @@ class Rollout(Report):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if not self.builds and self.action != "sync":
+            msg = f"builds: expected what {self.package} meant, found none"
+            raise ValueError(msg)
         if (self.ended is None) != (self.state == "running"):
             found = "none" if self.ended is None else self.ended.isoformat()
             msg = f"ended: expected a time where it is over and none while it runs, found {found} and {self.state}"
@@ -128,11 +133,66 @@ class Summary(Report):
     reported: AwareDatetime
 
 
+class Installed(Report):
+    """A package on a host, as ``rpm -qa`` prints it, and rpm's SHA-256 of its header where the host knows that."""
+
+    nevra: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x20\x7f]+$")]
+    header_sha256: Digest = ""
+
+
+class HostSays(Report):
+    """All packages that a host runs, and under ``previous`` the builds that it would be downgraded to."""
+
+    packages: Annotated[Sequence[Installed], Field(min_length=1, max_length=MOST_PACKAGES)]
+    previous: Annotated[Sequence[Installed], Field(max_length=MOST_PACKAGES)] = ()
+
+
 class HostNoted(Report):
     """A host's report was kept: how many packages it names."""
 
     host: str
     packages: int
+
+
+class HostBuild(Report):
+    """A build on a host. ``newest`` is the newest build of that name in the repository, empty where it lists none.
+
+    ``differs``: no build of that name on the host is that one.
+    """
+
+    package: str
+    header_sha256: str = ""
+    newest: str = ""
+    differs: bool = False
+
+
+class HostRow(Report):
+    """A host that reports, with what it runs of the names that were asked for, or that the repository lists.
+
+    ``stale``: the report is so old that it does not count any more. ``packages``: how many it names in all.
+    """
+
+    host: str
+    reported: AwareDatetime
+    reported_by: str
+    stale: bool
+    packages: int
+    builds: Sequence[HostBuild]
+    previous: Sequence[str]
+
+
+class HostPage(Report):
+    """Some of the ``total`` hosts, by name; ``next`` leads to more. ``warnings`` say why that may not be all.
+
+    ``stale`` and ``differs`` count, of all of them, hosts whose reports are too old, and others that differ.
+    """
+
+    hosts: Sequence[HostRow]
+    total: int
+    stale: int
+    differs: int
+    next: str = ""
+    warnings: Sequence[str] = ()
 
 
 class NoReports:
@@ -151,10 +211,29 @@ class NoReports:
         """``NotFound``."""
         return self.rollout(repository, rollout.id)
 
-    def host(self, repository: str, host: str, _text: str, _by: object) -> HostNoted:
+    def host(self, repository: str, host: str, _said: HostSays, _by: object) -> HostNoted:
         """``NotFound``."""
         msg = f"reports of hosts such as {host!r} are not kept in {repository}"
         raise NotFound(msg)
+
+    def hosts(self, repository: str, **_which: object) -> HostPage:
+        """None."""
+        return HostPage(hosts=(), total=0, stale=0, differs=0, warnings=[f"hosts do not report to {repository} here"])
+
+    def forget(self, repository: str, host: str, _by: object) -> None:
+        """``NotFound``."""
+        msg = f"there is no report of host {host!r} in {repository}"
+        raise NotFound(msg)
+
+
+def read_lines(text: str) -> HostSays:
+    """What ``rpm -qa`` prints, as a report; ``ValueError`` where there is nothing, or too much of it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > MOST_PACKAGES:
+        msg = f"expected at most {MOST_PACKAGES} lines, found {len(lines)}"
+        raise ValueError(msg)
+    # What is in the lines is judged where they are kept, as for reports of any form.
+    return HostSays.model_construct(packages=[Installed.model_construct(nevra=line) for line in lines])
 
 
 def summary(one: Reported) -> Summary:

@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 
 from repod.announced import read_announced
+from repod.builds import HostReports
 from repod.config import Repository, Retention, Settings
 from repod.doors import Change, Store
 from repod.errors import Corrupt, Unavailable
 from repod.generation import RETENTION, Generation
 from repod.history import History
+from repod.hostbook import AllReports, HostBook
 from repod.hostreports import ReportFolder
 from repod.idlefile import IdleFile
 from repod.ledger import Ledger
@@ -25,6 +27,7 @@ from repod.relating import Relations
 from repod.repodata.listing import StoredListings
 from repod.retention import Pattern, Policy
 from repod.retire import Retirement
+from repod.rings import read_rings
 
 Pause = Callable[[int], None]
 """See ``Publisher``."""
@@ -41,10 +44,12 @@ def open_planner(
     pause: Pause,
     *,
     find: FindNamed | None = None,
+    book: HostBook | None = None,
 ) -> Planner:
     """What plans the pruning of a repository; ``workspace`` is a private folder.
 
     ``find`` lists the current builds of a name. Without it each plan is a whole look, and none is remembered.
+    ``book`` is that of the repository, where one is open already.
     """
     retention = repository.retention
     place = Path(settings.state_dir) if find else workspace
@@ -55,7 +60,7 @@ def open_planner(
     return Planner(
         store=store,
         builds=StoredListings(store),
-        retirement=open_retirement(settings, repository, store, workspace, pause),
+        retirement=open_retirement(settings, repository, store, workspace, pause, book=book),
         generations=retention.generations,
         grace=retention.grace,
         since=partial(_since, store),
@@ -71,18 +76,27 @@ def open_retirement(
     store: Store,
     workspace: Path,
     pause: Pause,
+    *,
+    book: HostBook | None = None,
 ) -> Retirement:
-    """What decides which builds of a repository stay; ``workspace`` is a private folder."""
+    """What decides which builds of a repository stay; ``workspace`` is a private folder, ``book`` as above."""
     retention = repository.retention
     return Retirement(
         policy=_policy(retention),
         builds=StoredListings(store),
         ledger=Ledger(store, pause),
-        reports=ReportFolder(Path(retention.hosts)) if retention.hosts else None,
+        reports=open_reports(repository, book or HostBook(store)),
         max_age=retention.hosts_max_age,
         elsewhere={name: partial(_listed, settings, repository, settings.named(name)) for name in retention.needed_by},
         relations=partial(_relations, settings, repository, store, workspace, pause),
+        rings=partial(read_rings, store),
     )
+
+
+def open_reports(repository: Repository, book: HostBook) -> HostReports:
+    """All that hosts of a repository report, over HTTP or into the folder that its settings name."""
+    folder = repository.retention.hosts
+    return AllReports([ReportFolder(Path(folder)), book]) if folder else book
 
 
 def _relations(

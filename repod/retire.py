@@ -13,10 +13,11 @@ from functools import partial
 from repod.builds import Built, HostReports, StoredBuilds
 from repod.generation import Generation
 from repod.ledger import Book, Ledger, Mark, comings
-from repod.needed import Needs, by_hosts, by_repositories, joined
+from repod.needed import Needs, by_hosts, by_repositories, by_rings, joined
 from repod.package import Nevra, Sha256
 from repod.relating import Relations
 from repod.retention import Build, Decision, Policy, decide
+from repod.rings import Ring
 
 OpenRelations = Callable[[], AbstractContextManager[Relations]]
 """Opens what packages require of each other, for as long as it is needed."""
@@ -46,8 +47,9 @@ class Retirement:
         reports: HostReports | None = None,
         max_age: float = 0,
         elsewhere: Elsewhere | None = None,
+        rings: Callable[[], Mapping[str, Ring]] = dict,
     ) -> None:
-        """``max_age``: seconds after which a host's report does not count any more."""
+        """``max_age``: seconds after which a host's report does not count any more; ``rings`` reads those there are."""
         self._policy = policy
         self._builds = builds
         self._ledger = ledger
@@ -55,6 +57,7 @@ class Retirement:
         self._max_age = max_age
         self._elsewhere = elsewhere or {}
         self._relations = relations
+        self._rings = rings
 
     def decide(
         self,
@@ -89,9 +92,9 @@ class Retirement:
         if self._policy.keep_days:
             since = _since(known, kept())
             builds = [replace(build, since=since(build.package.pkgid)) for build in builds]
-        needs, notes = self._needs(
-            [one.nevra for one in builds] if whole else [one.build.nevra for one in by_rules], now
-        )
+        everything = [one.nevra for one in builds]
+        needs, notes = self._needs(everything if whole else [one.build.nevra for one in by_rules], now)
+        needs = joined(needs, by_rings(everything, self._rings()))
         pins = {pkgid: _pinned(one.pin) for pkgid, one in known.items() if one.pin}
         with self._relations() as relations:
             broken = partial(relations.broken, generation)

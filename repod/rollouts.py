@@ -21,6 +21,9 @@ from repod.tidings import rolled
 FOLDER = ".repod/rollouts/"
 FORMAT: Literal[1] = 1
 KEPT = 200
+BEAT = 20.0
+"""Seconds after which a report of a running rollout is kept though it says nothing new: so it is seen to be alive."""
+
 _ATTEMPTS = 20
 
 Post = Callable[[Event], object]
@@ -72,7 +75,7 @@ class Rollouts:
         path = _path(rollout.id)
         for attempt in range(_ATTEMPTS):
             before, version = self._before(path)
-            if before and before.rollout == rollout:
+            if before and before.rollout == rollout and not self._is_old(before):
                 return before
             if before and before.rollout.state != "running":
                 state = before.rollout.state
@@ -89,6 +92,10 @@ class Rollouts:
             self._pause(attempt)
         msg = f"{path}: other writers changed it {_ATTEMPTS} times meanwhile; report it again later"
         raise Conflict(msg)
+
+    def _is_old(self, before: Reported) -> bool:
+        """Whether it is time to say that a rollout is still at work: who looks goes by when it was reported."""
+        return before.rollout.state == "running" and self._clock() - before.reported.timestamp() >= BEAT
 
     def _forget(self) -> None:
         listed = sorted(self._store.list(FOLDER), key=lambda stored: -stored.modified)

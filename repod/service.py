@@ -25,10 +25,11 @@ from repod.prune import Pruned
 from repod.pruning import Pruning
 from repod.recording import open_record
 from repod.reminder import Reminder
+from repod.renewing import Renewing
 from repod.reporting import Reporting
 from repod.steps import open_steps
 from repod.values import S3Place
-from repod.wiring import System, Wired
+from repod.wiring import System, Wired, open_rings
 
 if TYPE_CHECKING:
     from repod.metrics import Metrics
@@ -62,10 +63,11 @@ class Looped:
             metrics.hook(hook.name)
         self._tally = Tallies(metrics)
         self._leave: list[Callable[[], None]] = []
+        self._by_hand: dict[str, Callable[[Pruned], None]] = {}
         self.loops: Sequence[Loop] = [self._loop(name, wired) for name, wired in system.repositories.items()]
-        means = open_means(system, log)
+        means = open_means(system, log, lambda name, run: self._by_hand[name](run))
         self._work = Work()
-        reports = SettledReports(settings, system.repositories, self._bus, record)
+        reports = SettledReports(means, record, parts=system.repositories, hear=self._bus, catalogs=self.catalogs)
         self.office = open_office(means, self._work, self._changed, self.catalogs, record, reports=reports)
         self._rooms = Rooms(_places(settings), metrics)
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
@@ -80,6 +82,14 @@ class Looped:
             self.accounting.pruned(name, run)
             reporting.pruned(run)
 
+        pruning = Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log, hear=pruned)
+
+        def by_hand(run: Pruned) -> None:
+            # The audit log has it already, by who asked for it.
+            pruning.by_hand(run)
+            reporting.pruned(run)
+
+        self._by_hand[name] = by_hand
         return Loop(
             name=name,
             inbox=wired.inbox,
@@ -87,7 +97,10 @@ class Looped:
             publisher=wired.publisher,
             prepare=partial(wired.write_host_files, self._system.signer),
             watching=partial(getattr, wired.inbox, "up"),
-            pruning=Pruning(name=name, pruner=wired.pruner, metrics=metrics, log=log, hear=pruned),
+            pruning=pruning,
+            renewing=Renewing(
+                name=name, renew=open_rings(wired.settings, wired.store, self._system.signer).renew, log=log
+            ),
             follower=self._follower(wired, gauges),
             gauges=gauges,
             reporting=reporting,

@@ -49,7 +49,8 @@ def open_access(settings: Settings) -> Access:
     if http.metrics_open:
         anyone.add(METRICS)
     scopes = {one.name: Scope(public=one.public, readers=one.readers) for one in settings.repository}
-    return Access(rules=Rules(open=frozenset(anyone), scopes=scopes, pages=http.pages), callers=Known(http))
+    rules = Rules(open=frozenset(anyone), scopes=scopes, pages=http.pages, host_names=http.host_names_open)
+    return Access(rules=rules, callers=Known(http))
 
 
 def open_site(settings: Settings, urls: Mapping[str, str]) -> Site:

@@ -213,6 +213,31 @@ def signed_in(one: Row) -> str:
     return f"{one['packages']} packages; {since}"
 
 
+def show_rings(rows: Sequence[Row], *, as_json: bool) -> None:
+    """Rings, and how far each is."""
+    show(rows if as_json else list(map(_ring, rows)), as_json=as_json, empty="no rings")
+
+
+def _ring(row: Row) -> Row:
+    return {
+        "ring": row["ring"],
+        "builds": [build["nevra"] for build in row["builds"]],
+        "percent": row["percent"],
+        "since": row["phases"][-1]["since"] if row["phases"] else None,
+        "spread": _span(row["spread"]),
+        "windows": list(row["windows"]) or "any time",
+        "state": "paused" if row["paused"] else "runs",
+        "by": row["actor"],
+    }
+
+
+def _span(seconds: int) -> str:
+    for length, unit in ((3600, "h"), (60, "min")):
+        if seconds and seconds % length == 0:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
 def show_promotion(deed: Deed, *, as_json: bool) -> None:
     """What was promoted, or would be, and what each build does on hosts."""
     if as_json:

@@ -20,7 +20,9 @@ from repod.documents import Scales
 from repod.doors import Inbox, Repodata, Store
 from repod.errors import Misconfigured
 from repod.holdings import Tell, silent
+from repod.hostbook import HostBook
 from repod.hostfiles import repo_file, write_host_files
+from repod.hostkeys import COSIGNS, SIGNS
 from repod.inboxes import Inboxes, WatchedInbox
 from repod.intake import Intake, Observe, Policy
 from repod.letterbox import Letterbox
@@ -37,9 +39,11 @@ from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
 from repod.retaining import open_planner, open_pruner
+from repod.ringing import Rings
 from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
+from repod.signing.verify import verify_detached
 from repod.tools import Tools, open_rebuild
 from repod.turn import Turns
 from repod.values import S3Place
@@ -201,6 +205,22 @@ def open_publisher(
     )
 
 
+def open_rings(repository: Repository, store: Store, signer: OpenSigner) -> Rings:
+    """What changes the rings of a repository, and keeps their file fresh."""
+    signs = [key.fingerprint for key in signer.keys if key.role in {SIGNS, COSIGNS}]
+    return Rings(
+        repository=repository.name,
+        store=store,
+        signer=signer,
+        keys=signs,
+        armor=armor,
+        proves=verify_detached,
+        valid=repository.rings.valid,
+        clock=time.time,
+        pause=pause,
+    )
+
+
 def rebuilding(tools: Tools, repository: Repository, store: Store, tell: Tell = silent) -> Rebuild:
     """What makes the documents of a repository anew from its packages."""
     return open_rebuild(
@@ -242,6 +262,7 @@ class System:
         self._log = log
         self._observe = observe
         self._raced = raced
+        self.books: dict[str, HostBook] = {}
         with ExitStack() as stack:
             self._stack = stack
             self.workspace = stack.enter_context(workspace(Path(settings.state_dir)))
@@ -340,7 +361,8 @@ class System:
             publisher.refresh()
             return repodata.packages(name)
 
-        planner = open_planner(self.settings, repository, store, self.workspace, pause, find=find)
+        book = self.books[repository.name] = HostBook(store)
+        planner = open_planner(self.settings, repository, store, self.workspace, pause, find=find, book=book)
         return open_pruner(planner, store, publisher, pause)
 
     def _policy(self, repository: Repository) -> Policy:

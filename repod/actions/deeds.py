@@ -5,7 +5,7 @@ compare-and-swap of the pointer. Where it is given up halfway it leaves what a s
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from repod.actions.back import rollback
@@ -19,6 +19,7 @@ from repod.actions.work import Work
 from repod.doors import Edit
 from repod.office import By, Deed, Far, Record
 from repod.promote import Wanted
+from repod.rings import RingChange
 
 
 class RecordedDeeds:
@@ -77,6 +78,21 @@ class RecordedDeeds:
             return mark(self._means, repository, nevras, by, label=label, off=off)
 
         return self._change(by, what, repository, details, act, turn=f"marks of {repository}")
+
+    def ring(self, repository: str, ring: str, change: RingChange | None, by: By) -> Deed:
+        """See ``Deeds.ring``."""
+        from repod.actions.rings import change_ring, remove_ring  # noqa: PLC0415 - most changes are of no ring
+
+        asked = {key: value for key, value in asdict(change).items() if value} if change else {}
+        paused = {"paused": change.paused} if change and change.paused is not None else {}
+        what = "set ring" if change else "remove ring"
+
+        def act() -> Deed:
+            if change is None:
+                return remove_ring(self._means, repository, ring)
+            return change_ring(self._means, repository, ring, change, by)
+
+        return self._change(by, what, repository, {"ring": ring, **asked, **paused}, act, turn=f"rings of {repository}")
 
     def prune(self, repository: str, by: By, tell: Far) -> Deed:
         """See ``Deeds.prune``."""

@@ -15,14 +15,16 @@ from repod.actions.papers import advisories, streams
 from repod.actions.past import history
 from repod.actions.prune import plan
 from repod.actions.refusals import Refusals
+from repod.actions.rings import rings
 from repod.actions.running import hosts
 from repod.actions.story import Story, builds_of, open_heads, open_place
+from repod.builds import Running
 from repod.config import Repository, Settings
 from repod.errors import RepodError
 from repod.generation import Generation
 from repod.history import History
 from repod.inboxes import held
-from repod.office import Arrival, Refusal, Running, State
+from repod.office import Arrival, Refusal, State
 from repod.places import open_store
 from repod.repodata import kinds
 from repod.times import stamp
@@ -39,6 +41,7 @@ class Currents:
         """Nothing is read yet."""
         self._settings = settings
         self._known: dict[str, Generation] = {}
+        self._sources: dict[str, Sequence[str]] = {}
 
     def of(self, repository: Repository) -> Generation | None:
         """None where nothing was ever published."""
@@ -47,9 +50,16 @@ class Currents:
         known = self._known.get(repository.name)
         if number is None or (known and known.number == number):
             return known if number else None
-        known = replace(history.record(number), added=(), removed=(), origins=())
+        record = history.record(number)
+        came = {one.of.rpartition("@")[0] for one in record.origins if one.how == "promotion"}
+        self._sources[repository.name] = sorted(came - {""})
+        known = replace(record, added=(), removed=(), origins=())
         self._known[repository.name] = known
         return known
+
+    def sources(self, repository: Repository) -> Sequence[str]:
+        """From which repositories builds came with it, when it was asked for last."""
+        return self._sources.get(repository.name, ())
 
 
 def states(settings: Settings) -> Sequence[State]:
@@ -94,6 +104,7 @@ def _state(settings: Settings, repository: Repository, currents: Currents) -> St
         profile=repository.profile,
         actor=generation.actor if generation else "",
         why=generation.why if generation else "",
+        sources=currents.sources(repository) if generation else (),
     )
 
 
@@ -104,7 +115,7 @@ def builds(means: Means, name: str, word: str, warn: Warn, *, fate: bool = True)
     place = look(name)
     found = builds_of(place, word)
     with means.scratch() as folder, means.reader() as rpms:
-        ask, fates = open_heads(rpms, folder), Fates(settings, place, folder, warn)
+        ask, fates = open_heads(rpms, folder), Fates(settings, place, folder, warn, means.book(name))
         return [
             Story(settings, place, one, look=look, ask=ask, warn=warn).row()
             | {"retention": fates.of(one) if fate else None}
@@ -159,6 +170,10 @@ class OpenLooks:
         """See ``Looks.advisories``."""
         return advisories(self._means.settings, repository)
 
+    def rings(self, repository: str) -> Mapping[str, Any]:
+        """See ``Looks.rings``."""
+        return rings(self._means.settings, repository)
+
     def rejected(self, repository: str, *, limit: int = 50, before: str = "") -> Sequence[Refusal]:
         """See ``Looks.rejected``."""
         return self._refusals[self._named(repository)].newest(limit=limit, before=before)
@@ -169,7 +184,7 @@ class OpenLooks:
 
     def hosts(self, repository: str, nevra: str) -> Running:
         """See ``Looks.hosts``."""
-        return hosts(self._means.settings.named(repository), nevra)
+        return hosts(self._means.settings.named(repository), self._means.book(repository), nevra)
 
     def _named(self, repository: str) -> str:
         """The name, where there is such a repository."""

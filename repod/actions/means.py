@@ -9,8 +9,11 @@ from repod.care import Care, open_care
 from repod.config import Settings
 from repod.doors import Store
 from repod.holdings import Tell
+from repod.hostbook import HostBook
 from repod.keyring import opened_keys
 from repod.loop import Log
+from repod.places import open_store
+from repod.prune import Pruned
 from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner
 from repod.tools import Staff
@@ -25,7 +28,8 @@ Warn = Callable[[str], None]
 class Means:
     """All that an action may need. Without ``staff`` each opens a signer and processes of its own.
 
-    ``stores`` are those of repositories that are open and proven, by name.
+    ``stores`` are those of repositories that are open and proven, by name; ``books`` what their hosts report.
+    ``pruned`` hears of each prune of a repository.
     """
 
     settings: Settings
@@ -33,6 +37,13 @@ class Means:
     log: Log
     staff: Staff | None = None
     stores: Mapping[str, Store] = field(default_factory=dict)
+    books: Mapping[str, HostBook] = field(default_factory=dict)
+    pruned: Callable[[str, Pruned], object] = lambda _name, _run: None
+
+    def book(self, name: str) -> HostBook:
+        """What hosts report to the repository of that name."""
+        known = self.books.get(name)
+        return known or HostBook(open_store(self.settings, self.settings.named(name)))
 
     def workplace(self, name: str) -> AbstractContextManager[Workplace]:
         """The repository of that name, opened to be changed."""

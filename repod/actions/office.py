@@ -8,18 +8,24 @@ from repod.actions.means import Means
 from repod.actions.work import Work
 from repod.loop import Log
 from repod.office import Catalog, Office, Record, Reports
+from repod.prune import Pruned
 from repod.rpmfile.pool import Share
 from repod.wiring import System
 
 
-def open_means(system: System, log: Log) -> Means:
-    """What actions in the daemon work with: its own signer, half of its processes, and its stores."""
+def open_means(system: System, log: Log, pruned: Callable[[str, Pruned], object] = lambda _name, _run: None) -> Means:
+    """What actions in the daemon work with: its own signer, half of its processes, and its stores.
+
+    ``pruned`` hears of each prune that is asked for.
+    """
     return Means(
         settings=system.settings,
         environ=system.environ,
         log=log,
         staff=(system.signer, Share(system.rpms)),
         stores={name: wired.store for name, wired in system.repositories.items()},
+        pruned=pruned,
+        books=system.books,
     )
 
 

@@ -22,15 +22,18 @@ def plan(means: Means, name: str) -> Sequence[dict[str, Any]]:
     repository = means.settings.named(name)
     store = open_store(means.settings, repository)
     with tempfile.TemporaryDirectory() as folder:
-        plan = open_planner(means.settings, repository, store, Path(folder), pause).plan(time.time())
+        book = means.book(name)
+        plan = open_planner(means.settings, repository, store, Path(folder), pause, book=book).plan(time.time())
     return _rows(plan.retire, plan.removals, plan.notes)
 
 
 def prune(means: Means, name: str, _by: By) -> Deed:
     """Carry it out; see ``Deeds.prune``. The record of the generation says that retention made it."""
     with means.workplace(name) as place:
-        planner = open_planner(means.settings, place.repository, place.store, place.workspace, pause)
+        book = means.book(name)
+        planner = open_planner(means.settings, place.repository, place.store, place.workspace, pause, book=book)
         pruned = open_pruner(planner, place.store, place.publisher, pause).prune(time.time())
+    means.pruned(name, pruned)
     overtaken = bool(pruned.plan.retire) and not pruned.generation
     code = pruned.error.exit_code if pruned.error else Conflict.exit_code if overtaken else 0
     return Deed(

@@ -6,31 +6,45 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repod.config import Settings
-from repod.errors import Unfit
+from repod.actions.means import Means
+from repod.actions.newest import NewestCatalogued
+from repod.builds import HostReport
+from repod.errors import NotFound, Unavailable, Unfit
 from repod.happenings import Event, Hear
 from repod.hostreports import ReportFolder
-from repod.office import By, Record
+from repod.office import By, Catalog, Record
 from repod.package import Nevra
 from repod.wiring import Wired, pause
 
 if TYPE_CHECKING:  # who is told of no rollouts does without their models, which take long to make
-    from repod.reports import HostNoted, Reported, Rollout, Summary
+    from repod.reports import HostNoted, HostPage, HostSays, Reported, Rollout, Summary
     from repod.rollouts import Rollouts
 
 # rpm lists imported keys as packages without an architecture.
 _KEY = "gpg-pubkey-"
 _SHOWN = 80
-_MOST_LINES = 50_000
 
 
 class SettledReports:
     """``Reports`` of the repositories of some settings."""
 
-    def __init__(self, settings: Settings, parts: Mapping[str, Wired], hear: Hear, record: Record) -> None:
-        """``parts`` of each repository; ``hear`` and the audit log are told of rollouts that begin or end."""
-        self._settings = settings
-        self._parts = parts
+    def __init__(
+        self,
+        means: Means,
+        record: Record,
+        *,
+        parts: Mapping[str, Wired] | None = None,
+        hear: Hear = lambda _: None,
+        catalogs: Mapping[str, Catalog] | None = None,
+    ) -> None:
+        """``parts`` of each repository, without which no rollouts are known.
+
+        ``hear`` and the audit log are told of rollouts that begin or end.
+        """
+        self._means = means
+        self._parts = parts or {}
+        self._catalogs = catalogs or {}
+        self._newest: dict[str, NewestCatalogued] = {}
         self._hear = hear
         self._record = record
 
@@ -53,26 +67,62 @@ class SettledReports:
             self._hear(event)
         return kept
 
-    def host(self, repository: str, host: str, text: str, by: By) -> "HostNoted":
-        """See ``Reports``."""
+    def host(self, repository: str, host: str, said: "HostSays", by: By) -> "HostNoted":
+        """See ``Reports``. Where a folder is set for reports, it gets the lines as ``rpm -qa`` prints them."""
         from repod.reports import HostNoted  # noqa: PLC0415 - see above
 
-        folder = self._settings.named(repository).retention.hosts
-        if not folder:
-            msg = f"reports of hosts are not kept for {repository}; set [repository.retention] hosts to a folder"
-            raise Unfit(msg)
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        fault = _fault(lines)
+        lines = [one.nevra for one in said.packages]
+        fault = _fault(lines) or _fault([*lines[:1], *(one.nevra for one in said.previous)])
         if fault:
             msg = f"report of host {host}: {fault}"
             raise Unfit(msg)
         self._record.ready()
+        packages = [one for one in said.packages if not one.nevra.startswith(_KEY)]
+        report = HostReport(
+            host=host,
+            time=time.time(),
+            lines=[one.nevra for one in packages],
+            previous=[one.nevra for one in said.previous],
+            digests=[one.header_sha256 for one in packages],
+            by=by.actor,
+        )
+        self._means.book(repository).write(report)
         kept = "".join(f"{line}\n" for line in lines)
-        ReportFolder(Path(folder)).write(host, kept)
-        packages = sum(not line.startswith(_KEY) for line in lines)
-        details = {"host": host, "packages": packages, "sha256": hashlib.sha256(kept.encode()).hexdigest()}
+        folder = self._folder(repository)
+        if folder:
+            folder.write(host, kept)
+        details = {"host": host, "packages": len(packages), "sha256": hashlib.sha256(kept.encode()).hexdigest()}
         self._record(by=by, what="report host", repository=repository, details=details, outcome="done")
-        return HostNoted(host=host, packages=packages)
+        return HostNoted(host=host, packages=len(packages))
+
+    def hosts(self, repository: str, *, package: str = "", after: str = "", limit: int = 50) -> "HostPage":
+        """See ``Reports``."""
+        from repod.actions.hosts import Hosts  # noqa: PLC0415 - see above
+
+        newest = self._newest.setdefault(repository, NewestCatalogued(lambda: self._catalog(repository)))
+        named = self._means.settings.named(repository)
+        return Hosts(named, self._means.book(repository), newest).page(package=package, after=after, limit=limit)
+
+    def forget(self, repository: str, host: str, by: By) -> None:
+        """See ``Reports``."""
+        self._record.ready()
+        folder, book = self._folder(repository), self._means.book(repository)
+        there = [book.forget(host), folder is not None and folder.forget(host)]
+        if not any(there):
+            msg = f"there is no report of host {host!r} in {repository}; see: repod hosts list {repository}"
+            raise NotFound(msg)
+        self._record(by=by, what="forget host", repository=repository, details={"host": host}, outcome="done")
+
+    def _folder(self, repository: str) -> ReportFolder | None:
+        folder = self._means.settings.named(repository).retention.hosts
+        return ReportFolder(Path(folder)) if folder else None
+
+    def _catalog(self, repository: str) -> Catalog:
+        try:
+            return self._catalogs[repository]
+        except KeyError:
+            msg = f"{repository}: what it lists is not known here, so nothing is said of what is the newest"
+            raise Unavailable(msg) from None
 
     def _of(self, repository: str, told: list[Event] | None = None) -> "Rollouts":
         from repod.rollouts import Rollouts  # noqa: PLC0415 - see above
@@ -91,8 +141,6 @@ def _fault(lines: Sequence[str]) -> str:
     """What is wrong with a report, in words; a line that is no NEVRA would stop retention."""
     if not any(not line.startswith(_KEY) for line in lines):
         return "expected what rpm -qa prints, found no package"
-    if len(lines) > _MOST_LINES:
-        return f"expected at most {_MOST_LINES} lines, found {len(lines)}"
     for line in lines:
         try:
             if not line.startswith(_KEY):

@@ -7,6 +7,7 @@ no), ``NotFound``, ``Conflict``, ``Unavailable`` and ``OutcomeUnknown``, each wi
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from repod.client.asking import Asking, at, word
@@ -16,6 +17,7 @@ from repod.client.wire import PATIENT, Patience, Wire
 from repod.errors import NotFound, Unavailable
 from repod.office import Arrival, Deed, Far, Refusal, Row, State
 from repod.package import Nevra
+from repod.rings import RingChange
 
 if TYPE_CHECKING:  # its models take long to make, and most commands need none
     from repod.reports import Rollout
@@ -276,6 +278,21 @@ class Api:
     def unadvise(self, repository: str, advisory: str, *, why: str = "") -> Deed:
         """Remove an advisory."""
         return self._asking.change("DELETE", repository, f"/advisories/{word(advisory)}", None, params={"why": why})
+
+    # ------------------------------------------------------------------ rings
+
+    def rings(self, repository: str) -> Mapping[str, Any]:
+        """The ``rings`` of a repository, and ``serial`` and times of their signed file."""
+        return self._asking.one(f"{at(repository)}/rings")
+
+    def set_ring(self, repository: str, ring: str, change: RingChange, *, why: str = "") -> Deed:
+        """Make a ring, or change it; what is None stays as it is."""
+        body = {key: value for key, value in asdict(change).items() if value is not None} | {"why": why}
+        return self._asking.change("PUT", repository, f"/rings/{word(ring)}", body)
+
+    def remove_ring(self, repository: str, ring: str, *, why: str = "") -> Deed:
+        """Remove a ring: its hosts stay as they are."""
+        return self._asking.change("DELETE", repository, f"/rings/{word(ring)}", None, params={"why": why})
 
     # ------------------------------------------------------------------ reports of hosts
 

@@ -76,8 +76,9 @@ class Host:
     """A host of a group. ``name`` is unique in its group and as reports name it (``reports.HostName``).
 
     ``address`` is what the transport connects to: a name, an address, or the id of an instance. ``user`` and
-    ``port`` are empty and 0 where the settings of the transport say it. ``facts`` are what the inventory says of
-    it, such as tags: for people, and for rings that are chosen by them.
+    ``port`` are empty and 0 where the settings of the transport say it, and so is ``identity``, the file of the
+    private key. ``facts`` are what the inventory says of it, such as tags: for people, and for rings that are chosen
+    by them.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Host:
     way: Way = "ssh"
     user: str = ""
     port: int = 0
+    identity: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -104,6 +106,9 @@ class Limits:
 
     seconds: float = 60.0
     output: int = 256 * KIBI
+
+
+ORDINARY = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +133,7 @@ class Connection(Protocol):
         *,
         root: bool = False,
         data: bytes = b"",
-        limits: Limits = Limits(),
+        limits: Limits = ORDINARY,
     ) -> Ran:
         """Run a program with these exact arguments, as root where asked; ``data`` is all of its standard input.
 

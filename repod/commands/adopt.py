@@ -16,12 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from repod.adopt import Adopted, Adoption, Plan, Tell, blocked
 from repod.adoption import Left
-from repod.commands.common import audited, person, settings_option
+from repod.commands.common import audited, settings_option
 from repod.config import load
 from repod.elsewhere import Foreign, Source
 from repod.errors import RepodError
 from repod.log import open_log
-from repod.options import json_option, repository_argument, why_option
+from repod.options import json_option, person, repository_argument, why_option
 from repod.repodata.foreign import read
 from repod.show import show
 from repod.source import open_source

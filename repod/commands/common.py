@@ -1,7 +1,6 @@
 """What the commands share: options, times, and everything joined."""
 
 import os
-import pwd
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 
 from repod.config import Settings
 from repod.office import By
+from repod.options import person
 
 if TYPE_CHECKING:  # what one command needs, the others need not wait for
     from repod.actions.deeds import RecordedDeeds
@@ -35,14 +35,6 @@ def settings_option(command: _Command) -> _Command:
         show_envvar=True,
         help="The settings file.",
     )(command)
-
-
-def person(environ: Mapping[str, str]) -> str:
-    """Who runs the command, for the record of a generation: behind sudo, who called it."""
-    try:
-        return environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 def opened(settings: Settings, log: Any, metrics: "Metrics") -> "System":

@@ -9,12 +9,12 @@ from typing import Any
 import click
 from rich.filesize import decimal
 
-from repod.commands.common import audited, person, settings_option
+from repod.commands.common import audited, settings_option
 from repod.config import load
 from repod.errors import Refused, RepodError
 from repod.keyring import open_signatures, stand
 from repod.log import open_log
-from repod.options import json_option, repository_argument
+from repod.options import json_option, person, repository_argument
 from repod.progress import Tell, progress
 from repod.resign import Plan, Resigned, Resigning, by_key
 from repod.rotation import early as too_early

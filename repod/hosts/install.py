@@ -1,4 +1,4 @@
-"""`repod-s3 pack` and `repod-s3 install`: one file for a host, and what its package managers need put in place."""
+"""`pack` and `install` of `repod-s3` and `repod-agent`: one file for a host, and what goes with it put in place."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from pathlib import Path
 from repod.hosts.faults import WrongUse
 
 PROGRAM = "usr/local/bin/repod-s3"
+AGENT = "repod.hosts.agent.command"
 PYTHON = "/usr/bin/python3"
 _OLD = 315_532_800  # 1980, the first year of a zip: the same sources give the same file
-_RUNS = "import sys\n\nfrom repod.hosts.command import main\n\nsys.exit(main())\n"
+_S3 = "repod.hosts.command"
+_RUNS = "import sys\n\nfrom {module} import main\n\nsys.exit(main())\n"
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,15 @@ class Written:
     what: str
 
 
-def pack(target: Path, python: str = PYTHON) -> Path:
-    """Write `repod-s3` as one file that ``python`` (an absolute path) runs, with botocore beside it."""
+def pack(target: Path, python: str = PYTHON, module: str = _S3) -> Path:
+    """Write a program as one file that ``python`` (an absolute path) runs.
+
+    ``module`` has its ``main``: that of `repod-s3`, which needs botocore beside it, or ``AGENT``.
+    """
     with tempfile.TemporaryDirectory(prefix="repod-s3-") as work:
         stage = Path(work, "stage")
         _unpacked(stage)
-        (stage / "__main__.py").write_text(_RUNS, encoding="utf-8")
+        (stage / "__main__.py").write_text(_RUNS.format(module=module), encoding="utf-8")
         for path in stage.rglob("*"):
             os.utime(path, (_OLD, _OLD))
         made = Path(work, "made")
@@ -49,7 +54,8 @@ def _unpacked(stage: Path) -> None:
     here = Path(__file__).resolve().parent
     if here.is_dir():
         shutil.copytree(here, stage / "repod" / "hosts", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(here.parent / "__init__.py", stage / "repod")
+        for name in ("__init__.py", "windows.py"):
+            shutil.copy(here.parent / name, stage / "repod")
         return
     with zipfile.ZipFile(here.parents[1]) as archive:
         archive.extractall(stage)
@@ -76,6 +82,17 @@ def install(
     if "systemd" in parts:
         for unit in ("repod-s3.socket", "repod-s3.service"):
             yield _put(root / "etc/systemd/system" / unit, f"files/{unit}")
+
+
+def install_agent(root: Path, python: str = PYTHON) -> Iterator[Written]:
+    """Put `repod-agent`, its settings and its units below ``root``; settings are never replaced."""
+    program = root / "usr/local/bin/repod-agent"
+    before = program.read_bytes() if program.exists() else None
+    pack(program, python, AGENT)
+    yield Written(program, _became(before, program.read_bytes()))
+    yield _put(root / "etc/repod-agent.conf", "files/repod-agent.conf", keep=True)
+    for unit in ("repod-agent.timer", "repod-agent.service"):
+        yield _put(root / "etc/systemd/system" / unit, f"files/{unit}")
 
 
 def _plugin_folder(root: Path) -> Path:

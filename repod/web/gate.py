@@ -62,6 +62,10 @@ class Visitor:
         """Whether pages about a repository are for this visitor."""
         return self.rules.shows(self.caller, repository)
 
+    def names_hosts(self, repository: str) -> bool:
+        """Whether names of hosts are for this visitor."""
+        return self.rules.names_hosts(self.caller, repository)
+
     def check(self, repository: str) -> None:
         """``HTTPException`` 401 or 403 where they are not."""
         if not self.sees(repository):
@@ -129,7 +133,8 @@ class Gate:
         access, offer = self._access(), offered(request)
         shown = bool(offer.token or offer.user or offer.password or offer.names)
         asked = access.rules.pages == "readers" or not access.rules.asks_nobody(READ, "")
-        caller = await self._recognized(access, offer) if shown and asked and access.rules.pages != "open" else None
+        asked = (asked and access.rules.pages != "open") or not access.rules.host_names
+        caller = await self._recognized(access, offer) if shown and asked else None
         return Visitor(rules=access.rules, caller=caller)
 
     async def _let_in(self, access: Access, offer: Offer, verb: Verb, repository: str) -> Caller:
@@ -169,6 +174,24 @@ class Gate:
     async def who(self, request: Request) -> Caller:
         """Who calls, also where nobody is asked. ``HTTPException`` 401, 429 or 503 where that is not known."""
         return await self._recognized(self._access(), offered(request))
+
+    async def admit_names(self, request: Request, repository: str) -> None:
+        """Return where the caller is told names of hosts; ``HTTPException`` as ``admit`` else."""
+        access = self._access()
+        if access.rules.names_hosts(None, repository):
+            return
+        caller = await self._recognized(access, offered(request), repository)
+        if not access.rules.names_hosts(caller, repository):
+            self._count("forbidden")
+            text = f"{caller} may not read {repository}"
+            raise Forbidden(text, str(caller))
+
+    async def names_hosts(self, request: Request, repository: str) -> bool:
+        """Whether the caller is told names of hosts; who shows what is not known is told of, as in ``known``."""
+        access = self._access()
+        if access.rules.names_hosts(None, repository):
+            return True
+        return access.rules.names_hosts(await self.known(request), repository)
 
     async def lets(self, request: Request, verb: Verb, repository: str = "") -> bool:
         """Whether the caller may do it; who shows what is not known is told of, as in ``known``."""

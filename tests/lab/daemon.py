@@ -67,12 +67,12 @@ def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1"} | dict(more or {})
 
 
-def toml(settings: Mapping[str, Any]) -> str:
-    """Settings as TOML: plain values, then tables, then arrays of tables."""
+def toml(settings: Mapping[str, Any], within: str = "") -> str:
+    """Settings as TOML: plain values, then tables, then arrays of tables. ``within``: ``TABLE.`` of tables in one."""
     plain, tables = [], []
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            tables.append(f"[{key}]\n{toml(value)}")
+            tables.append(f"[{within}{key}]\n{toml(value, f'{within}{key}.')}")
         elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
             tables += [f"[[{key}]]\n{_table(row, key)}" for row in value]
         else:

@@ -1,12 +1,13 @@
 """IAM policies as far as repod's go: filled in, and asked whether they allow a request.
 
-What each request needs: the service authorization references of Amazon S3 and SQS.
+What each request needs: the service authorization references of Amazon S3, SQS, EC2 and Systems Manager.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 FOLDER = Path(__file__).parents[2] / "config" / "iam"
@@ -16,6 +17,10 @@ PLACES: Mapping[str, str] = {
     "STORE-PREFIX": "el9-prod",
     "INBOX-BUCKET": "ci-inbox",
     "INBOX-PREFIX": "el9-prod",
+    "OUTPUT-BUCKET": "run-command",
+    "OUTPUT-PREFIX": "repoctl",
+    "TAG-KEY": "role",
+    "TAG-VALUE": "web",
     "ACCOUNT": "123456789012",
     "REGION": "us-east-1",
     "QUEUE": "repod-arrivals",
@@ -38,6 +43,7 @@ ACTIONS: Mapping[str, Sequence[str]] = {
     "abort_multipart_upload": ("s3:AbortMultipartUpload",),
     "list_multipart_uploads": ("s3:ListBucketMultipartUploads",),
     "list_parts": ("s3:ListMultipartUploadParts",),
+    "list_object_versions": (),  # asked of servers beside Amazon only
     "get_bucket_notification_configuration": ("s3:GetBucketNotification",),
     "receive_message": ("sqs:ReceiveMessage",),
     "delete_message": ("sqs:DeleteMessage",),
@@ -47,13 +53,23 @@ ACTIONS: Mapping[str, Sequence[str]] = {
     "get_queue_attributes": ("sqs:GetQueueAttributes",),
 }
 
+# What repoctl asks beside.
+OPERATOR_ACTIONS: Mapping[str, str] = {
+    "describe_instances": "ec2:DescribeInstances",
+    "describe_instance_information": "ssm:DescribeInstanceInformation",
+    "send_command": "ssm:SendCommand",
+    "get_command_invocation": "ssm:GetCommandInvocation",
+    "cancel_command": "ssm:CancelCommand",
+}
+
 
 class Need(NamedTuple):
-    """An action on a resource, and the prefix that a listing asks for, where it is one."""
+    """An action on a resource; the prefix that a listing asks for, where it is one; the tags of an instance."""
 
     action: str
     resource: str
     prefix: str | None = None
+    tags: Mapping[str, str] = MappingProxyType({})
 
 
 def policy(name: str, **places: str) -> Any:
@@ -98,7 +114,10 @@ def _speaks_of(statement: Any, need: Need) -> bool:
 
 
 def _holds(condition: Any, need: Need) -> bool:
-    assert set(condition) <= {"StringLikeIfExists"}, f"the lab does not know the condition {condition}"
+    assert set(condition) <= {"StringLikeIfExists", "StringEquals"}, f"the lab does not know the condition {condition}"
+    wanted = condition.get("StringEquals", {}).items()
+    if any(need.tags.get(key.removeprefix("ssm:resourceTag/")) != value for key, value in wanted):
+        return False
     patterns = _texts(condition.get("StringLikeIfExists", {}).get("s3:prefix", "*"))
     return need.prefix is None or any(fnmatchcase(need.prefix, one) for one in patterns)
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from repod.builds import Host, Running
 from repod.errors import NotFound, Unavailable
-from repod.office import Deed, Details, Host, Named, Names, Page, Refusal, Row, Running, Search, State, Waiting
+from repod.office import Deed, Details, Named, Names, Page, Refusal, Row, Search, State, Waiting
 from repod.package import Nevra
 from repod.reports import HostProgress, Reported, Rollout, Strategy, Summary, summary
 from repod.times import stamp

@@ -85,11 +85,19 @@ def children(parent: int) -> set[int]:
 def descendants(value: str) -> set[int]:
     """Living processes that this one started: those that inherited the mark ``value``, and its children.
 
-    The mark alone would miss a forked worker, a parent alone a process that became a daemon.
+    The mark alone would miss a forked worker, a parent alone a process that became a daemon. What runs in a PID
+    namespace of its own ends with the process that keeps that, so that one alone is counted.
     """
     needle = f"{_MARK}={value}".encode()
     marked = {pid for pid in _pids() if needle in _read(pid, "environ").split(b"\0")}
-    return {pid for pid in marked if _alive(_status(pid))} | children(os.getpid())
+    found = {pid for pid in marked if _alive(_status(pid))} | children(os.getpid())
+    return {pid for pid in found if _namespace(pid) == _namespace(os.getpid())}
+
+
+def _namespace(pid: int) -> str:
+    with suppress(OSError):
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+    return ""
 
 
 def is_python_helper(pid: int) -> bool:

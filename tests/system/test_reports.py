@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import re
 import shutil
 import urllib.error
 import urllib.request
@@ -77,7 +78,7 @@ def ask(
     request = urllib.request.Request(url, data=body or None, method=method, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, json.loads(answer.read())
+            return answer.status, json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.loads(error.read())
@@ -179,7 +180,6 @@ def test_what_a_host_says_that_it_runs_is_kept_where_retention_looks(repod: Repo
         ("test", "web1", b"\n", 422, "expected what rpm -qa prints, found no package"),
         ("test", "web1", b"\xff\n", 422, "expected what rpm -qa prints, in UTF-8"),
         ("test", ".hidden", b"a-1-1.noarch\n", 422, "host: string should match pattern"),
-        ("plain", "web1", b"a-1-1.noarch\n", 422, "set [repository.retention] hosts to a folder"),
     ],
 )
 def test_what_would_stop_retention_is_not_kept(
@@ -188,3 +188,88 @@ def test_what_would_stop_retention_is_not_kept(
     found, answer = ask(repod, "PUT", f"{repository}/hosts/{host}", text, kind="text/plain", token=token)
     assert found == status
     assert said in answer["detail"]
+
+
+_DIGEST = "0123456789abcdef" * 4
+
+
+def says(repod: Repod, token: str, host: str, body: dict[str, Any], repository: str = "plain") -> tuple[int, Any]:
+    return ask(repod, "PUT", f"{repository}/hosts/{host}", json.dumps(body).encode(), token=token)
+
+
+def test_without_any_setting_a_host_tells_builds_with_digests_and_what_it_would_go_back_to(
+    repod: Repod, token: str
+) -> None:
+    packages = [
+        {"nevra": "hello-1.0-1.noarch", "header_sha256": _DIGEST},
+        {"nevra": "bash-5.2-1.el9.x86_64"},
+        {"nevra": "gpg-pubkey-fd431d51-4ae0493b"},
+    ]
+    body = {"packages": packages, "previous": [{"nevra": "hello-0.9-1.noarch", "header_sha256": _DIGEST}]}
+    assert says(repod, token, "db1", body) == (200, {"host": "db1", "packages": 2})
+    assert json.loads((repod.store("plain") / ".repod/hosts/db1.json").read_bytes())["by"] == "token client"
+    status, page = ask(repod, "GET", "plain/hosts?package=hello", token=token)
+    (row,) = page["hosts"]
+    assert (status, page["total"], row["host"], row["packages"], row["stale"]) == (200, 1, "db1", 2, False)
+    assert [(one["package"], one["header_sha256"]) for one in row["builds"]] == [("hello-1.0-1.noarch", _DIGEST)]
+    assert row["previous"] == ["hello-0.9-1.noarch"]
+    assert ask(repod, "GET", "plain/hosts?package=none", token=token)[1]["hosts"] == []
+    status, _ = ask(repod, "DELETE", "plain/hosts/db1", token=token)
+    assert status == 204
+    status, said = ask(repod, "DELETE", "plain/hosts/db1", token=token)
+    assert (status, "there is no report of host 'db1'" in said["detail"]) == (404, True)
+    assert [one["what"] for one in json.loads(repod.cli("audit list", "--json").out)][-1] == "forget host"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"packages": []}, "packages: value should have at least 1 item"),
+        ({"packages": [{"nevra": "no nevra"}]}, "nevra: string should match pattern"),
+        ({"packages": [{"nevra": "nothing"}]}, "expected lines as rpm -qa prints them, found 'nothing'"),
+        ({"packages": [{"nevra": "a-1-1.noarch", "header_sha256": "beef"}]}, "header_sha256: string should match"),
+        ({"packages": [{"nevra": "a-1-1.noarch"}], "previous": [{"nevra": "x"}]}, "found 'x'"),
+        ({"packages": [{"nevra": "a-1-1.noarch"}], "colour": "blue"}, "colour: is not known here"),
+    ],
+)
+def test_a_report_in_json_is_proven_field_by_field(repod: Repod, token: str, body: dict[str, Any], said: str) -> None:
+    status, answer = says(repod, token, "db2", body)
+    assert status == 422
+    assert said in answer["detail"]
+
+
+def test_pages_of_hosts_follow_each_other_and_a_host_that_lags_is_told_apart(repod: Repod, token: str) -> None:
+    for number, release in ((1, "0"), (2, "1"), (3, "1")):
+        body = {"packages": [{"nevra": f"hello-1.0-{release}.noarch"}]}
+        assert says(repod, token, f"app{number}", body, "test")[0] == 200
+    status, first = ask(repod, "GET", "test/hosts?package=hello&limit=2", token=token)
+    assert (status, [row["host"] for row in first["hosts"]], first["next"]) == (200, ["app1", "app2"], "app2")
+    status, rest = ask(repod, "GET", "test/hosts?package=hello&limit=2&after=app2", token=token)
+    assert "app3" in [row["host"] for row in rest["hosts"]]
+    (build,) = first["hosts"][0]["builds"]
+    assert (build["newest"], build["differs"]) == ("hello-1.0-1.noarch", True)
+    assert not first["hosts"][1]["builds"][0]["differs"]
+    assert first["differs"] == 1
+    listed = json.loads(repod.cli("hosts list", "test", "--package", "hello", "--json").out)
+    assert [row["host"] for row in listed][:3] == ["app1", "app2", "app3"]
+    table = repod.cli("hosts list", "test").out
+    assert "hello-1.0-0.noarch (newest: hello-1.0-1.noarch)" in table
+    for number in (1, 2, 3):
+        assert repod.cli("hosts forget", "test", f"app{number}").rc == 0
+    assert not (repod.base / "hosts/app1").exists()
+
+
+def test_strangers_are_told_how_many_hosts_run_a_build_and_not_which(repod: Repod, token: str) -> None:
+    assert says(repod, token, "secret-db", {"packages": [{"nevra": "hello-1.0-1.noarch"}]}, "test")[0] == 200
+    assert put(repod, token, _ROLLOUT | {"id": "veiled", "problem": "web1 is down"})[0] == 200
+    status, known = ask(repod, "GET", "test/packages/hello-1.0-1.noarch", token=token)
+    assert (status, "secret-db" in json.dumps(known)) == (200, True)
+    for path in ("packages/hello-1.0-1.noarch", "rollouts/veiled", "rollouts", "prune"):
+        status, answer = ask(repod, "GET", f"test/{path}")
+        assert status == 200
+        assert not {"secret-db", "web1"} & set(re.findall(r"[a-z0-9-]+", json.dumps(answer))), path
+    assert ask(repod, "GET", "test/hosts")[0] == 401
+    status, one = ask(repod, "GET", "test/rollouts/veiled")
+    assert [host["state"] for host in one["rollout"]["hosts"]] == ["proven", "pending"]
+    assert ask(repod, "GET", "test/rollouts/veiled", token=token)[1]["rollout"]["hosts"][0]["host"] == "web1"
+    assert repod.cli("hosts forget", "test", "secret-db").rc == 0

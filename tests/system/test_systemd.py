@@ -64,8 +64,9 @@ def test_the_unit_exposes_less_of_the_machine_than_the_gate_allows(tmp_path: Pat
 
 
 def test_the_units_of_hosts_are_understood_to_the_last_key(tmp_path: Path) -> None:
-    units = [_installed(tmp_path, name=name) for name in ("repod-s3.service", "repod-s3.socket")]
-    assert [_verify(unit) for unit in units] == [(0, []), (0, [])]
+    names = ("repod-s3.service", "repod-s3.socket", "repod-agent.service", "repod-agent.timer")
+    units = [_installed(tmp_path, name=name) for name in names]
+    assert [_verify(unit) for unit in units] == [(0, [])] * len(names)
 
 
 def test_the_service_of_hosts_exposes_less_of_the_machine_than_the_gate_allows(tmp_path: Path) -> None:
@@ -78,6 +79,13 @@ def test_socket_and_settings_of_hosts_agree_on_the_address() -> None:
     (address,) = re.findall(r"(?m)^ListenStream=(.+)$", (_SYSTEMD / "repod-s3.socket").read_text())
     assert f"#listen = {address}\n" in (_ROOT / "config" / "repod-s3.conf").read_text()
     assert confined.read_unit(_SYSTEMD / "repod-s3.service")["ExecStart"] == ["/usr/local/bin/repod-s3 serve"]
+
+
+def test_the_agent_of_hosts_ends_no_transaction_that_is_at_work() -> None:
+    unit = confined.read_unit(_SYSTEMD / "repod-agent.service")
+    assert (unit["KillMode"], unit["ExecStart"]) == (["process"], ["/usr/local/bin/repod-agent run"])
+    (state,) = unit["StateDirectory"]
+    assert f"#state = /var/lib/{state}\n" in (_ROOT / "config" / "repod-agent.conf").read_text()
 
 
 def test_who_asks_a_proxy_is_known_where_its_unit_shows_processes_only(tmp_path: Path) -> None:

@@ -175,15 +175,16 @@ def test_a_child_without_a_proper_errand_does_not_start(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [_ROOT / "repod" / "__init__.py", *sorted(_HOSTS.glob("*.py"))], ids=lambda path: path.name
+    "path",
+    [_ROOT / "repod" / "__init__.py", _ROOT / "repod" / "windows.py", *sorted(_HOSTS.rglob("*.py"))],
+    ids=lambda path: str(path.relative_to(_ROOT)),
 )
 def test_it_is_python_3_9_and_the_plugin_of_dnf_3_6(path: Path) -> None:
     version = (3, 6) if path.name == "dnf_plugin.py" else (3, 9)
     tree = ast.parse(path.read_text(), str(path), feature_version=version)
     later = {"slots", "kw_only", "strict"}  # arguments that Python 3.10 added to dataclass() and zip()
-    assert {
-        word.arg for node in ast.walk(tree) if isinstance(node, ast.Call) for word in node.keywords
-    } & later == set()
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    assert {word.arg for node in calls for word in node.keywords} & later == set()
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names}
     assert imported & {"Self", "UTC", "StrEnum", "assert_never"} == set()
     assert (version == (3, 6)) == ("annotations" not in imported) or not _has_annotations(tree)
@@ -199,7 +200,7 @@ sys.path.insert(0, sys.argv[1])
 before = set(sys.modules)
 import botocore.session, botocore.config
 of_botocore = set(sys.modules)
-for name in ("command", "serve", "check", "zypper", "install", "bucket", "proxy"):
+for name in ("command", "serve", "check", "zypper", "install", "bucket", "proxy", "agent.command"):
     __import__("repod.hosts." + name)
 new = {name.partition(".")[0] for name in set(sys.modules) - of_botocore}
 print(*sorted(new - set(sys.stdlib_module_names)))
@@ -210,7 +211,7 @@ print(*sorted(name for name in sys.modules if name.startswith("repod") and not n
 def test_it_imports_nothing_but_the_standard_library_and_botocore() -> None:
     words = [sys.executable, "-c", _ALONE, str(_ROOT)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["repod", "repod"]
+    assert done.stdout.split() == ["repod", "repod", "repod.windows"]
 
 
 def test_without_botocore_it_packs_and_says_what_is_missing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from repod.errors import Conflict, Corrupt, NotFound, Unavailable
 from repod.happenings import Event, Kind
 from repod.package import StorePath
 from repod.reports import Rollout
-from repod.rollouts import KEPT, Rollouts
+from repod.rollouts import BEAT, KEPT, Rollouts
 from repod.store.memory import MemoryStore
 from tests.lab.faulty import Crash, FaultyStore, at, raising
 
@@ -144,3 +144,14 @@ def test_what_is_unreadable_is_named_and_never_written_over(store: MemoryStore) 
 def test_a_report_is_proven_field_by_field(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         rollout(**wrong)
+
+
+def test_a_rollout_that_says_nothing_new_for_a_while_is_seen_to_be_alive_all_the_same(store: MemoryStore) -> None:
+    now = [1000.0]
+    told: list[Event] = []
+    kept = Rollouts("test", store, post=told.append, pause=lambda _: None, clock=lambda: now[0])
+    kept.report(rollout(), "token ci")
+    for now[0], seen in ((1000 + BEAT / 2, 1000), (1000 + BEAT, 1000 + BEAT)):
+        assert kept.report(rollout(), "token ci").reported.timestamp() == seen
+        assert kept.one("r1").reported.timestamp() == seen
+    assert len(told) == 1

@@ -12,6 +12,8 @@ _COMMANDS: Mapping[str, str] = {
     "downgrade": "hosts_run:downgrade",
     "sync": "hosts_run:sync",
     "resume": "hosts_run:resume",
+    "runs": "hosts_past:runs",
+    "show": "hosts_past:show",
 }
 
 

@@ -1,6 +1,6 @@
 """Bodies of requests that are small: of the type that the route takes, and of a bounded size."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
 from fastapi import HTTPException, Request, Response
@@ -12,14 +12,19 @@ from repod.web.api.problems import MEDIA, Declined
 JSON = "application/json"
 
 
+def media_type(request: Request) -> str:
+    """What the body is said to be, without parameters; empty where that is not said."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 class BoundedRoute(APIRoute):
     """A route whose body has at most ``largest`` bytes, and says that it is of the type that is ``wanted``."""
 
     largest: ClassVar[int] = 64 << 10
 
-    def wanted(self) -> str:
-        """The media type of the body."""
-        return JSON
+    def wanted(self) -> Sequence[str]:
+        """The media types that the body may be of, the best first."""
+        return (JSON,)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See ``APIRoute``."""
@@ -39,10 +44,10 @@ class BoundedRoute(APIRoute):
             raise self._too_large()
         if length == "0" and "transfer-encoding" not in request.headers:
             return
-        kind, wanted = request.headers.get("content-type", "").partition(";")[0].strip().lower(), self.wanted()
-        if kind != wanted:
+        kind, wanted = media_type(request), self.wanted()
+        if kind not in wanted:
             found = repr(kind) if kind else "none"
-            raise Declined(MEDIA, f"expected a body with Content-Type: {wanted}, found {found}")
+            raise Declined(MEDIA, f"expected a body with Content-Type: {' or '.join(wanted)}, found {found}")
 
     def _receiving(self, request: Request) -> Callable[[], Coroutine[Any, Any, Message]]:
         taken = 0

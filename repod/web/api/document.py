@@ -6,6 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from repod.reports import HostSays
 
 VERSION = "1"
 """Of the API: what may break clients gets another one, and another prefix."""
@@ -52,6 +55,9 @@ def document(api: APIRouter) -> dict[str, Any]:
     tags = [{"name": name, "description": text} for name, text in _TAGS.items()]
     found = get_openapi(title="repod", version=VERSION, description=_TEXT, routes=api.routes, tags=tags)
     found["components"]["securitySchemes"] = _SCHEMES
+    # Read by the route itself, since it takes text too.
+    _, models = models_json_schema([(HostSays, "validation")], ref_template="#/components/schemas/{model}")
+    found["components"]["schemas"] |= models["$defs"]
     shared: dict[str, Any] = {}
     for method, operation in _operations(found):
         _share(operation["responses"], shared)

@@ -11,6 +11,7 @@ from repod.office import By, Office
 from repod.web.api.jobs import Jobs
 from repod.web.desk import Desk
 from repod.web.gate import Gate, offered
+from repod.web.veil import Sees
 
 _Result = TypeVar("_Result")
 
@@ -42,6 +43,11 @@ class Door:
     def names(self) -> Collection[str]:
         """The repositories that there are."""
         return self.office().repositories
+
+    async def sight(self, request: Request) -> Sees:
+        """Whether each repository is for who asks."""
+        seen = {name for name in self.names() if await self.gate.lets(request, READ, name)}
+        return seen.__contains__
 
     async def ask(self, work: Callable[[Office], _Result]) -> _Result:
         """What ``work`` returns, done by a thread."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, HTTPException, Request
@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from repod.access import READ
 from repod.bus import Bus, Subscription
 from repod.happenings import Event
+from repod.web import veil
 from repod.web.api.door import Door, Name
 from repod.web.api.problems import documented
 from repod.web.gate import offered
@@ -55,18 +56,28 @@ class Streams:
         self._open = Counter[str]()
 
     def answer(
-        self, address: str, wanted: Callable[[Event], bool], after: str | None, allowed: Allowed
+        self,
+        address: str,
+        wanted: Callable[[Event], bool],
+        after: str | None,
+        allowed: Allowed,
+        veiled: Callable[[Event], Event] = lambda event: event,
     ) -> StreamingResponse:
-        """A stream of the events that are ``wanted``; ``HTTPException`` 503 where there are too many."""
+        """A stream of the events that are ``wanted``, as ``veiled``; 503 where too many are open."""
         for count, most in ((self._open[address], self._of_one), (self._open.total(), self._most)):
             if count >= most:
                 text = f"{most} streams of events are open; try again later"
                 raise HTTPException(503, text, headers={"Retry-After": "30"})
-        lines = self._lines(address, wanted, after, allowed)
+        lines = self._lines(address, wanted, after, allowed, veiled)
         return _Stream(lines, media_type="text/event-stream", headers=_HEADERS)
 
     async def _lines(
-        self, address: str, wanted: Callable[[Event], bool], after: str | None, allowed: Allowed
+        self,
+        address: str,
+        wanted: Callable[[Event], bool],
+        after: str | None,
+        allowed: Allowed,
+        veiled: Callable[[Event], Event],
     ) -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()
         news = asyncio.Event()
@@ -79,14 +90,16 @@ class Streams:
         subscription = self._bus.subscribe(wanted, wake, after=after)
         try:
             yield f"retry: {_RETRY_MILLISECONDS}\n\n"
-            async for text in self._heard(subscription, news, allowed):
+            async for text in self._heard(subscription, news, allowed, veiled):
                 yield text
         finally:
             self._open[address] -= 1
             self._open += Counter()  # without those at 0
             self._bus.leave(subscription)
 
-    async def _heard(self, subscription: Subscription, news: asyncio.Event, allowed: Allowed) -> AsyncIterator[str]:
+    async def _heard(
+        self, subscription: Subscription, news: asyncio.Event, allowed: Allowed, veiled: Callable[[Event], Event]
+    ) -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()
         due = loop.time() + self._heartbeat
         while True:
@@ -101,7 +114,7 @@ class Streams:
             # Asked first: what came before it was closed is still read.
             closed = subscription.closed
             for event in subscription.read():
-                yield line_of(event)
+                yield line_of(veiled(event))
             if closed:
                 yield f": {closed}\n\n"
                 return
@@ -145,6 +158,7 @@ def make_events(door: Door, streams: Streams) -> APIRouter:
             lambda event: event.repository == name,
             after,
             lambda: door.gate.lets(request, READ, name),
+            await _veil(door, request, [name]),
         )
 
     @api.get(
@@ -162,6 +176,14 @@ def make_events(door: Door, streams: Streams) -> APIRouter:
         async def allowed() -> bool:
             return all([await door.gate.lets(request, READ, name) for name in seen])
 
-        return streams.answer(offered(request).address, lambda event: event.repository in seen, after, allowed)
+        veiled = await _veil(door, request, seen)
+        return streams.answer(offered(request).address, lambda event: event.repository in seen, after, allowed, veiled)
 
     return api
+
+
+async def _veil(door: Door, request: Request, names: Iterable[str]) -> Callable[[Event], Event]:
+    """What makes of an event of these repositories what the caller may hear of it."""
+    hosts = {name for name in names if await door.gate.names_hosts(request, name)}
+    whole = all(map(await door.sight(request), door.names()))
+    return lambda event: veil.event(event, hosts=event.repository in hosts, whole=whole)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
 from repod.access import READ
+from repod.web import veil
 from repod.web.api.door import Door, Name
 from repod.web.api.models import NAME_PATTERN, Comparison, Generation
 from repod.web.api.pieces import LINK, Limit, link
@@ -67,7 +68,8 @@ def _past(api: APIRouter, door: Door) -> None:
         )
         if len(rows) == limit and rows[-1]["generation"] > 1:
             response.headers["Link"] = link(request, before=rows[-1]["generation"])
-        return rows
+        sees = await door.sight(request)
+        return [veil.generation(row, sees) for row in rows]
 
     @api.get(
         "/generations/{number}",
@@ -75,9 +77,9 @@ def _past(api: APIRouter, door: Door) -> None:
         response_model=Generation,
         responses=documented("not-found"),
     )
-    async def generation(name: Name, number: Number) -> Any:
+    async def generation(name: Name, number: Number, request: Request) -> Any:
         """One generation."""
         rows = await door.ask(lambda office: office.looks.history(name, before=number + 1, limit=1))
         if not rows or rows[0]["generation"] != number:
             raise HTTPException(404, f"{name}: no generation {number} is kept")
-        return rows[0]
+        return veil.generation(rows[0], await door.sight(request))

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from repod.office import Deed, Details, Running
+from repod.builds import Running
+from repod.office import Deed, Details
 from repod.web.api.problems import Problem
+from repod.windows import Window
 
 _LINE = r"^[^\x00-\x1f\x7f]*$"
 _WORD = r"^[^\x00-\x1f\x7f/]+$"
@@ -67,6 +69,36 @@ class Remove(Request):
     why: Why = ""
 
 
+def _window(text: str) -> str:
+    """``text``, where it says a window."""
+    Window.parse(text)
+    return text
+
+
+_Window = Annotated[str, Field(min_length=1, max_length=100, pattern=_LINE), AfterValidator(_window)]
+
+
+class SetRing(Request):
+    """What a ring is to be. As ``repod ring set`` takes it; what is left out, or null, stays as it is."""
+
+    names: _Words = Field(default=(), description="Builds: NAME (its newest), NAME-EVR, or NAME-EVR.ARCH.")
+    percent: Annotated[int, Field(ge=0, le=100)] | None = Field(
+        default=None, description="So many of its hosts; 100 where it gets other builds."
+    )
+    spread: Annotated[int, Field(ge=0, le=366 * 86400)] | None = Field(
+        default=None, description="Seconds over which hosts begin; 3600 for a new ring."
+    )
+    windows: Annotated[Sequence[_Window], Field(max_length=50)] | None = Field(
+        default=None, description="When hosts may, such as Mon-Fri 22:00-04:00 UTC; none: always."
+    )
+    on_failure: Literal["downgrade", "stay"] | None = Field(
+        default=None, description="What a host does where its health check fails."
+    )
+    check: bool | None = Field(default=None, description="Whether only hosts with a health check update.")
+    paused: bool | None = Field(default=None, description="Whether no host begins any more.")
+    why: Why = ""
+
+
 class Reason(Request):
     """Why a mark is set."""
 
@@ -115,7 +147,9 @@ class Change(BaseModel):
     """A change: a job, running or ended."""
 
     id: str
-    what: str = Field(description="promote, rollback, remove, pin, unpin, label, unlabel, prune, verify, advisory.")
+    what: str = Field(
+        description="promote, rollback, remove, pin, unpin, label, unlabel, prune, verify, advisory, ring."
+    )
     repository: str
     actor: str = Field(description="Who asked for it.")
     state: Literal["running", "done", "failed"]
@@ -130,6 +164,34 @@ class Open(BaseModel):
     """An answer that is told as it is."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class Ring(Open):
+    """A ring, as ``repod ring list`` shows it."""
+
+    ring: str
+    builds: Sequence[Mapping[str, str]] = Field(description="Each with nevra and header_sha256.")
+    before: Sequence[str] = Field(description="What it named before.")
+    percent: int
+    phases: Sequence[Mapping[str, Any]] = Field(description="How many percent of its hosts, since when.")
+    spread: int = Field(description="Seconds over which the hosts of a phase begin.")
+    windows: Sequence[str]
+    on_failure: Literal["downgrade", "stay"]
+    check: bool
+    paused: bool
+    changed: str
+    actor: str
+    why: str
+
+
+class Rings(Open):
+    """The rings of a repository; the rest is null where none was ever set."""
+
+    repository: str
+    serial: int | None
+    issued: str | None
+    expires: str | None
+    rings: Sequence[Ring]
 
 
 class Origin(Open):

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from repod import package
-from repod.access import READ
 from repod.errors import NotFound, Unavailable
 from repod.office import Catalog, Details, Office, Page, Search
 from repod.web import veil
@@ -71,17 +70,19 @@ def _one(api: APIRouter, door: Door) -> None:
     ) -> Any:
         """All that is known of a NEVRA.
 
-        Where its builds came from and are listed, who signed them, what their header says, which hosts run them.
+        Where its builds came from and are listed, who signed them, what their header says, which hosts run them (their
+        names are for callers that are known).
         """
         found = await door.ask(lambda office: office.looks.builds(name, nevra))
-        others = {other for build in found for other in veil.named(build)} - {name}
-        seen = {name, *[other for other in others if await door.gate.lets(request, READ, other)]}
-        builds = [veil.veiled(build, seen.__contains__) for build in found]
+        sees = await door.sight(request)
+        hosts = await door.gate.names_hosts(request, name)
+        builds = [veil.veiled(build, sees, hosts=hosts) for build in found]
+        running = await door.ask(lambda office: office.looks.hosts(name, nevra))
         return {
             "package": builds[0]["package"],
             "builds": builds,
             "details": await door.ask(lambda office: _details(office, name, nevra)),
-            "running": await door.ask(lambda office: office.looks.hosts(name, nevra)),
+            "running": running if hosts else veil.running(running),
         }
 
 

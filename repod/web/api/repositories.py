@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from repod.access import READ
 from repod.office import Refusal, State
+from repod.web import veil
 from repod.web.api.door import Door, Name
 from repod.web.api.models import Going, Modular
 from repod.web.api.pieces import LINK, TEXT, Limit, link
@@ -26,7 +27,8 @@ def make_repositories(door: Door) -> APIRouter:
         seen = [row for row in rows if await door.gate.lets(request, READ, row.repository)]
         if not seen:
             await door.gate.admit(request, READ)
-        return seen
+        sees = await door.sight(request)
+        return [veil.state(row, sees) for row in seen]
 
     api.include_router(_one(door))
     return api
@@ -36,12 +38,12 @@ def _one(door: Door) -> APIRouter:
     one = APIRouter(prefix="/repositories/{name}", dependencies=[Depends(door.reads)])
 
     @one.get("", operation_id="getRepository", responses=documented("not-found"))
-    async def repository(name: Name) -> State:
+    async def repository(name: Name, request: Request) -> State:
         """A repository now: its generation, packages and inbox."""
         rows = await door.ask(lambda office: office.looks.states())
         for row in rows:
             if row.repository == name:
-                return row
+                return veil.state(row, await door.sight(request))
         raise HTTPException(404, f"there is no repository {name!r} here")
 
     _rejected(one, door)
@@ -52,9 +54,11 @@ def _one(door: Door) -> APIRouter:
         return Modular(streams=await door.ask(lambda office: office.looks.modules(name)))
 
     @one.get("/prune", operation_id="planPrune", response_model=Sequence[Going], responses=documented("not-found"))
-    async def plan(name: Name) -> object:
+    async def plan(name: Name, request: Request) -> object:
         """What a prune would let go now, with the reasons."""
-        return await door.ask(lambda office: office.looks.plan(name))
+        rows = await door.ask(lambda office: office.looks.plan(name))
+        hosts = await door.gate.names_hosts(request, name)
+        return veil.plan(rows, await door.sight(request), hosts=hosts)
 
     return one
 

@@ -13,6 +13,7 @@ from repod.web.api.packages import make_packages
 from repod.web.api.problems import PREFIX, Readable
 from repod.web.api.reports import make_reports
 from repod.web.api.repositories import make_repositories
+from repod.web.api.rings import make_rings
 
 
 def make_api(door: Door, live: APIRouter) -> APIRouter:
@@ -28,6 +29,7 @@ def make_api(door: Door, live: APIRouter) -> APIRouter:
         make_about,
         make_audit,
         make_reports,
+        make_rings,
     ):
         api.include_router(make(door))
     api.include_router(live)

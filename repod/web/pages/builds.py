@@ -6,8 +6,8 @@ from typing import Any
 from repod.errors import NotFound, RepodError
 from repod.office import Details, Row
 from repod.package import Nevra
+from repod.web import veil
 from repod.web.pages.front import Asked
-from repod.web.veil import veiled
 
 _SHOWN = 500
 _FEW = 1000
@@ -34,6 +34,7 @@ def build(asked: Asked, name: str, word: str) -> Mapping[str, Any]:
     # What retention says takes a look at everything that is listed.
     fate = (state.packages or 0) <= _FEW or asked.query("retention") == "ask"
     known, problem = _known(asked, name, str(nevra), fate=fate)
+    running = asked.office.looks.hosts(name, str(nevra))
     if details is None and known is None and not problem:
         msg = f"nothing is known of {nevra} in {name}"
         raise NotFound(msg)
@@ -48,7 +49,7 @@ def build(asked: Asked, name: str, word: str) -> Mapping[str, Any]:
         "build": known,
         "problem": problem,
         "fate": fate,
-        "running": asked.office.looks.hosts(name, str(nevra)),
+        "running": running if asked.visitor.names_hosts(name) else veil.running(running),
     }
 
 
@@ -68,7 +69,7 @@ def _known(asked: Asked, name: str, package: str, *, fate: bool) -> tuple[Mappin
         return None, ""
     except RepodError as error:
         return None, str(error)
-    return veiled(found, asked.visitor.sees), ""
+    return veil.veiled(found, asked.visitor.sees, hosts=asked.visitor.names_hosts(name)), ""
 
 
 def named(asked: Asked, name: str, package: str) -> Mapping[str, Any]:
@@ -76,7 +77,7 @@ def named(asked: Asked, name: str, package: str) -> Mapping[str, Any]:
     state = asked.state(name)
     others = [other.repository for other in asked.states() if other.repository != name]
     places = [_place(asked, name, package), *(_place(asked, other, package) for other in others)]
-    history = asked.office.looks.history(name, package=package, limit=20)
+    history = asked.history(name, package=package, limit=20)
     if not history and not any(rows or problem for _, rows, problem in places):
         msg = f"nothing is known of {package} here"
         raise NotFound(msg)

@@ -9,6 +9,7 @@ from fastapi import HTTPException, Request, Response
 
 from repod.errors import NotFound
 from repod.office import Office, State, Waiting
+from repod.web import veil
 from repod.web.api.door import Door
 from repod.web.gate import Visitor
 from repod.web.pages import render
@@ -30,11 +31,18 @@ class Asked:
     @property
     def hides(self) -> bool:
         """Whether there is more for who signs in."""
-        return self.visitor.caller is None and not all(map(self.visitor.sees, self.office.repositories))
+        names = self.office.repositories
+        everything = all(map(self.visitor.sees, names)) and all(map(self.visitor.names_hosts, names))
+        return self.visitor.caller is None and not everything
 
     def states(self) -> list[State]:
         """The repositories that are shown to this visitor."""
-        return [state for state in self.office.looks.states() if self.visitor.sees(state.repository)]
+        sees = self.visitor.sees
+        return [veil.state(state, sees) for state in self.office.looks.states() if sees(state.repository)]
+
+    def history(self, name: str, **words: Any) -> Sequence[Mapping[str, Any]]:
+        """Generations of a repository as this visitor may see them; ``words`` as in ``Looks.history``."""
+        return [veil.generation(row, self.visitor.sees) for row in self.office.looks.history(name, **words)]
 
     def state(self, name: str) -> State:
         """The repository of that name; ``NotFound`` where there is none."""

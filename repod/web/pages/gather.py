@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 from repod.access import READ
 from repod.errors import RepodError
 from repod.office import Page, Search, State
+from repod.web import veil
 from repod.web.api.problems import INVALID, Declined
 from repod.web.gate import Challenge
 from repod.web.pages.front import Asked
@@ -46,13 +47,17 @@ def _recent(asked: Asked, states: Sequence[State], known: Recents) -> Sequence[M
             with suppress(RepodError):  # its row says what is wrong with it
                 history = asked.office.looks.history(state.repository, limit=_RECENT)
                 known[state.repository] = state.generation, [_brief(state.repository, row) for row in history]
-    rows = [row for state in states for row in known.get(state.repository, (None, ()))[1]]
+    rows = [
+        row if all(map(asked.visitor.sees, row["sources"])) else {**row, "why": ""}
+        for state in states
+        for row in known.get(state.repository, (None, ()))[1]
+    ]
     return sorted(rows, key=lambda row: str(row["time"]), reverse=True)[:_RECENT]
 
 
 def _brief(repository: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
     kept = {key: row[key] for key in ("generation", "time", "actor", "why")}
-    return {"repository": repository, "changes": changes(row), **kept}
+    return {"repository": repository, "changes": changes(row), "sources": veil.sources([row]), **kept}
 
 
 def repository(asked: Asked, name: str) -> Mapping[str, Any]:

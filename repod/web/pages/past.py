@@ -16,7 +16,7 @@ _DIGITS = 15
 def timeline(asked: Asked, name: str) -> Mapping[str, Any]:
     """The generations, newest first."""
     before = _number(asked, "before", 0)
-    rows = asked.office.looks.history(name, before=before, limit=_PAGE + 1)
+    rows = asked.history(name, before=before, limit=_PAGE + 1)
     return {
         "state": asked.state(name),
         "rows": rows[:_PAGE],
@@ -29,7 +29,7 @@ def timeline(asked: Asked, name: str) -> Mapping[str, Any]:
 def one(asked: Asked, name: str, number: int) -> Mapping[str, Any]:
     """One generation, and the way back to it."""
     state = asked.state(name)
-    rows = asked.office.looks.history(name, before=number + 1, limit=1)
+    rows = asked.history(name, before=number + 1, limit=1)
     if not rows or rows[0]["generation"] != number:
         msg = f"there is no generation {number} of {name}, or it is pruned"
         raise NotFound(msg)

@@ -7,6 +7,7 @@ from typing import Any
 
 from repod.errors import NotFound, RepodError
 from repod.reports import HostProgress, Summary
+from repod.web import veil
 from repod.web.pages.front import Asked
 
 _SHOWN = 20
@@ -24,7 +25,8 @@ def rollouts(asked: Asked) -> Mapping[str, Any]:
         except RepodError as error:
             problems.append(f"{state.repository}: {error}")
             continue
-        rows += [(state.repository, one) for one in found]
+        named = asked.visitor.names_hosts(state.repository)
+        rows += [(state.repository, one if named else veil.summary(one)) for one in found]
     rows.sort(key=lambda row: row[1].started, reverse=True)
     return {"rows": rows[:_SHOWN], "problems": problems}
 
@@ -33,11 +35,15 @@ def rollout(asked: Asked, repository: str, name: str) -> Mapping[str, Any]:
     """One rollout, its hosts wave by wave."""
     state = asked.state(repository)
     reported = asked.office.reports.rollout(repository, name)
+    named = asked.visitor.names_hosts(repository)
+    if not named:
+        reported = veil.reported(reported)
     one = reported.rollout
     return {
         "state": state,
         "reported": reported,
         "rollout": one,
+        "named": named,
         "counts": [(kind, one.counts[kind]) for kind in _ORDER if one.counts.get(kind)],
         "waves": list(_waves(one.hosts)),
         "limit": _HOSTS,

@@ -1,0 +1,336 @@
+"""One host is brought to its aim, and proven: what it runs counts, not what its package tool says.
+
+Whatever is told of a transaction, only rpm's own answer afterwards decides: NEVRA and header digest as the
+repository's record has them. A transaction is a step that outlives the connection, known by the run's id.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from repod.client.fleet import Aim, Connection, HostFault, Installed, Outcome, Trouble, Wanted
+from repod.client.talk import PATIENT, Ended, Patience, Say, Talk, silent
+from repod.client.toolkit import choosing, naming, offers, orders, planning, reading
+from repod.client.toolkit.asked import Change, Sources, Step, ToolName, Verdict
+from repod.client.toolkit.facts import Facts
+from repod.errors import RepodError
+from repod.package import Nevra
+
+Note = Callable[[Sequence[Installed]], object]
+Record = Callable[[Sequence[Nevra]], Sequence[Wanted]]
+Unproven = Callable[[Sequence[Installed]], Sequence[str]]
+
+
+_KEYS = "keys.asc"
+_PAUSE = 2.0
+_RPM_LOCK = ".rpm.lock"
+_OUTPUT = 100_000
+_BACK, _FORTH = "back", "forth"
+
+
+def unrecorded(builds: Sequence[Nevra]) -> Sequence[Wanted]:
+    """Where no record is at hand: what was listed is proven by NEVRA alone."""
+    return [Wanted(nevra=nevra, header_sha256="") for nevra in builds]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bench:
+    """What a transaction on a host works with. ``names``: what is asked about."""
+
+    talk: Talk
+    aim: Aim
+    names: Sequence[str]
+    facts: Facts
+    tool: ToolName
+    program: str
+    sources: Sources
+    way: str
+    attempt: int
+    deadline: float
+
+    def step(self, step: Step) -> Step:
+        """The step under a name that no other attempt of the run has."""
+        return replace(step, name=f"{self.way}{self.attempt}-{step.name}")
+
+
+def facts(
+    connection: Connection, repositories: Sequence[str], names: Sequence[str], *, patience: Patience = PATIENT
+) -> Facts:
+    """What the host says of itself, of these repositories and packages (``["*"]``: of all packages)."""
+    return Talk(connection=connection, run="facts", patience=patience).facts(repositories, names)
+
+
+def bring(
+    connection: Connection,
+    aim: Aim,
+    *,
+    run_id: str,
+    patience: Patience = PATIENT,
+    note: Note = silent,
+    say: Say = silent,
+    record: Record = unrecorded,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Outcome:
+    """Bring a host to its aim. What goes wrong is in the outcome: nothing is raised.
+
+    ``note`` is told what it runs before anything is changed, ``say`` what is being done. A transaction that
+    ``run_id`` began there earlier is followed, never begun again; one that ended without success is tried anew.
+    ``record`` gives the digests of builds, for ``sync`` without ``builds``.
+    """
+    talk = Talk(connection=connection, run=run_id, patience=patience, say=say, now=now, sleep=sleep)
+    return _guarded(talk, aim, lambda: _brought(talk, aim, note, record))
+
+
+def look(
+    connection: Connection,
+    aim: Aim,
+    *,
+    patience: Patience = PATIENT,
+    now: Callable[[], float] = time.monotonic,
+) -> Outcome:
+    """Whether a host runs what is wanted; nothing is changed. ``trouble`` is NOT_PROVEN where it does not."""
+    talk = Talk(connection=connection, run="look", patience=patience, now=now)
+    return _guarded(talk, aim, lambda: _looked(talk, aim))
+
+
+def restore(
+    connection: Connection,
+    aim: Aim,
+    before: Sequence[Installed],
+    *,
+    run_id: str,
+    patience: Patience = PATIENT,
+    say: Say = silent,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Outcome:
+    """Bring a host back to what it ran before; ``proven`` where it does.
+
+    Of what ``aim`` wanted, packages that were not there before are removed, and nothing that requires them.
+    What came along as a requirement stays.
+    """
+    talk = Talk(connection=connection, run=run_id, patience=patience, say=say, now=now, sleep=sleep)
+    return _guarded(talk, aim, lambda: _restored(talk, aim, before))
+
+
+def _guarded(talk: Talk, aim: Aim, work: Callable[[], Outcome]) -> Outcome:
+    """The outcome, with its time; an error becomes one."""
+    began = talk.now()
+    try:
+        naming.check_aim(aim)
+        naming.check_run(talk.run)
+        outcome = work()
+    except HostFault as fault:
+        outcome = Outcome(proven=False, trouble=fault.trouble, text=str(fault), output=fault.output)
+    except RepodError as error:
+        outcome = Outcome(proven=False, trouble=Trouble.FAILED, text=str(error).replace("\n", "; "))
+    return replace(outcome, seconds=round(talk.now() - began, 3))
+
+
+def _names(aim: Aim) -> Sequence[str]:
+    return sorted({build.nevra.name for build in aim.builds}) or ["*"]
+
+
+def _repositories(aim: Aim) -> Sequence[str]:
+    return [aim.repository, *aim.bases]
+
+
+def _looked(talk: Talk, aim: Aim) -> Outcome:
+    facts = talk.facts(_repositories(aim), _names(aim))
+    if not aim.builds:
+        return Outcome(
+            proven=False, before=(), after=facts.installed, trouble=Trouble.NOT_PROVEN, text="no builds are wanted"
+        )
+    wanted = _wanted(aim, facts)
+    faults = planning.unproven(wanted, facts.installed)
+    if not faults:
+        return _proof(facts.installed, facts.installed, wanted, "")
+    return Outcome(
+        proven=False, before=facts.installed, after=facts.installed, trouble=Trouble.NOT_PROVEN, text="; ".join(faults)
+    )
+
+
+def _wanted(aim: Aim, facts: Facts) -> Sequence[Wanted]:
+    """The builds of the aim for this host; ``sync`` leaves alone what it does not have."""
+    if aim.action == "sync":
+        there = {one.nevra.name for one in facts.installed}
+        return planning.own([build for build in aim.builds if build.nevra.name in there], facts)
+    return planning.own(aim.builds, facts)
+
+
+def _brought(talk: Talk, aim: Aim, note: Note, record: Record) -> Outcome:
+    attempt = _after(talk)
+    facts = talk.facts(_repositories(aim), _names(aim))
+    if aim.builds:
+        note(facts.installed)
+        wanted = _wanted(aim, facts)
+        change = planning.change(aim.action, wanted, facts.installed)
+        if change == Change():
+            return _proof(facts.installed, facts.installed, wanted, "")
+    bench = _bench(talk, aim, facts, _FORTH, attempt)
+    if not aim.builds:
+        wanted = record(_listed(bench))
+        bench = replace(bench, attempt=bench.attempt + 1, names=sorted({one.nevra.name for one in wanted}))
+        facts = replace(facts, installed=[one for one in facts.installed if one.nevra.name in bench.names])
+        note(facts.installed)
+        change = planning.change(aim.action, wanted, facts.installed)
+        if change == Change():
+            return _proof(facts.installed, facts.installed, wanted, "")
+    verdict, output = _carried(bench, change)
+    return _judged(bench, facts.installed, wanted, verdict, output)
+
+
+def _restored(talk: Talk, aim: Aim, before: Sequence[Installed]) -> Outcome:
+    names = sorted({build.nevra.name for build in aim.builds} | {one.nevra.name for one in before})
+    for one in before:
+        if wrong := list(naming.faults_of_build(one.nevra)):
+            raise HostFault(Trouble.FAILED, "; ".join(wrong))
+    attempt = _after(talk)
+    facts = talk.facts(_repositories(aim), names)
+    change = planning.back(before, facts.installed)
+    after, verdict, output = facts.installed, Verdict(), ""
+    if change != Change():
+        bench = replace(_bench(talk, aim, facts, _BACK, attempt), names=names)
+        verdict, output = _carried(bench, change)
+        after = talk.facts(_repositories(aim), names).installed
+    faults = planning.unproven_back(before, after)
+    if faults:
+        return _failed(facts.installed, after, faults, verdict, output)
+    gone = f"removed {', '.join(change.removes)}, which was not there before" if change.removes else ""
+    text = "; ".join(part for part in (gone, verdict.text) if part)
+    return Outcome(proven=True, before=facts.installed, after=after, text=text, output=output)
+
+
+def _after(talk: Talk) -> int:
+    """The number of the next attempt, after what this run still has at work there has ended."""
+    steps = talk.steps()
+    for name, state in steps.items():
+        if state == "running":
+            talk.say(f"step {name} of this run still runs there: following it")
+            talk.followed(name)
+    return talk.next()
+
+
+def _bench(talk: Talk, aim: Aim, facts: Facts, way: str, attempt: int) -> _Bench:
+    tool, program = choosing.chosen(facts, aim.repository)
+    # Said before anything is put there: where it must fail, nothing is left behind.
+    choosing.sources(facts, tool, aim, _KEYS if aim.key_file else "")
+    key_file = talk.put(_KEYS, aim.key_file) if aim.key_file else ""
+    return _Bench(
+        talk=talk,
+        aim=aim,
+        names=_names(aim),
+        facts=facts,
+        tool=tool,
+        program=program,
+        sources=choosing.sources(facts, tool, aim, key_file),
+        way=way,
+        attempt=attempt,
+        deadline=talk.now() + talk.patience.lock,
+    )
+
+
+def _carried(bench: _Bench, change: Change) -> tuple[Verdict, str]:
+    """Carry out a change; tried again while another process holds the lock, until that is too long."""
+    steps = orders.steps(bench.tool, bench.program, change, bench.sources)
+    while True:
+        _free_of_rpm(bench)
+        verdict, output, holder = _tried(bench, steps)
+        if verdict.trouble is not Trouble.LOCKED:
+            return verdict, output
+        talk = bench.talk
+        if talk.now() + _PAUSE > bench.deadline:
+            text = f"{verdict.text} (waited {talk.patience.lock:.0f} s{f'; {holder}' if holder else ''})"
+            return replace(verdict, text=text), output
+        talk.say(f"locked: {holder or verdict.text}; trying again")
+        talk.sleep(_PAUSE)
+        bench = replace(bench, attempt=bench.attempt + 1)
+
+
+def _tried(bench: _Bench, steps: Sequence[Step]) -> tuple[Verdict, str, str]:
+    """One attempt: verdict, output, and who holds a lock. It stops at the first step that fails."""
+    outputs: list[str] = []
+    verdict = Verdict()
+    ended = Ended(code=0, output="")
+    warnings = []
+    for step in steps:
+        bench.talk.say(f"{bench.tool}: {step.name}")
+        ended = bench.talk.carried(bench.step(step))
+        outputs.append(ended.output)
+        verdict = _verdict(bench.tool, ended)
+        if verdict.trouble:
+            break
+        warnings += [verdict.text] if verdict.text else []
+    holder = "; ".join(str(lock) for lock in ended.locks)
+    if verdict.trouble is None:
+        verdict = Verdict(text="; ".join(warnings))
+    return verdict, "\n".join(outputs)[-_OUTPUT:], holder
+
+
+def _verdict(tool: ToolName, ended: Ended) -> Verdict:
+    if ended.code is None:
+        text = "it did not end: the host was restarted, or the package tool was killed; look at the host"
+        return Verdict(trouble=Trouble.FAILED, text=text)
+    return reading.verdict(tool, ended.code, ended.output)
+
+
+def _free_of_rpm(bench: _Bench) -> None:
+    """Wait until nobody holds rpm's own lock; ``HostFault`` LOCKED.
+
+    Package tools wait for that one without an end.
+    """
+    talk = bench.talk
+    locks = bench.facts.locks
+    while held := [lock for lock in locks if lock.file.endswith(_RPM_LOCK)]:
+        if talk.now() + _PAUSE > bench.deadline:
+            text = f"{held[0]} (waited {talk.patience.lock:.0f} s); wait until it ends, or end it"
+            raise HostFault(Trouble.LOCKED, text)
+        talk.say(f"locked: {held[0]}; trying again")
+        talk.sleep(_PAUSE)
+        locks = talk.facts(_repositories(bench.aim), bench.names).locks
+
+
+def _listed(bench: _Bench) -> Sequence[Nevra]:
+    """The newest builds that the repository offers of what the host runs; ``HostFault`` where it does not say."""
+    names = sorted({one.nevra.name for one in bench.facts.installed})
+    output = ""
+    for step in orders.offer(bench.tool, bench.program, names, bench.sources):
+        ended = bench.talk.carried(bench.step(step), listing=True)
+        verdict = _verdict(bench.tool, ended)
+        output = ended.output
+        nothing = verdict.trouble is Trouble.NOT_OFFERED
+        if verdict.trouble and not nothing:
+            raise HostFault(verdict.trouble, verdict.text, output=output[-_OUTPUT:])
+    return planning.newest(offers.offered(bench.tool, output), bench.facts.installed, bench.facts)
+
+
+def _judged(
+    bench: _Bench, before: Sequence[Installed], wanted: Sequence[Wanted], verdict: Verdict, output: str
+) -> Outcome:
+    """What rpm says now, against what was wanted."""
+    after = bench.talk.facts(_repositories(bench.aim), bench.names).installed
+    faults = planning.unproven(wanted, after)
+    if faults:
+        return _failed(before, after, faults, verdict, output)
+    return replace(_proof(before, after, wanted, verdict.text), output=output)
+
+
+def _failed(
+    before: Sequence[Installed], after: Sequence[Installed], faults: Sequence[str], verdict: Verdict, output: str
+) -> Outcome:
+    """Why it is not as it should be: what the tool said, else that it said nothing of it."""
+    if verdict.trouble is None:
+        # Ended with 0, and yet not done: the output may tell why.
+        verdict = reading.sign(output)
+    said = verdict.text or reading.idle(output) or "the package tool said that it was done"
+    trouble = verdict.trouble or Trouble.NOT_PROVEN
+    text = f"{'; '.join(faults)}: {said}"
+    return Outcome(proven=False, before=before, after=after, trouble=trouble, text=text, output=output)
+
+
+def _proof(before: Sequence[Installed], after: Sequence[Installed], wanted: Sequence[Wanted], warning: str) -> Outcome:
+    notes = [warning] if warning else []
+    if wanted and planning.undigested(wanted, after):
+        notes.append("proven by NEVRA alone: no header digest is known of it")
+    return Outcome(proven=True, before=before, after=after, text="; ".join(notes))

@@ -1,0 +1,1 @@
+"""Which hosts there are: each source behind ``fleet.Inventory``."""

@@ -1,0 +1,95 @@
+"""Asks a program which hosts there are: no shell, bounded in time and in what it prints."""
+
+import os
+import select
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from repod.errors import Misconfigured, Unavailable
+
+MOST = 16 << 20
+"""Bytes that an answer may have: 10,000 hosts with a page of facts each."""
+
+_END = 2000
+_HIDDEN = {"REPOCTL_TOKEN"}
+
+
+def output(words: Sequence[str], *, folder: Path, environ: Mapping[str, str], seconds: float) -> bytes:
+    """What it prints, run in ``folder``. It gets the environment, but not the token of the daemon.
+
+    ``Misconfigured`` where it cannot be run or prints too much; ``Unavailable`` where it fails or takes too long.
+    """
+    shown = " ".join(words)
+    try:
+        process = subprocess.Popen(
+            words,
+            cwd=folder,
+            env={name: value for name, value in environ.items() if name not in _HIDDEN},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # so that all that it starts can be ended with it
+        )
+    except OSError as error:
+        where = f"{words[0]} in {folder.resolve()}"
+        msg = f"{where} cannot be run ({error.strerror}); see its path, its mode and its first line"
+        raise Misconfigured(msg) from error
+    printed, said = bytearray(), bytearray()
+    ended = _followed(process, printed, said, seconds)
+    if not ended:
+        msg = f"{shown}: no end within {seconds:.3g} s{_quoted(said)}; see what it waits for, or raise timeout"
+        raise Unavailable(msg)
+    if process.returncode:
+        how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit status {process.returncode}"
+        raise Unavailable(f"{shown} ended with {how}, so which hosts there are is not known{_quoted(said)}")
+    if len(printed) > MOST:
+        raise Misconfigured(f"{shown} printed more than {MOST >> 20} MiB; expected a list of hosts")
+    return bytes(printed)
+
+
+def _followed(process: subprocess.Popen[bytes], printed: bytearray, said: bytearray, seconds: float) -> bool:
+    """Whether it ended in time; nothing of it is left."""
+    helpers = [
+        threading.Thread(target=_first, args=(process.stdout, printed), daemon=True),
+        threading.Thread(target=_last, args=(process.stderr, said), daemon=True),
+    ]
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        for helper in helpers:
+            helper.start()
+        ended = bool(select.select([descriptor], [], [], seconds)[0])
+    finally:
+        os.close(descriptor)
+        # Not reaped yet, so the number of its group is still its own.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for helper in helpers:
+            helper.join(5)
+    return ended
+
+
+def _first(pipe: IO[bytes], kept: bytearray) -> None:
+    """Read all, so that it is never blocked, and keep one byte more than may be."""
+    with suppress(OSError, ValueError), pipe:
+        while piece := pipe.read1(65536):  # type: ignore[attr-defined]
+            kept += piece[: MOST + 1 - len(kept)]
+
+
+def _last(pipe: IO[bytes], kept: bytearray) -> None:
+    with suppress(OSError, ValueError), pipe:
+        while piece := pipe.read1(65536):  # type: ignore[attr-defined]
+            kept += piece
+            del kept[:-_END]
+
+
+def _quoted(said: bytearray) -> str:
+    """The last line that it said, for the end of a sentence."""
+    lines = bytes(said).decode(errors="replace").split("\n")
+    texts = [text for line in lines if (text := "".join(char for char in line.strip() if char.isprintable()))]
+    return f" ({texts[-1][:300]})" if texts else ""

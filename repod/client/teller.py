@@ -1,0 +1,137 @@
+"""Tells the daemon how a run stands, in a thread of its own, so that no host waits for it.
+
+Each report is the whole document, at most every few seconds; the last one is sent whatever was sent before. A
+daemon that does not answer is said once, and the run goes on.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from repod.client.fleet import Host
+from repod.client.runs import Standing, document
+from repod.errors import NotFound, RepodError
+from repod.reports import Rollout
+
+EVERY = 2.0
+"""Seconds between two reports."""
+
+BEAT = 30.0
+"""Seconds after which it is reported again though nothing changed: so others see that the run is at work."""
+
+
+CLOSING = 20.0
+"""Seconds that the end of a run waits for the last report."""
+
+
+class Daemon(Protocol):
+    """The door to where reports go; see ``api.Api``."""
+
+    def report_rollout(self, repository: str, rollout: Rollout) -> object:
+        """A rollout as it stands."""
+
+    def report_host(self, repository: str, host: str, text: str) -> object:
+        """What a host runs."""
+
+
+class Teller:
+    """A watcher of one run. ``close`` sends the last report and ends the thread."""
+
+    def __init__(
+        self, daemon: Daemon, *, say: Callable[[str], object], every: float = EVERY, beat: float = BEAT
+    ) -> None:
+        """``say``: hears, once, of a daemon that does not take reports."""
+        self._daemon = daemon
+        self._say = say
+        self._every = every
+        self._beat = beat
+        self._wake = threading.Condition()
+        self._latest: Standing | None = None
+        self._news = False
+        self._closing = False
+        self._said = False
+        self._thread = threading.Thread(target=self._work, name="reports", daemon=True)
+        self._thread.start()
+
+    def changed(self, standing: Standing, host: str = "") -> None:  # noqa: ARG002 - each report is whole
+        """See ``rollout.Watcher``."""
+        with self._wake:
+            self._latest, self._news = standing, True
+            self._wake.notify()
+
+    def close(self, seconds: float = CLOSING) -> None:
+        """Send what is left, for at most so many seconds."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join(seconds)
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._closing or self._news, self._beat)
+                closing, latest = self._closing, self._latest
+                self._news = False
+            if latest is not None:
+                self._report(latest)
+            if closing:
+                return
+            with self._wake:
+                self._wake.wait_for(lambda: self._closing, self._every)
+
+    def _report(self, standing: Standing) -> None:
+        try:
+            self._daemon.report_rollout(standing.plan.repository, document(standing))
+        except RepodError as error:
+            if not self._said:
+                self._said = True
+                self._say(f"the daemon is not told of this run, which goes on: {error}")
+
+
+class Census:
+    """A watcher that has the daemon told what each host runs when this run is done with it.
+
+    A few threads ask hosts, so that one that does not answer delays no other.
+    """
+
+    def __init__(
+        self, daemon: Daemon, packages: Callable[[Host], str], *, say: Callable[[str], object], threads: int = 4
+    ) -> None:
+        """``packages``: what a host runs, as ``rpm -qa`` prints it."""
+        self._daemon = daemon
+        self._packages = packages
+        self._say = say
+        self._waiting = queue.SimpleQueue[tuple[Standing, str] | None]()
+        self._missed: list[str] = []
+        self._threads = [threading.Thread(target=self._work, name=f"census-{n}", daemon=True) for n in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def changed(self, standing: Standing, host: str = "") -> None:
+        """See ``rollout.Watcher``. There is no use in asking those again that could not be reached."""
+        if host and standing.hosts[host].ended and standing.hosts[host].after:
+            self._waiting.put((standing, host))
+
+    def close(self, seconds: float = CLOSING) -> None:
+        """Tell what is left, for at most so many seconds all in all; say of whom it could not be told."""
+        end = time.monotonic() + seconds
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        if self._missed:
+            others = f" (and of {len(self._missed) - 1} others)" if len(self._missed) > 1 else ""
+            self._say(f"the daemon was not told what {self._missed[0]}{others}")
+
+    def _work(self) -> None:
+        while (one := self._waiting.get()) is not None:
+            standing, name = one
+            host = next(host for host in standing.plan.hosts if host.name == name)
+            try:
+                self._daemon.report_host(standing.plan.repository, name, self._packages(host))
+            except NotFound:
+                return  # it keeps no such reports: [repository.retention] hosts is not set
+            except RepodError as error:
+                self._missed.append(f"{name} runs: {error}")

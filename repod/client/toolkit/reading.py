@@ -1,0 +1,210 @@
+"""What a package tool's exit code and output mean.
+
+The texts are those of dnf 4, zypper (both tried in tests), dnf 5, yum 3 and microdnf (from their sources), in the
+locale C.UTF-8. Tools end with 0 where they did nothing, so an end that looks good proves nothing either: see
+``planning.unproven``.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from repod.client.fleet import Trouble
+from repod.client.toolkit.asked import ToolName, Verdict
+
+_LOCKED = 200  # dnf 4 and yum, with exit_on_lock
+_ZYPPER_LOCKED = 7
+# zypper: done, but a reboot (102) or a restart of zypper (103) is due, or a scriptlet failed after the package was put
+# in place (107).
+_ZYPPER_DONE = frozenset({0, 102, 103, 107})
+TIMED_OUT = frozenset({124, 137})
+"""Exit codes of ``timeout``."""
+
+_LONGEST = 400
+
+# In this order: a lock or a full disk explains all that follows it, a repository that cannot be read or trusted
+# explains that a build is not found, a filter too.
+_SIGNS: Mapping[Trouble, Sequence[str]] = {
+    Trouble.LOCKED: [
+        r"already locked by \d+",
+        r"another copy is running as pid",
+        r"holding the yum lock",
+        r"System management is locked by",
+        r"[Ff]ailed to obtain (rpm transaction )?lock",
+        r"can't create transaction lock",
+        r"waiting for transaction lock",
+    ],
+    Trouble.FULL: [
+        r"No space left on device",
+        r"more space needed on the",
+        r"[Ii]nsufficient space",
+        r"needs \d+\w* (more )?(space )?on the",
+        r"Curl error \(23\)",
+        r"Failed writing received data",
+        r"Not enough (free |disk )*space",
+        r"Disk quota exceeded",
+    ],
+    Trouble.UNTRUSTED: [
+        r"package signing key received",
+        r"Do you want to reject the key",
+        r"not correct for this package",
+        r"You have enabled checking of packages via GPG keys",
+        r"Signing key not found",
+        r"[Pp]ublic key .*is not (installed|trusted)",
+        r"GPG key retrieval failed",
+        r"Didn't install any keys",
+        r"(PGP|OpenPGP) check for package",
+        r"signed with (an )?unknown key",
+        r"Refusing to automatically import keys",
+        r"is not signed",
+        r"No public key",
+        r"Failed to retrieve (GPG|PGP|OpenPGP) key",
+        r"GPG check FAILED",
+    ],
+    Trouble.UNREADABLE: [
+        r"Curl error",
+        r"Status code: \d+ for",
+        r"Failed to download metadata",
+        r"Errors during downloading metadata",
+        r"Cannot retrieve (repository )?meta",
+        r"failure: repodata/",
+        r"Valid metadata not found",
+        r"[Mm]irrors were (already )?tried",
+        r"No more mirrors to try",
+        r"have not been refreshed because",
+        r"Error downloading packages",
+        r"Bad (GPG|PGP) signature",
+        r"Signature verification failed",
+        r"checksum doesn't match",
+        r"Download \(curl\) error",
+        r"cannot update repo",
+        r"not found on medium",
+        r"Librepo error",
+        r"Cannot download",
+        r"Error building the cache",
+    ],
+    Trouble.FILTERED: [
+        r"filtered out by .{1,40}filtering",
+        r"due to versionlock",
+        r"it is locked\. Use",
+        r"remove lock to allow",
+        r"excluded by .{1,40}(exclude|versionlock)",
+    ],
+    Trouble.NOT_OFFERED: [
+        r"No match for argument",
+        r"Unable to find a match",
+        r"No package \S+ available",
+        r"No provider of",
+        r"No package matches",
+        r"Installed package .* not available",
+        r"No [Pp]ackages marked for",
+        r"No packages found for",
+        r"No matching packages",
+    ],
+    Trouble.SCRIPTLET: [
+        r"%?pre(in|un|trans)?\(.*\) scriptlet failed",
+        r"Error in PRE\w+ scriptlet",
+        r"Error in pre-\w+ scriptlet",
+        r"scriptlet failed, exit status",
+    ],
+    Trouble.UNMET: [
+        r"nothing provides",
+        r"requires .*, but none of",
+        r"^\s*Problem( \d+)?: ",
+        r"^Error: Package: ",
+        r"conflicting requests",
+        r"[Cc]ould not depsolve",
+        r"conflicts with file from package",
+        r"[Tt]ransaction (check|test) (error|failed)",
+    ],
+}
+_TABLE = {trouble: re.compile("|".join(signs), re.MULTILINE) for trouble, signs in _SIGNS.items()}
+_AFTER = re.compile(
+    r"%?post(in|un|trans)?\(.*\) scriptlet failed|Error in POST\w+ scriptlet|Non-fatal \w+ scriptlet|Error in post-\w+"
+)
+_NOTHING = re.compile(r"Nothing to do|already installed|of lowest version|cannot downgrade|No packages marked for")
+_SECRET = re.compile(r"(?im)^(\s*(?:proxy_)?(?:password|username)\s*[:=]\s*)\S.*$")
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")
+_NEVER_SHOWN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+_REMEDY: Mapping[Trouble, str] = {
+    Trouble.LOCKED: "wait until it ends, or end it",
+    Trouble.FULL: "make room on the host",
+    Trouble.UNTRUSTED: (
+        "import the right key on the host (rpm --import FILE, after comparing its fingerprint),"
+        " or pin it in repoctl.toml: [repository.NAME] keys"
+    ),
+    Trouble.UNREADABLE: "see whether the host reaches the URL in its .repo file, and whether repod verify is content",
+    Trouble.FILTERED: "look at excludes, version locks and modules on the host",
+    Trouble.NOT_OFFERED: "see whether the repository lists it and whether the host's .repo file names that repository",
+    Trouble.UNMET: "name the repositories that have what it requires in [repository.NAME] bases, or publish it",
+    Trouble.SCRIPTLET: "correct the scriptlet and publish a new release",
+    Trouble.TIME_LIMIT: "see what it waits for on the host",
+}
+
+
+def cleaned(output: str) -> str:
+    """Output as it may be shown and kept: without passwords, and without what steers terminals."""
+    plain = _NEVER_SHOWN.sub("", output.replace("\r\n", "\n").replace("\r", "\n"))
+    return _CREDENTIALS.sub("://", _SECRET.sub(r"\1…", plain))
+
+
+def verdict(tool: ToolName, code: int, output: str) -> Verdict:
+    """What the end of a command means; ``output`` is cleaned."""
+    locked = code == (_ZYPPER_LOCKED if tool is ToolName.ZYPPER else _LOCKED)
+    if code in TIMED_OUT:
+        return _late(output)
+    if locked:
+        return _told(
+            Trouble.LOCKED,
+            _line(output, _TABLE[Trouble.LOCKED]) or "another process holds the lock of the package tool",
+        )
+    if code == 0 or (tool is ToolName.ZYPPER and code in _ZYPPER_DONE):
+        return Verdict(text=warning(output))
+    found = sign(output)
+    return found if found.trouble else Verdict(trouble=Trouble.FAILED, text=f"exit code {code}: {last(output)}")
+
+
+def sign(output: str) -> Verdict:
+    """What the output tells to have gone wrong, whatever the exit code; no trouble where it tells nothing."""
+    for trouble, signs in _TABLE.items():
+        if line := _line(output, signs):
+            return _told(trouble, line)
+    return Verdict()
+
+
+def _late(output: str) -> Verdict:
+    if "waiting for transaction lock" in output:
+        return _told(Trouble.LOCKED, "waited for rpm's transaction lock until its time was over")
+    wrote = last(output)
+    said = f"it wrote last: {wrote!r}" if wrote else "it wrote nothing"
+    return _told(Trouble.TIME_LIMIT, f"it did not end in its time and was ended; {said}")
+
+
+def _told(trouble: Trouble, line: str) -> Verdict:
+    return Verdict(trouble=trouble, text=f"{line}; {_REMEDY[trouble]}")
+
+
+def _line(output: str, signs: re.Pattern[str]) -> str:
+    match = signs.search(output)
+    if match is None:
+        return ""
+    start = output.rfind("\n", 0, match.start() + 1) + 1
+    end = output.find("\n", match.end())
+    line = output[start : end if end >= 0 else None]
+    return " ".join(line.split()).removeprefix("Error: ")[:_LONGEST]
+
+
+def last(output: str) -> str:
+    """The last line that says something."""
+    lines = [" ".join(line.split()) for line in output.splitlines() if line.strip()]
+    return lines[-1][-_LONGEST:] if lines else ""
+
+
+def warning(output: str) -> str:
+    """What failed although the packages are in place: scriptlets that run after that; empty for none."""
+    return _line(output, _AFTER)
+
+
+def idle(output: str) -> str:
+    """The line in which the tool says that it had nothing to do; empty where it says no such thing."""
+    return _line(output, _NOTHING)

@@ -1,0 +1,1 @@
+"""Ways to hosts: each behind ``fleet.Transport``."""

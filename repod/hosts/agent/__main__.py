@@ -1,0 +1,8 @@
+"""`python -m repod.hosts.agent`."""
+
+import sys
+
+from repod.hosts.agent.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

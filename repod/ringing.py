@@ -1,0 +1,111 @@
+"""Changes the rings of one repository, and keeps their file fresh: signed, with a serial that only rises.
+
+Every change is a compare-and-swap of the one object. What lies there is changed, or signed anew, only where it is
+signed by a key that hosts get: whoever can write to the store alone gets no signature for what he put there.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+
+from repod.doors import Clock, Expect, Signer, Store, Version
+from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
+from repod.history import History
+from repod.rings import ROLLOUT, Envelope, Ring, RolloutFile, read, write
+
+_ATTEMPTS = 20
+_OVERDUE = 3  # signed anew after a third of the time that it is good for
+
+Edit = Callable[[Mapping[str, Ring], int], Mapping[str, Ring]]
+"""The rings after a change: made of those before, and the serial that the change gets. Called again after a race."""
+
+Proves = Callable[[bytes, bytes, bytes], bool]
+"""Whether a signature (the last) over data (the second) is by one of some armored certificates (the first)."""
+
+
+class Rings:
+    """Any number of writers, in any processes, may share them."""
+
+    def __init__(
+        self,
+        *,
+        repository: str,
+        store: Store,
+        signer: Signer,
+        keys: Sequence[str],
+        armor: Callable[[bytes], bytes],
+        proves: Proves,
+        valid: float,
+        clock: Clock,
+        pause: Callable[[int], None],
+    ) -> None:
+        """``keys``: fingerprints of those that ``signer`` signs an index with; ``valid``: seconds until it expires."""
+        self._repository = repository
+        self._store = store
+        self._signer = signer
+        self._keys = tuple(keys)
+        self._armor = armor
+        self._proves = proves
+        self._valid = valid
+        self._clock = clock
+        self._pause = pause
+
+    def change(self, edit: Edit) -> RolloutFile:
+        """Make a change; the file as it lies there then."""
+        for attempt in range(_ATTEMPTS):
+            before, version = self._read()
+            with contextlib.suppress(Conflict, OutcomeUnknown):
+                return self._write(before, version, edit)
+            self._pause(attempt)
+        msg = f"{ROLLOUT}: other writers changed it {_ATTEMPTS} times meanwhile; try again later"
+        raise Conflict(msg)
+
+    def renew(self) -> RolloutFile | None:
+        """Sign the file anew where a third of its time is over, or other keys sign now; None where neither is so."""
+        before, version = self._read()
+        if before is None:
+            return None
+        due = before.issued + (before.expires - before.issued) / _OVERDUE
+        # One from the future was issued by a clock that went wrong.
+        fresh = before.issued <= self._clock() < due
+        if fresh and before.keys == self._keys and before.expires - before.issued == int(self._valid):
+            return None
+        try:
+            return self._write(before, version, lambda rings, _serial: rings)
+        except Conflict:
+            return None  # somebody else has just done it
+
+    def _write(self, before: RolloutFile | None, version: Version | Expect, edit: Edit) -> RolloutFile:
+        now = int(self._clock())
+        # By the clock, so that it rises also where the file was lost, or an old copy of the store was put back.
+        serial = max(now, before.serial + 1 if before else 1)
+        after = RolloutFile(
+            repository=self._repository,
+            serial=serial,
+            generation=History(self._store).pointed() or 0,
+            issued=now,
+            expires=now + int(self._valid),
+            keys=self._keys,
+            rings=edit(before.rings if before else {}, serial),
+        )
+        text = write(after)
+        signature = self._armor(self._signer.sign_index(text.encode())).decode()
+        self._store.write(ROLLOUT, Envelope(document=text, signature=signature).to_json(), version)
+        return after
+
+    def _read(self) -> tuple[RolloutFile | None, Version | Expect]:
+        try:
+            blob = self._store.read(ROLLOUT)
+        except NotFound:
+            return None, Expect.ABSENT
+        envelope = Envelope.from_json(blob.data)
+        if not self._proves(self._signer.published, envelope.document.encode(), envelope.signature.encode()):
+            msg = (
+                f"{ROLLOUT} of {self._repository}: expected a signature by a key that hosts get, found none; "
+                "see who wrote it, then remove it and set the rings anew"
+            )
+            raise Corrupt(msg)
+        file = read(envelope.document)
+        if file.repository != self._repository:
+            msg = f"{ROLLOUT}: expected that of {self._repository}, found that of {file.repository}; remove it"
+            raise Corrupt(msg)
+        return file, blob.version
