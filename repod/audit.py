@@ -21,6 +21,8 @@ from repod.objects import ASIDE, SPARE, differs
 from repod.package import Package, Sha256, StorePath, store_path
 from repod.placed import Placed, StoredDocuments
 from repod.records import Contents, Records, contents, read_records, undo
+from repod.rings import ROLLOUT, Envelope, read
+from repod.times import stamp
 from repod.views import REPOMD, SIGNATURE, current, frozen
 from repod.welcome import PAGE, mark
 
@@ -96,6 +98,7 @@ class Audit:
         for path, data in self._known.host_files.items():
             if self._bytes(path) != data:
                 yield fault("host", path, f"not as the settings say; restart repod, or: {_REPAIR}")
+        yield from self._rings()
         yield from self._strays(kept)
 
     def packages(self, *, strict: bool = True) -> Iterator[Finding]:
@@ -190,6 +193,23 @@ class Audit:
         with contextlib.suppress(NotFound, Corrupt):
             return Head.from_json(self._store.read(HEAD).data).generation != generation.number
         return False
+
+    def _rings(self) -> Iterator[Finding]:
+        """Whether hosts in pull mode can follow the rollout file, where there is one."""
+        data = self._bytes(ROLLOUT)
+        if data is None:
+            return
+        try:
+            envelope = Envelope.from_json(data)
+            file = read(envelope.document)
+        except Corrupt as error:
+            yield fault("rings", ROLLOUT, str(error))
+            return
+        if not self._known.verify_signature(envelope.document.encode(), envelope.signature.encode()):
+            text = "its signature does not verify with the configured key; repod once signs it anew, if it is repod's"
+            yield fault("rings", ROLLOUT, text)
+        elif self._clock() >= file.expires:
+            yield fault("rings", ROLLOUT, f"expired at {stamp(file.expires)}; repod run or once signs it anew")
 
     def _strays(self, kept: Sequence[Generation]) -> Iterator[Finding]:
         """Objects in the places of documents that no kept generation names."""

@@ -10,7 +10,7 @@ class Finding:
     """One line of the answer. ``severity``: ``fault`` (clients are or may be hurt), ``note`` or ``mended``.
 
     ``what`` says what kind of thing ``path`` is, so that a repair knows what to do: ``pointer``,
-    ``record``, ``live``, ``frozen``, ``document``, ``content``, ``package``, ``host`` or ``stray``.
+    ``record``, ``live``, ``frozen``, ``document``, ``content``, ``package``, ``host``, ``rings`` or ``stray``.
     """
 
     severity: str

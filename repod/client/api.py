@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # its models take long to make, and most commands need none
     from repod.reports import Rollout
 
 _PAGE = 500
-_CHANGED = 5  # how often a list is begun anew because a new generation came meanwhile
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)  # seconds, until what was just published can be searched
 _PIECE = 1 << 18
 
 
@@ -87,21 +87,28 @@ class Api:
     def packages(
         self, repository: str, *, text: str = "", name: str = "", nevra: str = "", arch: str = ""
     ) -> Sequence[Row]:
-        """All packages that are listed now, of one generation, in the order in which its documents list them.
+        """All packages that the current generation lists, in the order in which its documents do.
 
         ``text`` anywhere in name or summary; ``nevra`` may be a shell pattern. Empty texts ask for all.
+        ``Unavailable`` where the daemon does not know them yet.
         """
         wanted = {"text": text, "name": name, "nevra": nevra, "arch": arch}
         params = {key: value for key, value in wanted.items() if value} | {"order": "name", "limit": _PAGE}
-        for _ in range(_CHANGED):
+        current = self.generation(repository)
+        if current is None:
+            return []
+        for pause in _PAUSES:
             rows: list[Row] = []
             numbers = set()
             for page in self._asking.pages(f"{at(repository)}/packages", params):
                 numbers.add(page["generation"])
                 rows += [self._asking.made(Row, row) for row in page["rows"]]
-            if len(numbers) == 1:
+            # What is searched follows what is published; and while it was read the next one may have come.
+            if len(numbers) == 1 and min(numbers) >= current:
                 return sorted(rows, key=lambda row: Nevra.parse(row.package).order)
-        msg = f"{repository}: its packages changed {_CHANGED} times while they were read; try again"
+            self._wire.sleep(pause)
+        found = f"the daemon has read those of {min(numbers)}"
+        msg = f"{repository}: expected the packages of generation {current}, {found}; try again"
         raise Unavailable(msg)
 
     def modules(self, repository: str) -> Mapping[str, Sequence[str]]:

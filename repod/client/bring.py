@@ -4,7 +4,6 @@ Whatever is told of a transaction, only rpm's own answer afterwards decides: NEV
 repository's record has them. A transaction is a step that outlives the connection, known by the run's id.
 """
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,6 @@ Unproven = Callable[[Sequence[Installed]], Sequence[str]]
 
 
 _KEYS = "keys.asc"
-_ATTEMPT = re.compile(r"[a-z]+([0-9]{1,6})-.*")
 _PAUSE = 2.0
 _RPM_LOCK = ".rpm.lock"
 _OUTPUT = 100_000
@@ -53,6 +51,13 @@ class _Bench:
     def step(self, step: Step) -> Step:
         """The step under a name that no other attempt of the run has."""
         return replace(step, name=f"{self.way}{self.attempt}-{step.name}")
+
+
+def facts(
+    connection: Connection, repositories: Sequence[str], names: Sequence[str], *, patience: Patience = PATIENT
+) -> Facts:
+    """What the host says of itself, of these repositories and packages (``["*"]``: of all packages)."""
+    return Talk(connection=connection, run="facts", patience=patience).facts(repositories, names)
 
 
 def bring(
@@ -204,8 +209,7 @@ def _after(talk: Talk) -> int:
         if state == "running":
             talk.say(f"step {name} of this run still runs there: following it")
             talk.followed(name)
-    numbers = [int(match[1]) for name in steps if (match := _ATTEMPT.fullmatch(name))]
-    return max(numbers, default=0) + 1
+    return talk.next()
 
 
 def _bench(talk: Talk, aim: Aim, facts: Facts, way: str, attempt: int) -> _Bench:

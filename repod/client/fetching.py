@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from repod import __version__
-from repod.config import S3
+from repod.client.buckets import S3
 from repod.errors import Misconfigured, NotFound, Unavailable
 from repod.values import S3Place
 
@@ -133,7 +133,7 @@ class Fetching:
         from repod import aws  # noqa: PLC0415 - it brings boto3
 
         bucket, _, key = url.removeprefix("s3://").partition("/")
-        clients = aws.Clients(self._s3.of(bucket))
+        clients = aws.Clients(self._s3.bucket())
         more: Any = {"Range": span} if span else {}
         with aws.told(clients, f"reading {url}"):
             answer = clients.s3().get_object(Bucket=bucket, Key=key, **more)

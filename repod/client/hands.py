@@ -52,5 +52,5 @@ class ToolHands:
 
 def open_hands(transport: Transport, plan: Plan, record: Record) -> ToolHands:
     """The hands of a plan."""
-    patience = Patience(limit=plan.strategy.limit)
+    patience = Patience(limit=plan.strategy.limit, lock=plan.strategy.lock_wait)
     return ToolHands(transport=transport, aim=plan.aim, patience=patience, record=record)

@@ -38,7 +38,8 @@ def change(row: Progress) -> str:
 def summary(standing: Standing) -> str:
     """How many hosts are in each state, and what the run does beside them."""
     rows = standing.rows
-    counts = Counter(str(row.state) for row in rows)
+    waiting = "untouched" if standing.end else "pending"
+    counts = Counter(waiting if row.state == "pending" else str(row.state) for row in rows)
     told = ", ".join(f"{counts[state]} {state}" for state in _ORDER if counts[state])
     return f"{len(rows)} hosts: {told}" + (f"; {standing.doing}" if standing.doing else "")
 

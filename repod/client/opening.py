@@ -32,7 +32,7 @@ def open_drop(settings: Settings, name: str, api: "Api") -> Drop:
     if place:
         from repod.client.drops.bucket import BucketDrop  # noqa: PLC0415 - it brings boto3
 
-        return BucketDrop(place, settings.s3.of(place.bucket))
+        return BucketDrop(place, settings.s3.bucket())
     if inbox:
         from repod.client.drops.directory import DirectoryDrop  # noqa: PLC0415 - most pushes go elsewhere
 

@@ -79,7 +79,7 @@ class Push:
         try:
             pending += self._admitted(self._proven(paths), how)
             if self._results and not how.each and any(result.code for result in self._results.values()):
-                self._end_all(pending, "another file is wrong, so nothing was sent")
+                self._end_all(pending, "another file is wrong, so nothing was sent", code=0)
                 return self._all(paths)
             waiting = Awaiting(self._drop, self._fresh, self._end, clock=self._clock, pause=self._pause)
             waiting.begin(pending)
@@ -92,14 +92,14 @@ class Push:
                 self._teller.doing("waiting until a fresh client sees it")
                 waiting.run(left, how.seconds)
         except KeyboardInterrupt:
-            self._end_all(pending, _STOPPED)
+            self._end_all(pending, _STOPPED, code=1)
         return self._all(paths)
 
     def _all(self, paths: Sequence[Path]) -> Sequence[Result]:
         unsent = [Result(file=str(path), state="unsent", code=1, text=_STOPPED) for path in paths]
         return [self._results.get(path, none) for path, none in zip(paths, unsent, strict=True)]
 
-    def _end_all(self, pending: Sequence[Pending], why: str) -> None:
+    def _end_all(self, pending: Sequence[Pending], why: str, *, code: int) -> None:
         """Say of each that is left how far it came."""
         for one in pending:
             if one.parcel.path in self._results:
@@ -107,7 +107,7 @@ class Push:
             if one.ticket:
                 self._end(result_of(one, "sent", code=1, text=f"stopped, and not waited for; {_ticket(one)}"))
             else:
-                self._end(result_of(one, "unsent", code=1, text=why))
+                self._end(result_of(one, "unsent", code=code, text=why))
 
     def _end(self, result: Result) -> None:
         self._results[Path(result.file)] = result

@@ -20,6 +20,8 @@ _RPM = "{http://linux.duke.edu/metadata/rpm}"
 _METALINK = "{http://www.metalinker.org/}"
 _CHECKSUMS = {"sha256", "sha384", "sha512", "sha1"}
 _WINDOW = 128 << 20
+_PACKED = 8 << 10  # what 8 KiB give is at most some MiB
+_FED = 64 << 10
 _SAFE: Any = {"resolve_entities": False, "no_network": True, "load_dtd": False}
 
 
@@ -109,7 +111,7 @@ def unpacked(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
         return
     opener, begun = make(), False
     try:
-        for piece in pieces:
+        for piece in _cut(pieces, _PACKED):
             rest = piece
             while rest:
                 if opener.eof:
@@ -134,7 +136,7 @@ def packages(text: Iterable[bytes], names: Collection[str]) -> Iterator[Listed]:
     """Those of primary that have one of these names; ``Corrupt`` at its end where it is not whole."""
     parser = etree.XMLPullParser(("end",), tag=f"{_COMMON}package", huge_tree=True, **_SAFE)
     try:
-        for piece in text:
+        for piece in _cut(text, _FED):
             parser.feed(piece)
             events: Any = parser.read_events()
             for _, element in events:
@@ -146,6 +148,13 @@ def packages(text: Iterable[bytes], names: Collection[str]) -> Iterator[Listed]:
         raise Corrupt(f"primary is not sound XML: {error.msg}") from error
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise Corrupt(f"primary has a package that cannot be understood ({error})") from error
+
+
+def _cut(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in pieces of at most ``size``: what becomes of one lies in memory at once."""
+    for piece in pieces:
+        for at in range(0, len(piece), size):
+            yield piece[at : at + size]
 
 
 def _listed(element: Any) -> Listed:

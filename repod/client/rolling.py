@@ -120,7 +120,8 @@ class Rollout(Section):
     ``canary``: so many hosts come first, alone; any failure among them stops the run. ``wave``: how many hosts
     are updated together after them, a number or a share of all. ``max_failures``: how many hosts, or which share of
     the run's (rounded down), may fail before it is stopped. ``pause``: seconds between two waves. ``parallel``:
-    hosts at work at the same time. ``limit``: seconds that one host may take with all that belongs to it.
+    hosts at work at the same time. ``limit``: seconds that one host may take with all that belongs to it;
+    ``lock_wait``: those of them that it waits for the lock of the package tool.
 
     ``check``: a command on the host, ``check_http``: a URL asked from here, each tried again until it succeeds,
     for at most ``check_within`` seconds. ``wave_check``: asked once after each wave.
@@ -139,6 +140,7 @@ class Rollout(Section):
     pause: Seconds = 0.0
     parallel: Annotated[int, Field(ge=1, le=_MOST_AT_ONCE)] = 50
     limit: Annotated[Seconds, Field(ge=1)] = 1800.0
+    lock_wait: Seconds = 60.0
     check: Command | None = None
     check_http: Annotated[str, AfterValidator(_template)] = ""
     check_status: Annotated[int, Field(ge=100, le=599)] = 200

@@ -177,7 +177,8 @@ class Run:
             self._check(wave)
 
     def _check(self, wave: Wave) -> None:
-        self._say(f"checks {wave.title}")
+        if self._plan.strategy.wave_check:
+            self._say(f"checks {wave.title}")
         try:
             self._health.wave(wave, self._plan.id, self._may_go)
         except RepodError as error:

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from repod.client.buckets import S3
 from repod.client.grouping import Members, Ssm
 from repod.client.places import Base, LocalFile
 from repod.client.rolling import Rollout
 from repod.client.sshing import Ssh
-from repod.config import S3
 from repod.errors import Misconfigured
 from repod.tomltext import faults_of, tree_of
 from repod.values import Fingerprint, Seconds, Section
@@ -78,7 +78,7 @@ class Group(Members):
     """``[group.NAME]``: hosts that are updated together, and how."""
 
     repository: str = ""
-    ssh: Ssh = Ssh()
+    ssh: Annotated[Ssh, Field(validate_default=True)] = Ssh()
     rollout: Rollout = Rollout()
 
 
@@ -89,7 +89,7 @@ class Settings(Section):
     repository: Mapping[_Name, Repository] = {}
     group: Mapping[_Name, Group] = {}
     s3: S3 = S3()
-    ssh: Ssh = Ssh()
+    ssh: Annotated[Ssh, Field(validate_default=True)] = Ssh()
     ssm: Ssm = Ssm()
     state_dir: Annotated[LocalFile, Field(validate_default=True)] = "~/.local/state/repoctl"
     _folder: Path = PrivateAttr(default=Path())

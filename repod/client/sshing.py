@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from repod.client.places import LocalFile
 from repod.values import Seconds, Section
@@ -18,6 +18,9 @@ class Ssh(Section):
     of hosts that lead to it, the first one first.
     """
 
+    # Defaults have places in them, which are joined wherever this becomes a part of settings.
+    model_config = ConfigDict(frozen=True, extra="forbid", revalidate_instances="always")
+
     user: str = ""
     port: _Port = 0
     identity: Sequence[LocalFile] = ()
@@ -30,7 +33,6 @@ class Ssh(Section):
     config: Annotated[LocalFile, Field(validate_default=True)] = "~/.ssh/config"
     connect_timeout: Annotated[Seconds, Field(gt=0)] = 10.0
     keepalive: Seconds = 15.0
-    parallel: Annotated[int, Field(ge=1, le=1000)] = 50
 
 
 def overridden(general: Ssh, special: Ssh) -> Ssh:

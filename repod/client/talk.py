@@ -1,5 +1,6 @@
 """A host asked through ``host.sh``: what it is, and commands on it that outlive the connection."""
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from repod.client.toolkit.reading import cleaned
 
 Say = Callable[[str], object]
 
+_NUMBER = re.compile(r"[a-z]+([0-9]{1,6})-")
 _KEPT = 65_536
 _LISTED = 1 << 20
 _SHORT = 8192
@@ -68,15 +70,23 @@ class Talk:
     begun: bool = field(default=False, init=False)
     """Whether something of the run is on its way there: from then on a lost connection is made again, and again."""
 
-    def facts(self, repositories: Sequence[str], names: Sequence[str]) -> Facts:
-        """What the host says of itself, of these repositories and packages (``["*"]``: of all packages)."""
-        rows = self._ask("facts", ",".join(repositories), *names, output=8 * _LISTED)
+    def facts(self, repositories: Sequence[str], names: Sequence[str], *, once: bool = False) -> Facts:
+        """What the host says of itself, of these repositories and packages (``["*"]``: of all packages).
+
+        ``once``: a host that is not there is not asked again.
+        """
+        rows = self._ask("facts", ",".join(repositories), *names, output=8 * _LISTED, once=once)
         return told.read(rows, names)
 
     def steps(self) -> Mapping[str, str]:
         """The steps that this run began there: ``running``, ``died``, or the exit code as a text."""
         rows = self._ask("steps", self.run)
         return {row[1]: row[3] or row[2] for row in rows if row[0] == "step"}
+
+    def next(self) -> int:
+        """A number that no step of this run has: they are named ``WORD NUMBER-WORD``, without the space."""
+        numbers = [int(match[1]) for name in self.steps() if (match := _NUMBER.match(name))]
+        return max(numbers, default=0) + 1
 
     def put(self, name: str, data: bytes) -> str:
         """Put a small text on the host; where it lies there. ``HostFault`` FULL."""
@@ -95,13 +105,17 @@ class Talk:
         the host was not reached again in time.
         """
         kept = _LISTED if listing else _KEPT
+        self.started(step, kept=kept)
+        return self.followed(step.name, kept=kept)
+
+    def started(self, step: Step, *, kept: int = _KEPT) -> None:
+        """Begin a command there, unless the run began it before; ``HostFault`` FULL."""
         self.begun = True
         limit = str(max(1, round(self.patience.limit)))
         rows = self._ask("start", self.run, step.name, limit, str(kept), *step.argv)
         self._has_room(rows)
         if ["state", "started"] not in rows:
             raise HostFault(Trouble.FAILED, f"{step.argv[0]} could not be started on the host: {_plain(rows)}")
-        return self.followed(step.name, kept=kept)
 
     def followed(self, step: str, *, kept: int = _KEPT) -> Ended:
         """Wait for the end of a step that was begun."""
@@ -120,7 +134,7 @@ class Talk:
                 text = f"step {step} still runs after {self.patience.limit:.0f} s; it wrote last: {_progress(rows)!r}"
                 raise HostFault(Trouble.TIME_LIMIT, text, output=_output(rows))
 
-    def _ask(self, *words: str, seconds: float = 0.0, output: int = _KEPT) -> Sequence[Row]:
+    def _ask(self, *words: str, seconds: float = 0.0, output: int = _KEPT, once: bool = False) -> Sequence[Row]:
         """Ask until there is an answer; once something is under way, for as long as a lost host may stay lost."""
         argv = ["sh", "-s", "--", *words]
         limits = Limits(seconds=self.patience.answer + seconds, output=output + _SHORT)
@@ -132,7 +146,7 @@ class Talk:
                 return told.framed(self.connection.run(argv, root=True, data=told.SCRIPT, limits=limits))
             except HostFault as fault:
                 again = fault.trouble in _AGAIN if self.begun else fault.trouble is Trouble.LOST and tries == 1
-                if not again or self.now() >= end:
+                if once or not again or self.now() >= end:
                     raise
                 self.say(f"{fault}; asking again")
             self.sleep(_PAUSE)

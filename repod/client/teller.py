@@ -12,7 +12,7 @@ from typing import Protocol
 
 from repod.client.fleet import Host
 from repod.client.runs import Standing, document
-from repod.errors import RepodError
+from repod.errors import NotFound, RepodError
 from repod.reports import Rollout
 
 EVERY = 2.0
@@ -122,8 +122,8 @@ class Census:
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
         if self._missed:
-            others = f" and {len(self._missed) - 1} others" if len(self._missed) > 1 else ""
-            self._say(f"the daemon was not told what {self._missed[0]}{others} run")
+            others = f" (and of {len(self._missed) - 1} others)" if len(self._missed) > 1 else ""
+            self._say(f"the daemon was not told what {self._missed[0]}{others}")
 
     def _work(self) -> None:
         while (one := self._waiting.get()) is not None:
@@ -131,5 +131,7 @@ class Census:
             host = next(host for host in standing.plan.hosts if host.name == name)
             try:
                 self._daemon.report_host(standing.plan.repository, name, self._packages(host))
-            except RepodError:
-                self._missed.append(name)
+            except NotFound:
+                return  # it keeps no such reports: [repository.retention] hosts is not set
+            except RepodError as error:
+                self._missed.append(f"{name} runs: {error}")

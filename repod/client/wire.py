@@ -79,7 +79,7 @@ class Wire:
         self.base = server.url + PREFIX
         self._source = token.source if token else ""
         self._patience = patience
-        self._sleep = sleep
+        self.sleep = sleep
         local = _is_local(server.url)
         secure = urlsplit(server.url).scheme == "https"
         if token and not secure and not local:
@@ -163,7 +163,7 @@ class Wire:
                 wait = max(again.after, self._patience.first * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311
                 if attempt + 1 == self._patience.attempts or again.after > self._patience.longest:
                     raise again.error from again
-                self._sleep(wait)
+                self.sleep(wait)
         raise AssertionError  # the last attempt raises or returns
 
     @contextlib.contextmanager

@@ -26,7 +26,7 @@ RETRY_SECONDS = 5
 # What a repository may hold, so that a guess (zypper's media.1/media, a scanner's .env) costs no request.
 _POSSIBLE = re.compile(
     r"Packages/.+|(generations/[0-9]+/)?repodata/[^/]+"
-    r"|mirrorlist|metalink\.xml|index\.html|[^/]+\.repo|RPM-GPG-KEY-[^/]+"
+    r"|mirrorlist|metalink\.xml|rollout\.json|index\.html|[^/]+\.repo|RPM-GPG-KEY-[^/]+"
 )
 # A host that waits longer than this asks elsewhere, or again.
 _SMALL = {"timeout": 5.0, "attempts": 2}

@@ -3,8 +3,10 @@
 Each leads into the inbox of a daemon that runs, so that what becomes of what was sent is real.
 """
 
+import base64
 import contextlib
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,7 +29,9 @@ from repod.errors import Corrupt, Refused
 from repod.values import S3Place
 from tests.lab.bucketinboxes import credentials, reach
 from tests.lab.daemon import Repod
+from tests.lab.faultproxy import FaultProxy
 from tests.lab.rpms import quick
+from tests.lab.s3faults import Does, Rule
 from tests.lab.seaweed import REGION, Seaweed
 from tests.lab.uploads import TOKENS, token
 from tests.lab.wait import until
@@ -147,12 +151,19 @@ def test_the_same_bytes_may_be_sent_again_and_again(dropped: Dropped, tmp_path: 
     until(lambda: list(dropped.repod.store().rglob("again-*.rpm")), 30, "it to be published")
 
 
-def test_a_rejection_of_long_ago_is_not_taken_for_that_of_today(dropped: Dropped, tmp_path: Path) -> None:
-    package = quick(tmp_path, "old", arch="ppc64le")
-    dropped.became(dropped.drop.send(prove(package), nothing), "rejected")
+def test_the_same_bytes_are_rejected_each_time_they_are_sent(dropped: Dropped, tmp_path: Path) -> None:
+    parcel = prove(quick(tmp_path, "old", arch="ppc64le"))
+    for _ in range(2):
+        dropped.became(dropped.drop.send(parcel, nothing), "rejected")
+        # Reasons say when, in seconds, and those of a bucket are told apart by nothing else.
+        second = int(time.time())
+        until(partial(_is_later, second), 5, "the next second")
     good = prove(quick(tmp_path, "newer"))
-    fate = dropped.became(dropped.drop.send(good, nothing), "taken", "published")
-    assert fate.faults == ()
+    assert dropped.became(dropped.drop.send(good, nothing), "taken", "published").faults == ()
+
+
+def _is_later(second: int) -> bool:
+    return int(time.time()) > second
 
 
 def test_a_file_that_changes_while_it_is_sent_is_not_kept(dropped: Dropped, tmp_path: Path) -> None:
@@ -205,3 +216,30 @@ def test_a_file_of_somebody_else_keeps_its_name_and_bytes(
         assert drop.send(other, nothing).file == "app.rpm"
         assert lying() == sorted(["app.rpm", ticket.file])
         assert drop.fate(ticket).state == "waiting"
+
+
+@pytest.mark.parametrize("does", ["error", "reset", "done, error", "done, reset"])
+def test_a_bucket_that_fails_or_loses_its_answers_has_the_file_once(does: Does, s3: Seaweed, tmp_path: Path) -> None:
+    place = S3Place(bucket=s3.bucket(), prefix="in/")
+    small = prove(quick(tmp_path, "small"))
+    large = prove(quick(tmp_path, "large", files=_BIG, compression="none"))
+    with credentials(s3), FaultProxy(s3) as proxy:
+        bucket = reach(s3).model_copy(update={"endpoint": proxy.endpoint(), "attempts": 2})
+        drop = BucketDrop(place, bucket, part=_PART)
+        for parcel in (small, large):
+            proxy.rules = [Rule(does=does, times=2, on=("PutObject", "UploadPart", "CompleteMultipartUpload"))]
+            sent: list[int] = []
+            assert drop.send(parcel, sent.append).file == parcel.name
+            assert sum(sent) == parcel.size
+    assert _objects(s3.client(), place) == sorted([small.name, large.name])
+    assert not s3.client().list_multipart_uploads(Bucket=place.bucket).get("Uploads")
+
+
+def test_a_bucket_keeps_the_checksum_of_what_was_sent(s3: Seaweed, tmp_path: Path) -> None:
+    place = S3Place(bucket=s3.bucket(), prefix="in/")
+    parcel = prove(quick(tmp_path, "proven"))
+    with credentials(s3):
+        BucketDrop(place, reach(s3)).send(parcel, nothing)
+    found = s3.client().head_object(Bucket=place.bucket, Key=f"in/{parcel.name}", ChecksumMode="ENABLED")
+    assert found["Metadata"] == {"repod-sha256": parcel.sha256}
+    assert base64.b64decode(found["ChecksumSHA256"]).hex() == parcel.sha256

@@ -114,6 +114,23 @@ def test_who_may_not_read_a_repository_learns_nothing_of_it_not_even_whether_it_
     assert lab.ask("GET", path, token="bound").status_code == 403
 
 
+def test_a_caller_is_told_who_it_is_where_anyone_may_read_too(lab: Lab) -> None:
+    found = lab.get("/api/v1/caller", token="bound")
+    assert found == {
+        "caller": "token bound",
+        "how": "token",
+        "verbs": sorted(_ALL),
+        "repositories": ["staging"],
+    }
+    assert lab.get("/api/v1/caller")["repositories"] == [ANY]
+    assert lab.ask("GET", "/api/v1/caller", token="").status_code == 401
+
+
+def test_module_streams_are_told_by_their_builds(lab: Lab) -> None:
+    assert lab.get("staging/modules") == {"streams": {}}
+    assert lab.ask("GET", "prod/modules", token="bound").status_code == 403
+
+
 def test_packages_are_searched_page_by_page(lab: Lab) -> None:
     page = lab.get("staging/packages?name=hello&limit=2&order=name")
     assert (page["total"], len(page["rows"])) == (3, 2)

@@ -14,6 +14,7 @@ import pytest
 
 from repod.access import ANY, VERBS
 from repod.callers.tokens import TokenFile
+from tests.lab import papers
 from tests.lab.daemon import Ended, Repod
 from tests.lab.looks import names
 from tests.lab.repoctl import answered, command, environment, repoctl
@@ -64,9 +65,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived: se
         for version in ("1.0", "1.9", "1.10"):
             quick(repod.inbox("staging"), "hello", version, summary=f"Greets, version {version}")
         quick(repod.inbox("staging"), "tool")
+        (repod.inbox("staging") / "tool.modules.yaml").write_bytes(papers.stream("1", "tool-0:1.0-1.noarch"))
         (repod.inbox("staging") / "junk.rpm").write_bytes(b"this is no package")
         found = Lab(repod, tokens, base)
         until(lambda: len(found.rows("packages", "staging")) == 4, 30, "the packages to be live")
+        until(lambda: found.rows("packages", "staging", "tool")[0]["module"] == ["hi:1"], 30, "the module stream")
         until(lambda: names(repod.rejected("staging")), 30, "the junk to be refused")
         yield found
 
@@ -147,10 +150,7 @@ def test_builds_are_pinned_by_pattern_and_a_pinned_one_is_not_removed(lab: Lab) 
 
 def test_an_advisory_is_added_listed_and_removed(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "LAB-1.toml"
-    file.write_text(
-        'id = "LAB-1"\ntype = "security"\ntitle = "A lab advisory"\nissued = 2026-11-26\n'
-        f'packages = ["{_HELLO.format("1.10")}"]\n'
-    )
+    file.write_bytes(papers.advisory("LAB-1", _HELLO.format("1.10")))
     assert lab.rows("advisory", "add", "staging", file)[0]["result"] == "added"
     assert [row["id"] for row in lab.rows("advisory", "list", "staging")] == ["LAB-1"]
     assert lab.rows("advisory", "remove", "staging", "LAB-1")[0]["result"] == "removed"

@@ -1,5 +1,6 @@
 """Rings by command, by API and by repoctl; their file as a daemon serves it, keeps it fresh, and hears of hosts."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -11,6 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
+from repod.config import Bucket
+from repod.values import S3Place
+from repod.web.bucket import BucketShelf
+from repod.web.desk import Desk
+from tests.lab.apps import open_app
 from tests.lab.clients import choosing, run
 from tests.lab.daemon import Ended, Repod
 from tests.lab.hosts import proxy, upload
@@ -156,18 +162,35 @@ def test_what_a_ring_names_and_the_build_before_it_are_kept(tmp_path: Path, key_
         assert gone == [False, False]
 
 
-def test_a_private_bucket_is_read_through_the_proxy_of_the_host(
-    s3: Seaweed, tmp_path: Path, key: Key, key_file: Path
+def test_a_private_bucket_is_read_through_the_proxy_of_the_host_or_a_daemon(
+    s3: Seaweed, tmp_path: Path, key: Key, key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3.client().create_bucket(Bucket="rings")
     with Service(tmp_path / "repod", key_file, [NAME]) as service:
         service.publish(NAME, hello(tmp_path, "1"))
         set_ring(service, "hello")
         upload(s3, service.store(NAME), "rings", "apps/")
+        file = (service.store(NAME) / "rollout.json").read_bytes()
     with proxy(tmp_path / "proxy", "s3://rings/apps/", environ=s3.environ) as running:
         place = {"url": "s3://rings/apps/", "s3_proxy": running.url}
         host = PullHost(tmp_path / "host", key, f"[{NAME}]\nname=x\n", install="hello", **place)
         assert host.agent("run", "--dry-run") == (0, "act: to run hello-1.0-1.noarch\n")
+    for name, value in s3.environ.items():
+        monkeypatch.setenv(name, value)
+    answer = asyncio.run(_from_daemon(S3Place(bucket="rings", prefix="apps/"), s3.endpoint))
+    assert (answer.content, answer.headers["Cache-Control"]) == (file, "no-cache")
+
+
+async def _from_daemon(place: S3Place, endpoint: str) -> httpx.Response:
+    """What the gateway of a daemon answers for the file in a bucket."""
+    desk = Desk(threads=2, waiting=8)
+    try:
+        shelf = BucketShelf(place, Bucket(endpoint=endpoint, region="us-east-1"), links=60, desk=desk)
+        transport = httpx.ASGITransport(app=open_app({"r": shelf}))
+        async with httpx.AsyncClient(transport=transport, base_url="http://repod", timeout=60) as client:
+            return await client.get("/repos/r/rollout.json")
+    finally:
+        desk.close()
 
 
 def test_the_agent_is_one_file_that_needs_nothing_but_python(tmp_path: Path) -> None:
@@ -211,3 +234,21 @@ def test_repoctl_and_repod_say_the_same_of_rings(repod: Repod) -> None:
         1,
         2,
     )
+
+
+def test_a_rollout_file_that_hosts_could_not_follow_is_told(tmp_path: Path, key_file: Path) -> None:
+    with Service(tmp_path, key_file, [NAME]) as service:
+        service.publish(NAME, hello(tmp_path, "1"))
+        set_ring(service, "hello")
+        path = service.store(NAME) / "rollout.json"
+        good = path.read_text()
+
+        def found() -> list[str]:
+            deed = service.office.deeds.verify(NAME, BY, lambda *_: None, repair=False)
+            return [row["what"] for row in deed.rows if row["path"] == "rollout.json"]
+
+        assert found() == []
+        path.write_text(good.replace("hello", "other"))
+        assert found()[0].startswith("its signature does not verify with the configured key")
+        path.write_text("{}")
+        assert "is unreadable" in found()[0]

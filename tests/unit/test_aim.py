@@ -123,4 +123,4 @@ def test_only_keys_that_the_settings_name_may_be_imported_and_without_them_no_fi
     found = aim(Listed(LISTED), "tool", keys=[PRINT])
     assert (found.keys, found.key_file) == ([PRINT], b"the keys")
     found = aim(Listed(LISTED), "tool")
-    assert (found.keys, found.key_file) == ([], b"")
+    assert (list(found.keys), found.key_file) == ([], b"")

@@ -161,6 +161,7 @@ _LAYERS = (
         rows=(
             ("repod.client",),
             (
+                "repod.client.buckets",
                 "repod.client.fleet",
                 "repod.client.places",
                 "repod.client.rolling",
@@ -171,7 +172,7 @@ _LAYERS = (
             ("repod.client.hostranges", "repod.client.hostgroups", "repod.client.members"),
             ("repod.client.hostpatterns", "repod.client.toolkit.*"),
             ("repod.client.talk",),
-            ("repod.client.bring",),
+            ("repod.client.bring", "repod.client.restarts"),
             ("repod.client.journal", "repod.client.rollout"),
             ("repod.client.inventory.*", "repod.client.transports.*"),
             ("repod.client.tokens", "repod.client.problems"),

@@ -42,7 +42,6 @@ def test_without_a_terminal_each_change_is_a_line_with_its_time() -> None:
         "web1: updating",
         "web1: checking, hello 1.0-1 → 2.0-1",
         "web1: proven, hello 1.0-1 → 2.0-1, 0.0 s",
-        "checks wave 1",
         "waits until 2026-11-26T08:15:30Z for wave 2",
         "web2: updating",
         "web2: checking, hello 1.0-1 → 2.0-1",

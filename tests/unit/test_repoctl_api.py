@@ -300,11 +300,24 @@ def test_packages_of_many_pages_are_of_one_generation(server: Scripted) -> None:
         return answer({"rows": [row], "total": 2, "next": following, "generation": generation})
 
     new, old = "x-1.10-1.noarch", "x-1.9-1.noarch"
-    server.play(page(old, 1, "n"), page(new, 2, ""), page(old, 2, "n"), page(new, 2, ""))
+    current = answer(_STATE | {"generation": 2})
+    server.play(current, page(old, 1, "n"), page(new, 2, ""), page(old, 2, "n"), page(new, 2, ""))
     with Opened(server.url) as opened:
         assert [row.package for row in opened.api.packages("a", name="x")] == [new, old]
-    assert len(server.asked) == 4
-    assert "after=n" in server.asked[1].path
+        assert len(server.asked) == 5
+        assert "after=n" in server.asked[2].path
+        assert len(opened.slept) == 1
+
+
+def test_packages_are_never_those_from_before_the_current_generation(server: Scripted) -> None:
+    before, now = ({"rows": [], "total": 0, "next": "", "generation": number} for number in (6, 7))
+    server.play(answer(_STATE), answer(before), answer(before), answer(now))
+    with Opened(server.url) as opened:
+        assert opened.api.packages("a") == []
+        assert len(server.asked) == 4
+        server.play(answer(_STATE), answer(before))
+        with pytest.raises(Unavailable, match=r"expected the packages of generation 7, .* of 6; try again"):
+            opened.api.packages("a")
 
 
 def test_long_lists_are_read_to_the_limit(server: Scripted) -> None:

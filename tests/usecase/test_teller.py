@@ -56,7 +56,7 @@ def test_a_daemon_that_is_down_is_said_once_and_the_run_goes_on() -> None:
     census.close()
     assert said == [
         "the daemon is not told of this run, which goes on: nobody answers",
-        f"the daemon was not told what {said[1].split()[6]} and 3 others run",
+        f"the daemon was not told what {said[1].split()[6]} runs: nobody answers (and of 3 others)",
     ]
 
 

@@ -10,7 +10,7 @@ from repod.errors import Conflict, Refused, RepodError, Unavailable
 from repod.inbox.castoffs import CastoffReasons
 from repod.inbox.names import left_alone
 from repod.inbox.parcels import names_for
-from repod.inbox.prefix import Object, Prefix
+from repod.inbox.prefix import Prefix
 from repod.inbox.sending import PART, SHA256, Load, Sending
 from repod.repodata.kinds import kind
 from repod.values import S3Place
@@ -37,7 +37,7 @@ class BucketDrop:
         """See ``Drop``."""
         if why := left_alone(parcel.name, folder=False, wanted=lambda name: bool(kind(name))):
             raise Refused(f"{parcel.name}: {why}; the inbox would leave it alone")
-        self._reasons.begin()
+        self._reasons.begin(parcel.sha256)
         with opened(parcel.path) as file:
             for name in names_for(parcel.name):
                 there = self._kept(name)
@@ -50,28 +50,35 @@ class BucketDrop:
 
     def fate(self, ticket: Ticket) -> Fate:
         """See ``Drop``."""
-        if self._look(ticket.file) is not None:
+        try:
+            waits = self._prefix.look(ticket.file) is not None
+        except Unavailable:
+            # Who may not look into the inbox may all the same be let look at what was refused.
+            if told := self._reasons.fate(ticket.sha256):
+                return told
+            raise
+        if waits:
             return Fate(state="waiting", why="it lies in the inbox")
         return self._reasons.fate(ticket.sha256) or Fate(state="taken")
 
     def _sent(self, name: str, file: int, parcel: Parcel, sent: Sent) -> bool:
         """Whether the object was made; False where the name is another's."""
         for last in (*[False] * (_TRIES - 1), True):
-            told = 0
+            told: list[int] = []  # parts are told of by several threads
 
-            def count(more: int) -> None:
-                nonlocal told
-                told += more
+            def count(more: int, told: list[int] = told) -> None:
+                told.append(more)
                 sent(more)
 
             try:
                 self._sending.send(name, Load(file=file, size=parcel.size, checksum=parcel.sha256, sent=count))
             except Conflict:
-                sent(-told)
                 # An answer that was lost may have been to the request that made it.
-                return self._kept(name) == parcel.sha256
+                ours = self._kept(name) == parcel.sha256
+                sent((parcel.size if ours else 0) - sum(told))
+                return ours
             except Unavailable:
-                sent(-told)
+                sent(-sum(told))
                 if last:
                     raise
             else:
@@ -84,7 +91,3 @@ class BucketDrop:
             found = self._prefix.head(name)
             return None if found is None else str(found.get("Metadata", {}).get(SHA256, ""))
         return None
-
-    def _look(self, name: str) -> Object | None:
-        """The object; None where there is none, ``Unavailable`` where that is not told."""
-        return self._prefix.look(name)

@@ -44,7 +44,7 @@ class DirectoryDrop:
         """See ``Drop``."""
         if why := self._box.refuses(parcel.name):
             raise Refused(f"{parcel.name}: {why}; the inbox would leave it alone")
-        self._reasons.begin()
+        self._reasons.begin(parcel.sha256)
         if self._lies_there(parcel):
             sent(parcel.size)
             return Ticket(file=parcel.name, sha256=parcel.sha256, size=parcel.size)

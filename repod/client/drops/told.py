@@ -18,26 +18,33 @@ class Watched:
         """Nothing is read yet."""
         self._reasons = reasons
         self._lock = threading.Lock()
+        self._begun = False
         self._old: set[Told] | None = None
         self._rejected: dict[str, Sequence[dict[str, str]]] = {}
 
-    def begin(self) -> None:
-        """Remember what lies there, unless that was done; who may not read there is told nothing later either."""
+    def begin(self, checksum: str) -> None:
+        """The bytes with that SHA-256 are about to be sent: what was said of them so far is about something else.
+
+        Who may not read there now is told nothing later either.
+        """
         with self._lock:
-            if self._old is None:
-                self._old = set()
+            self._rejected.pop(checksum, None)
+            if not self._begun:
+                self._begun = True
                 with suppress(RepodError):
                     self._old = set(self._reasons.list())
 
     def fate(self, checksum: str) -> Fate | None:
-        """Why the bytes with that SHA-256 were rejected since then; None where they were not, as far as is known."""
+        """Why they were rejected since then; None where they were not, as far as is known."""
         with self._lock, suppress(RepodError):
             self._read()
         faults = self._rejected.get(checksum)
         return None if faults is None else Fate(state="rejected", faults=faults)
 
     def _read(self) -> None:
-        old = self._old if self._old is not None else set()
+        old = self._old
+        if old is None:
+            return
         for told in self._reasons.list():
             if told in old:
                 continue

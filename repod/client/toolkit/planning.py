@@ -1,6 +1,6 @@
 """What has to change on a host so that it runs what is wanted, and whether it does. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from repod.client.fleet import Action, HostFault, Installed, Trouble, Wanted
 from repod.client.toolkit.asked import Change
@@ -93,14 +93,6 @@ def newest(offered: Sequence[Nevra], installed: Sequence[Installed], facts: Fact
         if nevra.name in there and facts.takes(nevra.arch) and (other is None or nevra.rank > other.rank):
             found[nevra.name] = nevra
     return sorted(found.values(), key=lambda nevra: nevra.order)
-
-
-def restartable(told: Sequence[str], allowed: Sequence[str]) -> Mapping[bool, Sequence[str]]:
-    """Which of the services that were told may be restarted (True), and which not."""
-    wanted = {name.removesuffix(".service") for name in allowed}
-    return {
-        flag: [name for name in told if (name.removesuffix(".service") in wanted) is flag] for flag in (True, False)
-    }
 
 
 def _as_wanted(one: Installed) -> Wanted:

@@ -1,4 +1,4 @@
-"""Hosts over SSH, by Fabric's connections: a bounded number at once, known keys only, no terminal.
+"""Hosts over SSH, by Fabric's connections: known keys only, no terminal, bounded in time and memory.
 
 ``~/.ssh/config`` is honoured as Fabric does it: HostName, User, Port, IdentityFile, ProxyJump, ProxyCommand.
 """
@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 from typing import Any
 
 import fabric
@@ -37,26 +37,24 @@ _BY_SIGNAL = 255  # SSH names the signal in a message that paramiko does not rea
 
 
 class SshTransport:
-    """``Transport`` over SSH. At most ``[ssh] parallel`` hosts are connected at a time; the others wait for one."""
+    """``Transport`` over SSH: as many connections at a time as callers hold, each with one thread of paramiko's."""
 
     def __init__(self, settings: Ssh) -> None:
         """Nothing is connected yet."""
         self.settings = settings
         self.known_hosts = [Path(text) for text in settings.known_hosts]
         self.identity = settings.identity
-        self._free = BoundedSemaphore(settings.parallel)
         self._making = Lock()
         self._config: fabric.Config | None = None
 
     @contextmanager
     def connect(self, host: Host) -> Iterator[Connection]:
         """See ``Transport.connect``."""
-        with self._free:
-            connection = _Session(self, host)
-            try:
-                yield connection
-            finally:
-                connection.close()
+        connection = _Session(self, host)
+        try:
+            yield connection
+        finally:
+            connection.close()
 
     def open(self, host: Host) -> fabric.Connection:
         """A connection that is not open yet, and that knows which keys hosts have."""

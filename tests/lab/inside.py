@@ -1,0 +1,55 @@
+"""A connection to a host of ``tests/lab/machines.py`` that needs no sshd, and can be cut as one over SSH can."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+
+from repod.client.fleet import HostFault, Limits, Ran, Trouble
+from tests.lab.machine import ENVIRONMENT, Machine
+
+_LIMITS = Limits()
+
+
+class Inside:
+    """See ``fleet.Connection``. ``asked``: every call.
+
+    ``cut``: asked before each call; where it says so, that one's connection ends a second after it began.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.asked: list[Sequence[str]] = []
+        self.cut: Callable[[Sequence[str]], bool] = lambda _: False
+
+    def actions(self) -> list[str]:
+        """What ``host.sh`` was asked for, in order."""
+        return [argv[3] for argv in self.asked if argv[:2] == ["sh", "-s"]]
+
+    def run(self, argv: Sequence[str], *, root: bool = False, data: bytes = b"", limits: Limits = _LIMITS) -> Ran:
+        """See ``fleet.Connection``; it is root already."""
+        assert root, argv
+        self.asked.append(list(argv))
+        enter = ["nsenter", "--target", str(self.machine.pid), "--mount", "--uts", "--pid", "--root", "--wd"]
+        process = subprocess.Popen(
+            [*enter, *argv],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+            start_new_session=True,
+        )
+        lost = self.cut(argv)
+        try:
+            out, err = process.communicate(data, timeout=1.0 if lost else limits.seconds)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGHUP)
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            trouble = Trouble.LOST if lost else Trouble.TIME_LIMIT
+            raise HostFault(trouble, f"{self.machine.name}: the connection ended") from None
+        if lost:
+            raise HostFault(Trouble.LOST, f"{self.machine.name}: the connection ended")
+        return Ran(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"))
