@@ -21,7 +21,8 @@ class ToolHands:
 
     @property
     def _patience(self) -> Patience:
-        return Patience(limit=self.plan.strategy.limit, lock=self.plan.strategy.lock_wait)
+        how = self.plan.strategy
+        return Patience(limit=how.limit, lock=how.lock_wait, reboot=how.reboot_within)
 
     def bring(
         self,

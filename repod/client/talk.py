@@ -13,6 +13,9 @@ from repod.client.toolkit.reading import cleaned
 
 Say = Callable[[str], object]
 
+FORTH, BACK = "forth", "back"
+"""What the names of steps that change packages begin with; a number follows."""
+
 _NUMBER = re.compile(r"[a-z]+([0-9]{1,6})-")
 _KEPT = 65_536
 _LISTED = 1 << 20

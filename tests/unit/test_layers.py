@@ -171,7 +171,7 @@ _LAYERS = (
             ("repod.client.settings", "repod.client.runs"),
             ("repod.client.hostranges", "repod.client.hostgroups", "repod.client.members"),
             ("repod.client.hostpatterns", "repod.client.toolkit.*"),
-            ("repod.client.talk",),
+            ("repod.client.pinned", "repod.client.talk"),
             ("repod.client.bring", "repod.client.restarts"),
             ("repod.client.journal", "repod.client.rundoors"),
             ("repod.client.rollout",),

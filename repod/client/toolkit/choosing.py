@@ -64,7 +64,7 @@ def sources(facts: Facts, tool: ToolName, aim: Aim) -> Sources:
         if tool is ToolName.ZYPPER and not _on(found.settings.get("enabled", ["1"])[-1]):
             text = f"{name} is disabled in {found.file}, and zypper cannot use it: zypper modifyrepo --enable {name}"
             raise HostFault(Trouble.NO_REPOSITORY, text)
-        if _elsewhere(found) and not (name == aim.repository and aim.key_file):
+        if _elsewhere(found) and not (name == aim.repository and aim.keys):
             mute.append(name)
     if mute and tool is ToolName.MICRODNF and _checks(facts, aim.repository):
         where = ", ".join(facts.repositories[kind, mute[0]].keys)
