@@ -284,7 +284,7 @@ def test_a_client_that_is_killed_leaves_a_transaction_that_the_next_one_follows(
     wanted = aim(site, "update", slow)
     killed = threading.Thread(target=_killed, args=(host, wanted))
     killed.start()
-    until(lambda: (host.machine.root / "root/ran").exists(), 20, "the transaction to be under way")
+    until((host.machine.root / "root/ran").exists, 20, "the transaction to be under way")
     killed.join()
     assert not host.machine.installed("slow")
     resumed = Inside(host.machine)
@@ -318,7 +318,7 @@ def test_a_host_that_goes_down_in_a_transaction_is_told_and_may_be_tried_again(s
     killed = threading.Thread(target=_killed, args=(host, wanted))
     killed.start()
     killed.join()
-    until(lambda: (host.machine.root / "root/ran").exists(), 20, "the transaction to be under way")
+    until((host.machine.root / "root/ran").exists, 20, "the transaction to be under way")
     host.machine.run(
         "sh", "-c", "pkill -KILL -f repod-run; pkill -KILL -x sleep; pkill -KILL dnf; touch /root/twice", check=False
     )
