@@ -34,6 +34,7 @@ from repod.values import (
     Section,
     build_line,
     key_name,
+    repository_name,
 )
 
 # Values of key that name something else than a file.
@@ -181,7 +182,9 @@ class Promotion(Section):
 class Repository(Section):
     """``[[repository]]``: one repository, its inbox and its policy."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+    name: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100), AfterValidator(repository_name)
+    ]
     inbox: Place
     store: Place
     queue: QueueUrl = ""

@@ -126,6 +126,14 @@ def queue_url(value: str) -> str:
     return value
 
 
+def repository_name(value: str) -> str:
+    """A name that is also the id of a section in ``.repo`` files."""
+    if value == "main":
+        msg = "expected another name than 'main', which dnf and yum take for a section of their own settings"
+        raise ValueError(msg)
+    return value
+
+
 def build_line(value: str) -> str:
     """A line of builds, as ``NAME = VERSION`` with shell patterns."""
     if not _LINE.fullmatch(value):

@@ -16,7 +16,7 @@ listen_option = click.option(
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--name", default="main", show_default=True, help="Name of the first repository.")
+@click.option("--name", default="apps", show_default=True, help="Name of the first repository.")
 @listen_option
 def init(folder: Path, name: str, listen: str) -> None:
     """Write a commented repod.toml, a key and folders into DIR."""

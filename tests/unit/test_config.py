@@ -361,6 +361,11 @@ def test_a_name_that_could_not_stand_in_a_path_or_a_url_is_refused(name: str) ->
     assert ".name: string should " in fault
 
 
+def test_a_name_that_package_managers_take_for_their_own_settings_is_refused() -> None:
+    (fault,) = _faults(_file(repository='name = "main"'))
+    assert "expected another name than 'main'" in fault
+
+
 @pytest.mark.parametrize("listen", ["8470", ":8470", "localhost", "localhost:", "localhost:http", "a:65536", "a:²"])
 def test_an_address_without_host_or_port_is_refused(listen: str) -> None:
     (fault,) = _faults(_file(more=f'[http]\nlisten = "{listen}"'))
