@@ -36,6 +36,16 @@ class Change:
     follows: Sequence[str] = ()
     removes: Sequence[str] = ()
 
+    @property
+    def asks(self) -> bool:
+        """Whether the package tool has something to do, beside removals."""
+        return any((self.installs, self.ups, self.downs, self.again, self.follows))
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not (self.asks or self.removes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:

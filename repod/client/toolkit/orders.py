@@ -16,8 +16,7 @@ Commands = Callable[[str, Change, Sources], Sequence[Step]]
 def steps(tool: ToolName, program: str, change: Change, sources: Sources) -> Sequence[Step]:
     """The commands that carry out a change, in their order. ``program``: the name that the tool is called by."""
     removal = [Step(name="remove", argv=["rpm", "--erase", *change.removes])] if change.removes else []
-    asked = change.installs or change.ups or change.downs or change.again or change.follows
-    return [*(_TOOLS[tool](program, change, sources) if asked else []), *removal]
+    return [*(_TOOLS[tool](program, change, sources) if change.asks else []), *removal]
 
 
 def offer(tool: ToolName, program: str, names: Sequence[str], sources: Sources) -> Sequence[Step]:
