@@ -326,6 +326,43 @@ def test_a_host_that_goes_down_in_a_transaction_is_told_and_may_be_tried_again(s
     host.machine.run("rm", "-f", "/root/ran", "/root/twice")
 
 
+# ------------------------------------------------------------------ tools that are not here
+
+
+_PROGRAM = """#!/bin/sh
+echo "$*" >>/root/calls
+case "$*" in
+*install*|*downgrade*) rpm --upgrade --oldpackage --nosignature /root/app.rpm && echo Complete! ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "real", "verb"),
+    [("yum", "yum", "downgrade"), ("dnf", "dnf5", "install"), ("microdnf", "microdnf", "install")],
+)
+def test_tools_that_are_not_here_are_found_asked_and_proven_by_rpm(
+    site: Published, host: Inside, program: str, real: str, verb: str
+) -> None:
+    """A program in the tool's place, which does with rpm what it is asked for: the commands are what is tested."""
+    machine = host.machine
+    old, new = site.quick("app", "1.0"), site.quick("app", "1.1")
+    assert brought(host, aim(site, "update", new)).proven
+    machine.run("mkdir", "-p", "/root/away")
+    machine.run("mv", "/usr/bin/dnf", "/usr/bin/zypper", "/root/away")
+    try:
+        machine.put(f"/usr/local/lib/{real}", _PROGRAM, 0o755)
+        machine.run("ln", "-s", f"/usr/local/lib/{real}", f"/usr/local/bin/{program}")
+        machine.put("/root/app.rpm", (site.folder / old.nevra.filename).read_bytes())
+        outcome = brought(host, aim(site, "downgrade", old), run="r2")
+        calls = machine.read("/root/calls").splitlines()
+    finally:
+        machine.run("sh", "-c", "mv /root/away/* /usr/bin/; rm -f /root/calls /root/app.rpm")
+    assert outcome.proven, outcome
+    assert calls[-1].endswith(f"{verb} app-1.0-1.noarch")
+    assert "--disablerepo=* --enablerepo=lab-prod" in calls[-1]
+
+
 # ------------------------------------------------------------------ restarts
 
 
