@@ -31,6 +31,7 @@ class Inside:
         """See ``fleet.Connection``; it is root already."""
         assert root, argv
         self.asked.append(list(argv))
+        lost = self.cut(argv)
         enter = ["nsenter", "--target", str(self.machine.pid), "--mount", "--uts", "--pid", "--root", "--wd"]
         process = subprocess.Popen(
             [*enter, *argv],
@@ -40,7 +41,6 @@ class Inside:
             env=ENVIRONMENT,
             start_new_session=True,
         )
-        lost = self.cut(argv)
         try:
             out, err = process.communicate(data, timeout=1.0 if lost else limits.seconds)
         except subprocess.TimeoutExpired:

@@ -111,7 +111,7 @@ def test_what_others_require_is_not_removed_on_the_way_back(site: Published, hos
     back = restored(host, wanted, [])
     assert (back.proven, back.trouble) == (False, Trouble.FAILED)
     assert "still has app-1.0-1.noarch" in back.text
-    assert list(host.machine.installed()) == ["app-1.0-1.noarch", "user-1.0-1.noarch"]
+    assert sorted(host.machine.installed()) == ["app-1.0-1.noarch", "user-1.0-1.noarch"]
 
 
 def test_a_build_that_is_listed_no_more_cannot_be_gone_back_to(site: Published, host: Inside) -> None:
@@ -141,10 +141,10 @@ def test_sync_follows_a_repository_that_went_back_and_leaves_others_alone(
 
     outcome = brought(host, aim(site, "sync"), record=record)
     assert (outcome.proven, outcome.text) == (True, "")
-    assert list(host.machine.installed()) == ["app-1.0-1.noarch", "other-1.0-1.noarch"]
+    assert sorted(host.machine.installed()) == ["app-1.0-1.noarch", "other-1.0-1.noarch"]
     # With builds, only those names follow; what is not there is not installed.
     assert brought(host, aim(site, "sync", old, site.quick("absent", "1.0")), run="r2").proven
-    assert list(host.machine.installed()) == ["app-1.0-1.noarch", "other-1.0-1.noarch"]
+    assert sorted(host.machine.installed()) == ["app-1.0-1.noarch", "other-1.0-1.noarch"]
 
 
 def test_an_update_does_not_go_down(site: Published, host: Inside) -> None:
@@ -160,18 +160,17 @@ def test_only_the_named_repositories_are_used(site: Published, host: Inside, tmp
     with published(tmp_path / "base", key, "base") as base:
         base.quick("lib", "1.0")
         wanted = site.quick("app", "1.0", requires=["lib"])
-        host.machine.put("/etc/yum.repos.d/base.repo", base.repo())
-        host.machine.put(
-            "/etc/yum.repos.d/broken.repo",
-            base.repo().replace("[base]", "[broken]").replace(base.url, "http://127.0.0.1:1"),
-        )
+        host.machine.put("/etc/pki/base.asc", key.public)
+        text = base.repo(key="file:///etc/pki/base.asc")
+        host.machine.put("/etc/yum.repos.d/base.repo", text)
+        broken = text.replace("[base]", "[broken]").replace(base.url, "http://127.0.0.1:1")
+        host.machine.put("/etc/yum.repos.d/broken.repo", broken)
         outcome = brought(host, aim(site, "update", wanted), run="r1")
         assert (outcome.proven, outcome.trouble) == (False, Trouble.UNMET)
-        assert "bases" in outcome.text
-        outcome = brought(host, aim(site, "update", wanted, bases=["base"]), run="r2")
-        assert outcome.trouble is Trouble.UNTRUSTED or outcome.proven
-        outcome = brought(host, aim(site, "update", wanted, bases=["nowhere"]), run="r3")
-        assert outcome.proven or outcome.trouble is Trouble.NO_REPOSITORY
+        assert "[repository.NAME] bases" in outcome.text
+        outcome = brought(host, aim(site, "update", wanted, bases=["nowhere"]), run="r2")
+        assert (outcome.proven, outcome.trouble) == (False, Trouble.NO_REPOSITORY)
+        assert brought(host, aim(site, "update", wanted, bases=["base"]), run="r3").proven
 
 
 def test_a_repository_that_cannot_be_read_is_an_error_whatever_the_host_says(site: Published, host: Inside) -> None:
@@ -319,12 +318,49 @@ def test_a_host_that_goes_down_in_a_transaction_is_told_and_may_be_tried_again(s
     killed.start()
     killed.join()
     until((host.machine.root / "root/ran").exists, 20, "the transaction to be under way")
-    host.machine.run(
-        "sh", "-c", "pkill -KILL -f repod-run; pkill -KILL -x sleep; pkill -KILL dnf; touch /root/twice", check=False
-    )
+    for words in (["-f", "repod-run/"], ["-x", "dnf"], ["-x", "sleep"]):
+        host.machine.run("pkill", "-KILL", *words, check=False)
+    host.machine.put("/root/twice", "")
     outcome = brought(Inside(host.machine), wanted)
     assert outcome.proven, outcome
     host.machine.run("rm", "-f", "/root/ran", "/root/twice")
+
+
+# ------------------------------------------------------------------ tools that are not here
+
+
+_PROGRAM = """#!/bin/sh
+echo "$*" >>/root/calls
+case "$*" in
+*install*|*downgrade*) rpm --upgrade --oldpackage --nosignature /root/app.rpm && echo Complete! ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "real", "verb"),
+    [("yum", "yum", "downgrade"), ("dnf", "dnf5", "install"), ("microdnf", "microdnf", "install")],
+)
+def test_tools_that_are_not_here_are_found_asked_and_proven_by_rpm(
+    site: Published, host: Inside, program: str, real: str, verb: str
+) -> None:
+    """A program in the tool's place, which does with rpm what it is asked for: the commands are what is tested."""
+    machine = host.machine
+    old, new = site.quick("app", "1.0"), site.quick("app", "1.1")
+    assert brought(host, aim(site, "update", new)).proven
+    machine.run("mkdir", "-p", "/root/away")
+    machine.run("mv", "/usr/bin/dnf", "/usr/bin/zypper", "/root/away")
+    try:
+        machine.put(f"/usr/local/lib/{real}", _PROGRAM, 0o755)
+        machine.run("ln", "-s", f"/usr/local/lib/{real}", f"/usr/local/bin/{program}")
+        machine.put("/root/app.rpm", (site.folder / old.nevra.filename).read_bytes())
+        outcome = brought(host, aim(site, "downgrade", old), run="r2")
+        calls = machine.read("/root/calls").splitlines()
+    finally:
+        machine.run("sh", "-c", "mv /root/away/* /usr/bin/; rm -f /root/calls /root/app.rpm")
+    assert outcome.proven, outcome
+    assert calls[-1].endswith(f"{verb} app-1.0-1.noarch")
+    assert "--disablerepo=* --enablerepo=lab-prod" in calls[-1]
 
 
 # ------------------------------------------------------------------ restarts

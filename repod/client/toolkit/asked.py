@@ -25,8 +25,9 @@ class Change:
     """What is to become of a host's packages, in one transaction where the tool can.
 
     ``installs`` are builds whose name is not there yet, ``ups`` and ``downs`` those for which another one has to go,
-    ``again`` the ones that are there by name and version, but as another build. ``follows``: names that follow
-    what is listed. ``removes``: names that go.
+    ``again`` the ones that are there by name and version, but as another build. ``follows``: names that are to
+    follow what is listed, where a tool has a verb for it; ``ups`` and ``downs`` are what that comes to.
+    ``removes``: names that go.
     """
 
     installs: Sequence[Nevra] = ()
@@ -35,6 +36,16 @@ class Change:
     again: Sequence[Nevra] = ()
     follows: Sequence[str] = ()
     removes: Sequence[str] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether the package tool has something to do, beside removals."""
+        return any((self.installs, self.ups, self.downs, self.again, self.follows))
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not (self.asks or self.removes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

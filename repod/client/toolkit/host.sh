@@ -244,7 +244,9 @@ detached() {
     unit=$1 script=$2/run.sh
     shift
     if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null 2>&1; then
-        systemd-run --quiet --unit="$unit" --setenv=PATH="$PATH" --setenv=LC_ALL="$LC_ALL" \
+        # What scriptlets leave running goes on, as it does elsewhere.
+        systemd-run --quiet --unit="$unit" --property=KillMode=process \
+            --setenv=PATH="$PATH" --setenv=LC_ALL="$LC_ALL" \
             sh "$script" "$@" >/dev/null 2>&1 </dev/null && return 0
     fi
     cd / || return 0

@@ -16,8 +16,7 @@ Commands = Callable[[str, Change, Sources], Sequence[Step]]
 def steps(tool: ToolName, program: str, change: Change, sources: Sources) -> Sequence[Step]:
     """The commands that carry out a change, in their order. ``program``: the name that the tool is called by."""
     removal = [Step(name="remove", argv=["rpm", "--erase", *change.removes])] if change.removes else []
-    asked = change.installs or change.ups or change.downs or change.again or change.follows
-    return [*(_TOOLS[tool](program, change, sources) if asked else []), *removal]
+    return [*(_TOOLS[tool](program, change, sources) if change.asks else []), *removal]
 
 
 def offer(tool: ToolName, program: str, names: Sequence[str], sources: Sources) -> Sequence[Step]:
@@ -67,13 +66,17 @@ def _dnf5(program: str, change: Change, sources: Sources) -> Sequence[Step]:
 
 
 def _by_verb(common: Sequence[str], change: Change) -> Sequence[Step]:
-    exact = [*change.installs, *change.ups, *change.downs]
     verbs = (
-        ("change", "install", [spec(one) for one in exact]),
+        ("change", "install", [spec(one) for one in _exact(change)]),
         ("again", "reinstall", [spec(one) for one in change.again]),
         ("follow", "distro-sync", change.follows),
     )
     return [Step(name=name, argv=[*common, verb, *words]) for name, verb, words in verbs if words]
+
+
+def _exact(change: Change) -> Sequence[Nevra]:
+    """What is asked for by itself, where a verb of its own follows the repository."""
+    return change.installs if change.follows else [*change.installs, *change.ups, *change.downs]
 
 
 def _yum_common(program: str, sources: Sources) -> list[str]:
@@ -93,8 +96,8 @@ def _yum(program: str, change: Change, sources: Sources) -> Sequence[Step]:
     common = _yum_common(program, sources)
     verbs = (
         ("refresh", "clean", ["expire-cache"]),
-        ("lower", "downgrade", [spec(one) for one in change.downs]),
-        ("change", "install", [spec(one) for one in (*change.installs, *change.ups)]),
+        ("lower", "downgrade", [] if change.follows else [spec(one) for one in change.downs]),
+        ("change", "install", [spec(one) for one in _exact(change) if one not in change.downs]),
         ("again", "reinstall", [spec(one) for one in change.again]),
         ("follow", "distro-sync", change.follows),
     )
@@ -136,7 +139,7 @@ def _refresh(program: str, sources: Sources) -> Step:
 def _zypper(program: str, change: Change, sources: Sources) -> Sequence[Step]:
     common = _zypper_common(program)
     only = [word for name in sources.all for word in ("--repo", name)]
-    exact = [_capability(one) for one in (*change.installs, *change.ups, *change.downs)]
+    exact = [_capability(one) for one in _exact(change)]
     again = [_capability(one) for one in change.again]
     found = [*_import(sources), _refresh(program, sources)]
     if exact:

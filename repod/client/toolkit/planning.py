@@ -46,11 +46,10 @@ def change(action: Action, wanted: Sequence[Wanted], installed: Sequence[Install
             raise HostFault(Trouble.FAILED, text)
         if kind:
             found[kind].append(build.nevra)
-    if action == "sync":
-        return Change(
-            follows=sorted(one.name for kind in ("ups", "downs") for one in found[kind]), again=found["again"]
-        )
-    return Change(installs=found["installs"], ups=found["ups"], downs=found["downs"], again=found["again"])
+    follows = sorted(one.name for kind in ("ups", "downs") for one in found[kind]) if action == "sync" else []
+    return Change(
+        installs=found["installs"], ups=found["ups"], downs=found["downs"], again=found["again"], follows=follows
+    )
 
 
 def back(before: Sequence[Installed], installed: Sequence[Installed]) -> Change:
