@@ -153,7 +153,7 @@ def measured(
         seconds = time.perf_counter() - begun
         ended.set()
         watcher.join()
-    ready = sum(re.fullmatch(done, line.strip()) is not None for line in said.splitlines())
+    ready = sum(re.fullmatch(done, line.rstrip()) is not None for line in said.splitlines())
     if ready != count:
         print(f"{kind}: {said[-2000:]}\n")
     return (
