@@ -257,6 +257,17 @@ def denied(error: ClientError) -> bool:
     return code(error) in _DENIED
 
 
+@contextlib.contextmanager
+def asked_by_settings() -> Iterator[None]:
+    """Inside, outside of ``told``: what AWS says is no request that it takes is a fault of the settings."""
+    try:
+        yield
+    except Unavailable as error:
+        if isinstance(error.__cause__, ClientError) and code(error.__cause__) in _WRONG:
+            raise Misconfigured(f"{error}; correct the filters in the settings") from error
+        raise
+
+
 def server_time(answer: Any) -> float:
     """Seconds since 1970 by the clock of the server that gave the answer; ``Unavailable`` where it does not tell."""
     date = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
@@ -323,7 +334,6 @@ def _answered(clients: Clients, what: str, error: ClientError, *, writing: bool)
         (_EXPIRED, Unavailable, f"the credentials have expired ({name}); they are read anew at the next try"),
         (_SKEWED, Unavailable, _skew(error)),
         (_DENIED, Unavailable, f"refused ({name}: {message}); see the policies in config/iam"),
-        (_WRONG, Misconfigured, f"it is not what AWS takes ({name}: {message}); correct it in the settings"),
         ({"NoSuchBucket"}, Unavailable, "there is no such bucket; make it, or correct the place in the settings"),
         (_ELSEWHERE, Unavailable, f"the bucket lies in another region ({message}); set [s3] region"),
         (UNKNOWN_TO_IT, Unsupported, f"the server does not know it ({name}: {message}){_hint(clients)}"),

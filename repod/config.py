@@ -154,6 +154,7 @@ class Retention(Section):
     grace: Seconds = 3 * 86400.0
     hosts: str = ""
     hosts_max_age: Seconds = 30 * 86400.0
+    host_metrics: Sequence[str] = ()
     needed_by: Sequence[str] = ()
 
 

@@ -1,11 +1,12 @@
 """Every metric repod has, in one place: names, meanings, labels.
 
-Labels are bounded: repositories, hooks, results, reasons, stages, error classes, templates of routes and classes
+Labels are bounded: repositories, hooks, builds that hosts run (so many of each repository),
+results, reasons, stages, error classes, templates of routes and classes
 of status are fixed sets. All series exist from the start with the value 0; only sizes of file systems appear
 when they were measured first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -46,6 +47,7 @@ class Metrics:
         self._of_arrivals()
         self._of_publishing()
         self._of_keeping()
+        self._of_hosts()
         self._of_the_machine()
         self._of_http()
         self._of_others()
@@ -110,6 +112,38 @@ class Metrics:
         self.key_expiry = gauge(
             "repod_signing_key_expiry_timestamp_seconds", "When a key of hosts expires; +Inf: never.", "fingerprint"
         )
+
+    def _of_hosts(self) -> None:
+        """What hosts report that they run."""
+        gauge = self._gauge
+        self.hosts = gauge(
+            "repod_hosts",
+            "Hosts that run a build, by reports that count; of packages that the setting host_metrics names.",
+            "repository",
+            "package",
+            "version",
+        )
+        self.hosts_left_out = gauge(
+            "repod_hosts_left_out_builds", "Builds that repod_hosts leaves out, as they are too many.", "repository"
+        )
+        self.hosts_reporting = gauge("repod_hosts_reporting", "Hosts whose reports count.", "repository")
+        self.hosts_stale = gauge(
+            "repod_hosts_stale", "Hosts whose reports are too old: what they ran is not kept for them.", "repository"
+        )
+        self.hosts_oldest = gauge(
+            "repod_hosts_oldest_report_timestamp_seconds",
+            "When the oldest of the reports that count came; 0: none does.",
+            "repository",
+        )
+
+    def show_hosts(
+        self, repository: str, builds: Mapping[tuple[str, str], int], *, gone: Iterable[tuple[str, str]]
+    ) -> None:
+        """How many hosts run builds (name, version and release), and which builds none does any more."""
+        for name, version in gone:
+            self.hosts.remove(repository, name, version)
+        for (name, version), number in builds.items():
+            self.hosts.labels(repository, name, version).set(number)
 
     def _of_the_machine(self) -> None:
         gauge = self._gauge
@@ -186,6 +220,7 @@ class Metrics:
             series.remove(name)
         for place in PLACES:
             self.forget_room(name, place)
+        self.hosts.remove_by_labels({"repository": name})
 
     @property
     def _gauges(self) -> Sequence[Gauge]:
@@ -201,6 +236,10 @@ class Metrics:
             self.last_publish,
             self.store_bytes,
             self.watcher_up,
+            self.hosts_left_out,
+            self.hosts_reporting,
+            self.hosts_stale,
+            self.hosts_oldest,
         )
 
     def works(self, repository: str) -> None:

@@ -1,7 +1,7 @@
 """Builds leave the metadata; their files stay for hosts that still ask for them, until prune."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from repod.comparison import Content, Step, compare
@@ -11,6 +11,7 @@ from repod.generation import Generation
 from repod.ledger import Ledger
 from repod.package import Nevra, Package
 from repod.publish import Publisher
+from repod.rings import Ring
 from repod.selection import select
 
 _ATTEMPTS = 10
@@ -36,18 +37,23 @@ class Removing:
         publisher: Publisher,
         ledger: Ledger,
         pause: Callable[[int], None],
+        rings: Callable[[], Mapping[str, Ring]] = dict,
     ) -> None:
-        """``repository`` is its name; ``pause`` as in ``Publisher``: between two tries after a lost race."""
+        """``repository`` is its name; ``pause`` as in ``Publisher``: between two tries after a lost race.
+
+        ``rings`` reads those there are.
+        """
         self._repository = repository
         self._repodata = repodata
         self._publisher = publisher
         self._ledger = ledger
         self._pause = pause
+        self._rings = rings
 
     def plan(self, words: Sequence[str]) -> Plan:
         """What would be done; nothing is written.
 
-        ``words`` as in ``select``. ``NotFound`` as there; ``Refused`` names each build that is pinned.
+        ``words`` as in ``select``. ``NotFound`` as there; ``Refused`` names each that is pinned, or that a ring names.
         """
         on = self._publisher.refresh()
         if on is None:
@@ -55,7 +61,9 @@ class Removing:
             raise Refused(msg)
         listed = list(self._repodata.packages())
         gone = select(listed, words, self._repository)
-        self._refuse_pinned(gone)
+        lines = [*self._pinned(gone), *self._ringed(gone)]
+        if lines:
+            raise Refused("\n".join(lines))
         left = set(listed) - set(gone)
         steps = compare(Content(packages=listed), Content(packages=list(left))).steps
         return Plan(on=on, gone=gone, seen=steps)
@@ -82,17 +90,21 @@ class Removing:
         msg = f"other writers published {_ATTEMPTS} times meanwhile; try again later"
         raise Conflict(msg)
 
-    def _refuse_pinned(self, packages: Sequence[Package]) -> None:
+    def _pinned(self, packages: Sequence[Package]) -> Iterator[str]:
         known = self._ledger.all()
         pins = [(package, known[package.pkgid].pin) for package in packages if package.pkgid in known]
-        lines = [
-            f"{package.nevra} is pinned by {pin.actor}{f': {pin.why}' if pin.why else ''}; "
-            f"first: repod unpin {self._repository} {package.nevra}"
-            for package, pin in pins
-            if pin
-        ]
-        if lines:
-            raise Refused("\n".join(lines))
+        for package, pin in pins:
+            if pin:
+                why = f": {pin.why}" if pin.why else ""
+                first = f"first: repod unpin {self._repository} {package.nevra}"
+                yield f"{package.nevra} is pinned by {pin.actor}{why}; {first}"
+
+    def _ringed(self, packages: Sequence[Package]) -> Iterator[str]:
+        """Hosts of a ring could not get what it names."""
+        gone = {package.nevra for package in packages}
+        for name, ring in self._rings().items():
+            for nevra in [build.nevra for build in ring.builds if build.nevra in gone]:
+                yield f"{nevra} is what ring {name} names; first: repod ring set {self._repository} {name} BUILD"
 
 
 def _in_words(nevras: Sequence[Nevra]) -> str:

@@ -56,7 +56,7 @@ class Renewing:
         text = str(error) if expected else f"{type(error).__name__}: {error}"
         if text != self._told:
             self._log.error(
-                "rollout file not signed anew: hosts in pull mode stop when it expires; tried again",
+                "rollout file not signed anew, tried again",
                 repository=self._name,
                 problem=text,
                 exc_info=not expected,

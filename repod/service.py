@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repod.accounting import Accounting
+from repod.actions.hostwatch import open_watches
 from repod.actions.office import open_means, open_office
 from repod.actions.reports import SettledReports
 from repod.actions.work import Work
@@ -69,6 +70,9 @@ class Looped:
         self._work = Work()
         reports = SettledReports(means, record, parts=system.repositories, hear=self._bus, catalogs=self.catalogs)
         self.office = open_office(means, self._work, self._changed, self.catalogs, record, reports=reports)
+        self._watches = open_watches(
+            [(wired.settings, system.books[name]) for name, wired in system.repositories.items()], metrics, log
+        )
         self._rooms = Rooms(_places(settings), metrics)
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
@@ -159,6 +163,8 @@ class Looped:
     def look(self) -> None:
         """Measure what the machine has left, and what repod takes of it."""
         self._rooms.look()
+        for watch in self._watches:
+            watch.begin()
         count, resident = workers()
         self._metrics.workers.set(count)
         self._metrics.worker_bytes.set(resident)
@@ -171,6 +177,8 @@ class Looped:
             leave()
         self.accounting.close()
         self._rooms.close()
+        for watch in self._watches:
+            watch.close()
         for catalog in self.catalogs.values():
             catalog.close()
         self._system.close()

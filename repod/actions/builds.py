@@ -14,6 +14,7 @@ from repod.office import By, Deed
 from repod.places import open_store
 from repod.remove import Removing
 from repod.repodata.listing import packages as listed_packages
+from repod.rings import read_rings
 from repod.selection import select
 from repod.values import LABEL, LABEL_FORM
 from repod.wiring import pause
@@ -23,7 +24,12 @@ def remove(means: Means, name: str, nevras: Sequence[str], by: By, *, dry_run: b
     """Take builds out of the metadata: all of them, or none; see ``Deeds.remove``."""
     with means.workplace(name) as work:
         removing = Removing(
-            repository=name, repodata=work.repodata, publisher=work.publisher, ledger=work.ledger, pause=pause
+            repository=name,
+            repodata=work.repodata,
+            publisher=work.publisher,
+            ledger=work.ledger,
+            pause=pause,
+            rings=partial(read_rings, work.store),
         )
         if dry_run:
             plan, number = removing.plan(nevras), None

@@ -66,7 +66,7 @@ class Hosts:
 def _builds(report: HostReport, listed: Newest, wanted: frozenset[str]) -> Iterator[HostBuild]:
     digests = report.digests or [""] * len(report.lines)
     pairs = zip(report.lines, digests, strict=True)
-    found = [(nevra, digest) for line, digest in pairs if _name(line) in wanted and (nevra := _nevra(line))]
+    found = [(nevra, digest) for line, digest in pairs if _name(line) in wanted and (nevra := nevra_of(line))]
     runs = {(nevra.name, *_evr(nevra)) for nevra, _ in found}
     for nevra, digest in sorted(found, key=lambda pair: str(pair[0])):
         newest = listed.get(nevra.name)
@@ -87,7 +87,7 @@ def _name(line: str) -> str:
     return line.rsplit("-", 2)[0]
 
 
-def _nevra(line: str) -> Nevra | None:
+def nevra_of(line: str) -> Nevra | None:
     """None where it is none: what retention says of such a report is not said again here."""
     try:
         return Nevra.parse(line.replace("-(none):", "-", 1))

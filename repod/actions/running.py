@@ -12,6 +12,9 @@ from repod.needed import as_reported
 from repod.package import Nevra
 from repod.times import stamp
 
+# Seconds by which two clocks may differ.
+_SAME = 60.0
+
 
 def hosts(repository: Repository, book: HostBook, word: str) -> Running:
     """Which hosts say that they run the build, by name; see ``Looks.hosts``. A host that reports late counts too."""
@@ -41,7 +44,7 @@ def newest(repository: Repository, book: HostBook) -> tuple[Sequence[HostReport]
         try:
             for report in place.read():
                 known = found.get(report.host)
-                if known is None or known.time <= report.time:
+                if known is None or known.time <= report.time + _SAME:
                     found[report.host] = report
         except RepodError as error:
             warnings.append(str(error))
@@ -49,7 +52,7 @@ def newest(repository: Repository, book: HostBook) -> tuple[Sequence[HostReport]
 
 
 def _places(repository: Repository, book: HostBook) -> Iterator[HostReports]:
-    # The book comes last: of the same moment, it says more.
+    # The book comes last: what came over HTTP is in both, and says more there.
     if repository.retention.hosts:
         yield ReportFolder(Path(repository.retention.hosts))
     yield book

@@ -206,6 +206,7 @@ def _change(generation: Generation) -> dict[str, Any]:
         "time": stamp(generation.time),
         "actor": generation.actor,
         "why": generation.why,
+        "sources": sorted({one.of.rpartition("@")[0] for one in generation.origins if one.how == "promotion"}),
     }
 
 

@@ -316,6 +316,15 @@ class Api:
         path = f"{at(repository)}/hosts/{word(host)}"
         return self._asking.answered("PUT", path, content=lambda: data, headers=headers)
 
+    def hosts(self, repository: str, *, package: str = "") -> Iterator[Mapping[str, Any]]:
+        """Pages of the hosts that report (``repod.reports.HostPage``); with ``package``, those that run that name."""
+        params = {"limit": _PAGE} | ({"package": package} if package else {})
+        return iter(self._asking.pages(f"{at(repository)}/hosts", params))
+
+    def forget_host(self, repository: str, host: str) -> None:
+        """Remove the report of a host that is gone; ``NotFound`` where there is none."""
+        self._asking.answered("DELETE", f"{at(repository)}/hosts/{word(host)}")
+
     # ------------------------------------------------------------------ events
 
     @contextlib.contextmanager

@@ -1,15 +1,16 @@
 """How a push gets on: bars on a terminal; elsewhere, as in CI, a plain line for each file when it is done with."""
 
+import contextlib
 import sys
 import threading
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 
-from repod.client.pushing import Parcel, Result
+from repod.client.pushing import Parcel, Result, Teller
 
-_GOOD = {0: "green", 3: "yellow"}
+_COLOURS = {0: "green", 3: "yellow"}
 
 
 def text_of(result: Result) -> str:
@@ -58,6 +59,7 @@ class Bars:
             TimeRemainingColumn,
             TransferSpeedColumn,
         )
+        from rich.text import Text  # noqa: PLC0415
 
         columns = (
             TextColumn("{task.description}", markup=False),
@@ -66,17 +68,14 @@ class Bars:
             TransferSpeedColumn(),
             TimeRemainingColumn(),
         )
+        self._text = Text
         self._console = Console(stderr=True)
         self._progress = Progress(*columns, console=self._console, transient=True)
         self._status: Any = None
         self._bars: dict[Parcel, Any] = {}
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Self:
-        """Begin to draw."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Take away what was drawn."""
         self._progress.stop()
         self._still()
@@ -101,12 +100,12 @@ class Bars:
 
     def done(self, result: Result) -> None:
         """See ``Teller``."""
-        colour = _GOOD.get(result.code, "red")
+        name, text = (
+            self._text(_plain(result.file), "bold"),
+            self._text(text_of(result), _COLOURS.get(result.code, "red")),
+        )
         with self._lock:
-            line = f"{click.style(_plain(result.file), bold=True)}: {click.style(text_of(result), fg=colour)}"
-            from rich.text import Text  # noqa: PLC0415 - as above
-
-            self._console.print(Text.from_ansi(line), soft_wrap=True)
+            self._console.print(name, text, sep=": ", soft_wrap=True)
 
     def _still(self) -> None:
         if self._status is not None:
@@ -114,11 +113,17 @@ class Bars:
             self._status = None
 
 
-def teller(*, as_json: bool) -> Any:
-    """The one that fits: a context manager is entered around the push."""
-    if as_json:
-        return Silent()
-    return Bars() if sys.stderr.isatty() and sys.stdout.isatty() else Lines()
+@contextlib.contextmanager
+def telling(*, as_json: bool) -> Iterator[Teller]:
+    """The one that fits; what it drew is gone at the end."""
+    if as_json or not (sys.stderr.isatty() and sys.stdout.isatty()):
+        yield Silent() if as_json else Lines()
+        return
+    bars = Bars()
+    try:
+        yield bars
+    finally:
+        bars.close()
 
 
 def _plain(text: str) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from repod.client.fleet import Aim, Connection, HostFault, Installed, Outcome, Trouble, Wanted
-from repod.client.talk import PATIENT, Ended, Patience, Say, Talk, silent
+from repod.client.pinned import pinned
+from repod.client.talk import BACK, FORTH, PATIENT, Ended, Patience, Say, Talk, silent
 from repod.client.toolkit import choosing, naming, offers, orders, planning, reading
 from repod.client.toolkit.asked import Change, Sources, Step, ToolName, Verdict
 from repod.client.toolkit.facts import Facts
@@ -20,12 +21,10 @@ Note = Callable[[Sequence[Installed]], object]
 Record = Callable[[Sequence[Nevra]], Sequence[Wanted]]
 Unproven = Callable[[Sequence[Installed]], Sequence[str]]
 
-
-_KEYS = "keys.asc"
+_KEYS, _OWN_KEYS = "keys.asc", "own.asc"
 _PAUSE = 2.0
 _RPM_LOCK = ".rpm.lock"
 _OUTPUT = 100_000
-_BACK, _FORTH = "back", "forth"
 
 
 def unrecorded(builds: Sequence[Nevra]) -> Sequence[Wanted]:
@@ -120,6 +119,7 @@ def _guarded(talk: Talk, aim: Aim, work: Callable[[], Outcome]) -> Outcome:
     try:
         naming.check_aim(aim)
         naming.check_run(talk.run)
+        pinned(aim.key_file, tuple(aim.keys))
         outcome = work()
     except HostFault as fault:
         outcome = Outcome(proven=False, trouble=fault.trouble, text=str(fault), output=fault.output)
@@ -168,7 +168,7 @@ def _brought(talk: Talk, aim: Aim, note: Note, record: Record) -> Outcome:
         change = planning.change(aim.action, wanted, facts.installed)
         if change == Change():
             return _proof(facts.installed, facts.installed, wanted, "")
-    bench = _bench(talk, aim, facts, _FORTH, attempt)
+    bench = _bench(talk, aim, facts, FORTH, attempt)
     if not aim.builds:
         wanted = record(_listed(bench))
         bench = replace(bench, attempt=bench.attempt + 1, names=sorted({one.nevra.name for one in wanted}))
@@ -191,7 +191,7 @@ def _restored(talk: Talk, aim: Aim, before: Sequence[Installed]) -> Outcome:
     change = planning.back(before, facts.installed)
     after, verdict, output = facts.installed, Verdict(), ""
     if change != Change():
-        bench = replace(_bench(talk, aim, facts, _BACK, attempt), names=names)
+        bench = replace(_bench(talk, aim, facts, BACK, attempt), names=names)
         verdict, output = _carried(bench, change)
         after = talk.facts(_repositories(aim), names).installed
     faults = planning.unproven_back(before, after)
@@ -209,14 +209,17 @@ def _after(talk: Talk) -> int:
         if state == "running":
             talk.say(f"step {name} of this run still runs there: following it")
             talk.followed(name)
-    return talk.next()
+    return talk.next(steps)
 
 
 def _bench(talk: Talk, aim: Aim, facts: Facts, way: str, attempt: int) -> _Bench:
     tool, program = choosing.chosen(facts, aim.repository)
     # Said before anything is put there: where it must fail, nothing is left behind.
-    choosing.sources(facts, tool, aim, _KEYS if aim.key_file else "")
-    key_file = talk.put(_KEYS, aim.key_file) if aim.key_file else ""
+    sources = choosing.sources(facts, tool, aim)
+    if keys := pinned(aim.key_file, tuple(aim.keys)):
+        sources = replace(sources, key_file=talk.put(_KEYS, keys))
+    if sources.mute:
+        sources = replace(sources, own_keys=talk.own_keys(_OWN_KEYS))
     return _Bench(
         talk=talk,
         aim=aim,
@@ -224,7 +227,7 @@ def _bench(talk: Talk, aim: Aim, facts: Facts, way: str, attempt: int) -> _Bench
         facts=facts,
         tool=tool,
         program=program,
-        sources=choosing.sources(facts, tool, aim, key_file),
+        sources=sources,
         way=way,
         attempt=attempt,
         deadline=talk.now() + talk.patience.lock,

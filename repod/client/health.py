@@ -46,7 +46,7 @@ class Checks:
         self._clock = clock
 
     def host(self, host: Host) -> None:
-        """See ``rollout.Health``: each check is tried again until it succeeds, for ``check_within`` seconds."""
+        """See ``rundoors.Health``: each check is tried again until it succeeds, for ``check_within`` seconds."""
         if self._strategy.check:
             self._again(lambda seconds: self._command(host, seconds))
         if self._strategy.check_http:
@@ -54,7 +54,7 @@ class Checks:
             self._again(lambda seconds: self._ask(url, seconds))
 
     def wave(self, wave: Wave, run: str, go_on: Callable[[], object]) -> None:
-        """See ``rollout.Health``."""
+        """See ``rundoors.Health``."""
         check = self._strategy.wave_check
         if isinstance(check, Query):
             self._query(check, go_on)

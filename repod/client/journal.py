@@ -73,7 +73,7 @@ class FileJournal:
         os.close(self._fd)
 
     def note(self, standing: Standing, host: str = "") -> None:
-        """See ``rollout.Journal``. ``Unavailable`` where it cannot be kept."""
+        """See ``rundoors.Journal``. ``Unavailable`` where it cannot be kept."""
         if host:
             self._write({"host": _PROGRESS.dump_python(standing.hosts[host], mode="json")})
         else:

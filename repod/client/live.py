@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from repod.client.runs import Progress, Standing, moved
+from repod.client.runs import Progress, Standing, counted, moved, said
 from repod.times import stamp
 
 if TYPE_CHECKING:  # who sees no table does not wait for it
@@ -29,10 +29,11 @@ def change(row: Progress) -> str:
     before, after = moved(row)
     if before is None and after is None:
         return "-"
-    if before and after and before.nevra.name == after.nevra.name:
-        name = before.nevra.name
-        return f"{name} {before.nevra.evr}" + (f" → {after.nevra.evr}" if before != after else "")
-    return f"{before.nevra if before else 'nothing'} → {after.nevra if after else '?'}"
+    open_end = "…" if row.phase else "?"
+    if before and (after is None or before.nevra.name == after.nevra.name):
+        now = open_end if after is None else after.nevra.evr
+        return f"{before.nevra.name} {before.nevra.evr}" + (f" → {now}" if before != after else "")
+    return f"{before.nevra if before else 'nothing'} → {after.nevra if after else open_end}"
 
 
 def summary(standing: Standing) -> str:
@@ -41,7 +42,7 @@ def summary(standing: Standing) -> str:
     waiting = "untouched" if standing.end else "pending"
     counts = Counter(waiting if row.state == "pending" else str(row.state) for row in rows)
     told = ", ".join(f"{counts[state]} {state}" for state in _ORDER if counts[state])
-    return f"{len(rows)} hosts: {told}" + (f"; {standing.doing}" if standing.doing else "")
+    return f"{counted(len(rows), 'host')}: {told}" + (f"; {standing.doing}" if standing.doing else "")
 
 
 class Lines:
@@ -63,7 +64,7 @@ class Lines:
         """Nothing is left open."""
 
     def changed(self, standing: Standing, host: str = "") -> None:
-        """See ``rollout.Watcher``."""
+        """See ``rundoors.Watcher``."""
         for line in self._news(standing, host):
             self._say(f"{stamp(self._now())} {line}")
 
@@ -89,7 +90,7 @@ def line_of(row: Progress) -> str:
         parts.append(change(row))
     if row.ended and row.seconds is not None:
         parts.append(f"{row.seconds:.1f} s")
-    told = f"{row.trouble}: {row.text}" if row.trouble else row.text
+    told = f"{row.trouble}: {said(row)}" if row.trouble else said(row)
     return ", ".join(parts) + (f" ({told})" if told else "")
 
 
@@ -123,7 +124,7 @@ class Table:
         self._live.stop()
 
     def changed(self, standing: Standing, host: str = "") -> None:  # noqa: ARG002 - the table is drawn whole
-        """See ``rollout.Watcher``."""
+        """See ``rundoors.Watcher``."""
         with self._lock:
             self._standing = standing
 
@@ -151,7 +152,7 @@ class Table:
         table.add_column("seconds", justify="right")
         table.add_column("", no_wrap=True, overflow="ellipsis")
         for row in rows:
-            told = clean(f"{row.trouble}: {row.text}" if row.trouble else row.text)
+            told = clean(f"{row.trouble}: {said(row)}" if row.trouble else said(row))
             cells = [row.host, str(row.wave), words(row), change(row), self._seconds(row), told]
             texts = [Text(cell) for cell in cells]
             texts[2].stylize(_COLOURS.get(row.state, ""))

@@ -57,7 +57,8 @@ def public_url(settings: Settings, name: str, api: "Api") -> str:
         if not repository_of(settings, name).inbox and not isinstance(error, Refused):
             raise  # where the daemon takes it in, nothing works without it
         why = str(error).splitlines()[0]
-    raise Misconfigured(f"where hosts read {name} is not known ({why}); set [repository.{name}] url")
+    remedy = f"set [repository.{name}] url in repoctl.toml, or use a token that may read it"
+    raise Misconfigured(f"where hosts read {name} is not known ({why}); {remedy}")
 
 
 def open_fresh(settings: Settings, name: str, api: "Api", token: Token | None) -> Fresh:

@@ -17,7 +17,7 @@ from repod.client.fleet import Connection, Host, Limits, Transport, Wanted
 from repod.client.health import Checks
 from repod.client.journal import names, read
 from repod.client.planning import Wish, make_plan, rings_of
-from repod.client.rollout import Health, Time
+from repod.client.rundoors import Health, Time
 from repod.client.runs import Plan, Standing
 from repod.client.settings import Repository, Settings
 from repod.client.wire import HURRIED

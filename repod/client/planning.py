@@ -6,11 +6,14 @@ from fnmatch import fnmatchcase
 
 from repod.client.fleet import Action, Aim, Host
 from repod.client.rolling import Query, Rollout
-from repod.client.runs import Plan, run_id
+from repod.client.runs import Plan, counted, run_id
 from repod.client.settings import Settings
 from repod.client.waves import Ring, Wave, allowed, planned
 from repod.errors import Misconfigured
 from repod.promotion import spoken
+
+_SHOWN = 60
+"""Characters of a command that a line of a plan shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,20 +106,22 @@ def described(plan: Plan) -> Iterator[str]:
     """The plan for people, a line each; its waves are a table of their own."""
     builds = ", ".join(str(build.nevra) for build in plan.aim.builds) or "what the repository lists"
     where = f"{plan.repository}, generation {plan.aim.generation}"
-    yield f"{plan.aim.action} {plan.asked} on {len(plan.hosts)} hosts of {plan.group}: {builds} ({where})"
+    yield f"{plan.aim.action} {plan.asked} on {counted(len(plan.hosts), 'host')} of {plan.group}: {builds} ({where})"
     yield from _conditions(plan.strategy, len(plan.hosts))
 
 
 def _conditions(strategy: Rollout, hosts: int) -> Iterator[str]:
     most = allowed(strategy.max_failures, hosts)
-    canary = "if a canary fails, or " if strategy.canary else ""
+    stops = (
+        f"if {'a canary fails, or if ' if strategy.canary else ''}more than {most} fail" if most else "if a host fails"
+    )
     back = "hosts stay as they are then"
     if strategy.on_failure == "downgrade":
         others = (
             ", and all others that it updated where the build is why it stops" if strategy.downgrade == "all" else ""
         )
         back = f"hosts that failed get back what they ran{others}"
-    yield f"stops {canary}if more than {most} fail; {back}"
+    yield f"stops {stops}; {back}"
     checks = [*_checks(strategy)]
     if checks:
         yield f"checked by {', '.join(checks)}"
@@ -124,13 +129,13 @@ def _conditions(strategy: Rollout, hosts: int) -> Iterator[str]:
 
 def _checks(strategy: Rollout) -> Iterator[str]:
     if strategy.check:
-        yield f"{strategy.check[-1]!r} on each host"
+        yield f"{_short(strategy.check)} on each host"
     if strategy.check_http:
         yield f"{strategy.check_http} of each host"
     if isinstance(strategy.wave_check, Query):
         yield f"{strategy.wave_check.query!r} {strategy.wave_check.expect} after each wave"
     elif strategy.wave_check:
-        yield f"{strategy.wave_check[-1]!r} after each wave"
+        yield f"{_short(strategy.wave_check)} after each wave"
 
 
 def wave_rows(waves: Sequence[Wave], *, shown: int = 6) -> Sequence[Mapping[str, object]]:
@@ -151,3 +156,10 @@ def wave_rows(waves: Sequence[Wave], *, shown: int = 6) -> Sequence[Mapping[str,
 def _some(names: Sequence[str], shown: int) -> str:
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return " ".join(names[:shown]) + more
+
+
+def _short(words: Sequence[str]) -> str:
+    """A command in a line of a plan."""
+    script = list(words[:2]) == ["sh", "-c"]
+    text = " ".join((words[-1] if script else " ".join(words)).split())
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

@@ -2,12 +2,12 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from repod.client.fleet import Aim, Connection, HostFault, Limits, Outcome, Trouble
-from repod.client.talk import PATIENT, Patience, Say, Talk, silent
+from repod.client.talk import BACK, FORTH, PATIENT, Patience, Say, Talk, silent
 from repod.client.toolkit import choosing, naming, planning, restarting
 from repod.client.toolkit.asked import Step
 from repod.errors import RepodError
@@ -15,6 +15,8 @@ from repod.errors import RepodError
 Policy = Literal["none", "report", "services", "reboot"]
 
 _PAUSE = 2.0
+_STEP = re.compile(r"([a-z]+)([0-9]{1,6})-")
+_CHANGES = frozenset({FORTH, BACK})
 _AWAY = frozenset({Trouble.LOST, Trouble.UNREACHABLE, Trouble.TIME_LIMIT, Trouble.DENIED, Trouble.FAILED})
 
 
@@ -47,20 +49,30 @@ def settle(
 
     ``report``: ``restart`` names what still runs what was before. ``services``: each of ``services`` that runs is
     restarted first. ``reboot``: the host is, where it says that this is due, or cannot say; it has to come back, and
-    is proven again. A host on which nothing changed is left alone.
+    is proven again. A host on which the run changed nothing since its last restart is left alone.
     """
-    if policy == "none" or not outcome.proven or list(outcome.before) == list(outcome.after):
+    if policy == "none" or not outcome.proven:
         return outcome
     talk = Talk(connection=connection, run=run_id, patience=patience, say=say, now=now, sleep=sleep)
     began = now()
     try:
         naming.check_services(services)
-        outcome = _settled(talk, aim, outcome, policy, services)
+        if _changed(talk.steps()):
+            outcome = _settled(talk, aim, outcome, policy, services)
     except HostFault as fault:
         outcome = replace(outcome, proven=False, trouble=fault.trouble, text=str(fault), output=fault.output)
     except RepodError as error:
         outcome = replace(outcome, proven=False, trouble=Trouble.FAILED, text=str(error).replace("\n", "; "))
     return replace(outcome, seconds=round(outcome.seconds + now() - began, 3))
+
+
+def _changed(steps: Collection[str]) -> bool:
+    """Whether the newest of a run's steps on a host, by their numbers, is one that changes packages.
+
+    What a client that was killed had begun is among them.
+    """
+    found = sorted((int(match[2]), match[1]) for name in steps if (match := _STEP.match(name)))
+    return bool(found) and found[-1][1] in _CHANGES
 
 
 def _settled(talk: Talk, aim: Aim, outcome: Outcome, policy: Policy, services: Sequence[str]) -> Outcome:

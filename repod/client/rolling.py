@@ -92,6 +92,7 @@ def fits(expect: str, number: float) -> bool:
 
 
 Count = Annotated[str, BeforeValidator(_count)]
+Service = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:\\-]*$", max_length=200)]
 Command = Annotated[Argv, BeforeValidator(_argv), Field(min_length=1, max_length=200)]
 
 
@@ -130,7 +131,9 @@ class Rollout(Section):
     because of the build, all hosts that it updated do so too, or only those that failed.
 
     ``rings``: other groups, updated one after the other in place of hosts of this group's own, with ``soak``
-    seconds between them. ``restart``: what becomes of services that still run what was before.
+    seconds between them. ``restart``: what becomes of what still runs what was before: ``none``, it is told
+    (``report``), ``services`` named here are restarted where they run, or the host is where that is due (``reboot``),
+    which then has ``reboot_within`` seconds to come back.
     ``report_hosts``: whether the daemon is told what each host runs then.
     """
 
@@ -151,6 +154,8 @@ class Rollout(Section):
     rings: Sequence[str] = ()
     soak: Seconds = 0.0
     restart: Restart = "report"
+    services: Sequence[Service] = ()
+    reboot_within: Annotated[Seconds, Field(ge=1)] = 600.0
     report_hosts: bool = True
 
     @model_validator(mode="after")

@@ -13,11 +13,12 @@ import queue
 import threading
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from functools import partial
 
-from repod.client.fleet import Host, HostFault, Installed, Outcome, Trouble
-from repod.client.runs import End, Progress, Standing
+from repod.client.fleet import Host, HostFault, Installed, Trouble
+from repod.client.rundoors import Brake, Halt, Hands, Health, Journal, Time, Watcher
+from repod.client.runs import End, Progress, Standing, counted
 from repod.client.waves import Wave, stopping
 from repod.errors import RepodError
 from repod.times import stamp
@@ -31,84 +32,6 @@ _GRACE = 30.0
 # Failures of these kinds say something of the build, even where it is not known what the host runs now.
 _OF_THE_BUILD = frozenset({Trouble.UNHEALTHY, Trouble.SCRIPTLET})
 _MAY_HAVE_CHANGED = frozenset({Trouble.SCRIPTLET, Trouble.NOT_PROVEN})
-
-
-class Hands(Protocol):
-    """The door to what is done on hosts. Used by many threads. What goes wrong is in the outcome."""
-
-    def bring(self, host: Host, run: str, note: Callable[[Sequence[Installed]], object]) -> Outcome:
-        """Bring it to the aim. ``note`` is told what it runs before anything is changed.
-
-        A transaction that ``run`` began there earlier is followed, never begun again.
-        """
-
-    def look(self, host: Host) -> Outcome:
-        """Whether it runs what is wanted; nothing is changed."""
-
-    def restore(self, host: Host, run: str, before: Sequence[Installed]) -> Outcome:
-        """Bring it back to what it ran before; ``proven`` where it does."""
-
-
-class Health(Protocol):
-    """The door to whether hosts do their work after an update."""
-
-    def host(self, host: Host) -> None:
-        """Check one host. ``HostFault`` where it fails."""
-
-    def wave(self, wave: Wave, run: str, go_on: Callable[[], object]) -> None:
-        """Check what a wave did to all. ``RepodError`` where it fails.
-
-        ``go_on`` is called while it waits; what that raises ends it.
-        """
-
-
-class Journal(Protocol):
-    """The door to what outlives this process."""
-
-    def note(self, standing: Standing, host: str = "") -> None:
-        """Keep what was learned of ``host``, or of the run as a whole. Raises where it cannot."""
-
-
-class Watcher(Protocol):
-    """Hears of every change, at once and in order; it must be quick."""
-
-    def changed(self, standing: Standing, host: str = "") -> None:
-        """Something changed: ``host``, or the run as a whole."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Time:
-    """The door to time: seconds since 1970, and a sleep."""
-
-    now: Callable[[], float]
-    sleep: Callable[[float], object]
-
-
-class Brake:
-    """How somebody stops a run: first no further host begins, then what is at work is not waited for either.
-
-    ``pull`` may be called by a signal handler; so there is no lock in it.
-    """
-
-    def __init__(self) -> None:
-        """Not pulled."""
-        self.pulled = 0
-        self.why = ""
-
-    def pull(self, why: str) -> None:
-        """Once more; ``why`` is what the run says of it."""
-        self.why = self.why or why
-        self.pulled += 1
-
-
-class Halt(Exception):
-    """The run ends here."""
-
-    def __init__(self, why: str, *, end: End, blamed: bool = False) -> None:
-        """``blamed``: because of the build, not because hosts could not be reached."""
-        super().__init__(why)
-        self.end = end
-        self.blamed = blamed
 
 
 class Run:
@@ -250,9 +173,8 @@ class Run:
 
     def _say_of_brake(self, active: int) -> None:
         if self._brake.pulled == 1 and active:
-            self._say(
-                f"stops after the {active} hosts at work ({self._brake.why}); once more leaves them to themselves"
-            )
+            work = counted(active, "host")
+            self._say(f"stops after {work} at work ({self._brake.why}); once more leaves them to themselves")
 
     def _start(self, name: str, job: Callable[[Host], object], ended: "queue.SimpleQueue[str]") -> None:
         def work() -> None:
@@ -291,7 +213,7 @@ class Run:
         elif row.phase != "taking back":
             row = replace(row, state="updating", phase="updating", began=row.began or self._time.now())
             self._host(row, must=True)
-            outcome = self._hands.bring(host, self._plan.id, lambda before: self._seen(host.name, before))
+            outcome = self._hands.bring(host, self._plan.id, row.before, partial(self._seen, host.name))
             row = self._rows[host.name].told(outcome)
         if row.trouble is None:
             row = self._checked(host, replace(row, phase="checking"))
@@ -337,7 +259,7 @@ class Run:
         rows = [self._rows[name] for name in names]
         done = [row.host for row in rows if row.state == "proven" and row.changed and row.host not in self._left]
         if done:
-            self._say(f"takes back {len(done)} hosts: {why}")
+            self._say(f"takes back {counted(len(done), 'host')}: {why}")
             self._work(done, back)
 
     def _ended(self, row: Progress) -> None:

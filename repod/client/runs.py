@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import zip_longest
 from typing import Literal
 
 from repod.client.fleet import Aim, Host, Installed, Outcome, Trouble
@@ -156,6 +155,11 @@ def begun(plan: Plan) -> Standing:
     return Standing(plan=plan, hosts=waiting)
 
 
+def counted(number: int, thing: str) -> str:
+    """``1 host``, ``2 hosts``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def run_id(now: float, group: str, token: str) -> str:
     """``20261126T081500Z-web-prod-3f2a``: when, which group, and a random word."""
     return f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{group[:60]}-{token}"
@@ -197,14 +201,28 @@ def _row(one: Progress, *, ended: bool) -> HostProgress:
         header_sha256=after.header_sha256 if after else "",
         seconds=one.seconds,
         trouble=one.trouble or "",
-        problem=_line(one.text),
+        problem=_line(said(one)),
     )
 
 
 def moved(one: Progress) -> tuple[Installed | None, Installed | None]:
     """From what to what a host went: of several packages the first that differs."""
-    pairs = list(zip_longest(one.before or (), one.after))
-    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0] if pairs else (None, None))
+    before, after = list(one.before or ()), list(one.after)
+    names = dict.fromkeys(each.nevra.name for each in [*after, *before])
+    pairs = [(_of(name, before), _of(name, after)) for name in names]
+    changed = (pair for pair in pairs if nevras(pair[0]) != nevras(pair[1]))
+    old, new = next(changed, pairs[0] if pairs else ([], []))
+    return (old[-1] if old else None), (new[-1] if new else None)
+
+
+def _of(name: str, installed: Sequence[Installed]) -> Sequence[Installed]:
+    return [each for each in installed if each.nevra.name == name]
+
+
+def said(one: Progress) -> str:
+    """What there is to say of a host beside its state."""
+    again = f"restart needed: {', '.join(one.restart)}" if one.restart else ""
+    return "; ".join(filter(None, [one.text, again]))
 
 
 def _build(one: Installed | None) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from repod.client.fleet import Connection, HostFault, Limits, Trouble
@@ -12,6 +12,9 @@ from repod.client.toolkit.facts import Facts, Lock, Row
 from repod.client.toolkit.reading import cleaned
 
 Say = Callable[[str], object]
+
+FORTH, BACK = "forth", "back"
+"""What the names of steps that change packages begin with; a number follows."""
 
 _NUMBER = re.compile(r"[a-z]+([0-9]{1,6})-")
 _KEPT = 65_536
@@ -83,9 +86,10 @@ class Talk:
         rows = self._ask("steps", self.run)
         return {row[1]: row[3] or row[2] for row in rows if row[0] == "step"}
 
-    def next(self) -> int:
-        """A number that no step of this run has: they are named ``WORD NUMBER-WORD``, without the space."""
-        numbers = [int(match[1]) for name in self.steps() if (match := _NUMBER.match(name))]
+    def next(self, steps: Collection[str] | None = None) -> int:
+        """A number that none of the run's ``steps`` has; without them, the host is asked for their names."""
+        there = self.steps() if steps is None else steps
+        numbers = [int(match[1]) for name in there if (match := _NUMBER.match(name))]
         return max(numbers, default=0) + 1
 
     def put(self, name: str, data: bytes) -> str:
@@ -93,6 +97,12 @@ class Talk:
         rows = self._ask("put", self.run, name, data.decode("ascii").rstrip("\n"))
         self._has_room(rows)
         return next(row[2] for row in rows if row[:2] == ["state", "put"])
+
+    def own_keys(self, name: str) -> str:
+        """Write the keys that rpm trusts there into a file beside it; where it lies, empty where there is no key."""
+        rows = self._ask("keys", self.run, name)
+        self._has_room(rows)
+        return next((row[2] for row in rows if row[:2] == ["state", "put"]), "")
 
     def clean(self) -> None:
         """Remove all that this run left there, unless something of it still runs."""

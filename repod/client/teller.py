@@ -56,7 +56,7 @@ class Teller:
         self._thread.start()
 
     def changed(self, standing: Standing, host: str = "") -> None:  # noqa: ARG002 - each report is whole
-        """See ``rollout.Watcher``."""
+        """See ``rundoors.Watcher``."""
         with self._wake:
             self._latest, self._news = standing, True
             self._wake.notify()
@@ -110,7 +110,7 @@ class Census:
             thread.start()
 
     def changed(self, standing: Standing, host: str = "") -> None:
-        """See ``rollout.Watcher``. There is no use in asking those again that could not be reached."""
+        """See ``rundoors.Watcher``. There is no use in asking those again that could not be reached."""
         if host and standing.hosts[host].ended and standing.hosts[host].after:
             self._waiting.put((standing, host))
 

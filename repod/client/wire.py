@@ -196,6 +196,8 @@ class Wire:
     def _told(self, method: str, answer: httpx.Response) -> Answer:
         """What an answer says; errors where it tells of a problem."""
         status, media = answer.status_code, _media(answer)
+        if status == httpx.codes.NO_CONTENT:
+            return Answer(status=status, body={}, links={})
         if status < httpx.codes.MULTIPLE_CHOICES:
             if media != "application/json":
                 raise stranger(status, media, answer.content, self.server.url)

@@ -24,7 +24,7 @@ def remove(config: Path, name: str, nevras: Sequence[str], why: str, *, dry_run:
 
     A NEVRA may be a shell pattern, such as 'hello-1.0-*'. The files stay until prune, for hosts
     that still ask for them. Hosts that have the newest build keep it: what to do there is told.
-    Answers 1 where a NEVRA is no build of REPO, 3 where a build is pinned.
+    Answers 1 where a NEVRA is no build of REPO, 3 where a build is pinned or a ring names it.
     """
     deed = deeds(load(config)).remove(name, nevras, by(why), dry_run=dry_run)
     show_removal(deed, as_json=as_json)

@@ -1,5 +1,6 @@
 """``repod hosts list`` and ``hosts forget``: which hosts report what they run."""
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import click
 
 from repod.commands.common import by, means, settings_option
 from repod.config import load
+from repod.errors import Misconfigured
 from repod.options import json_option, repository_argument, warn
 from repod.recording import open_record
 from repod.show import show
@@ -15,6 +17,27 @@ from repod.show import show
 @click.group()
 def hosts() -> None:
     """Hosts that report what they run, so that retention keeps it."""
+
+
+_PROGRAM = "repod-report"
+_FILES = (_PROGRAM, *(f"{_PROGRAM}{end}" for end in (".conf", ".service", ".timer", ".path")))
+
+
+@hosts.command()
+@click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path, file_okay=False))
+def program(folder: Path) -> None:
+    """Write repod-report, by which a host reports, into FOLDER: one file of sh, its settings, units for systemd."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in _FILES:
+            path = folder / name
+            path.write_bytes(files("repod.hosts").joinpath("files", name).read_bytes())
+            path.chmod(0o755 if name == _PROGRAM else 0o644)
+            click.echo(f"written  {path}")
+    except OSError as error:
+        msg = f"{folder} cannot be written ({error}); name a folder that can"
+        raise Misconfigured(msg) from error
+    click.echo(f"next: edit {_PROGRAM}.conf, and copy all of it to hosts as {_PROGRAM}.timer says")
 
 
 @hosts.command("list")

@@ -20,6 +20,8 @@ def veiled(build: Mapping[str, Any], sees: Sees, *, hosts: bool) -> Mapping[str,
     return {
         **build,
         "came": [_step(step, sees) for step in build["came"] if sees(step["repository"])],
+        "since": _change(build["since"], sees),
+        "went": _change(build["went"], sees),
         "elsewhere": {other: text for other, text in build["elsewhere"].items() if sees(other)},
         "retention": fate and {**fate, "why": reasons(fate["why"], sees, hosts=hosts)},
     }
@@ -91,6 +93,12 @@ def event(one: Event, *, hosts: bool, whole: bool) -> Event:
     if one.kind == Kind.PUBLISHED and not whole and any(build["how"] == "promotion" for build in one.data["added"]):
         return replace(one, data={**one.data, "why": ""})
     return one
+
+
+def _change(one: Mapping[str, Any] | None, sees: Sees) -> Mapping[str, Any] | None:
+    if one is None or all(map(sees, one.get("sources", ()))):
+        return one
+    return {**one, "sources": [], "why": ""}
 
 
 def _step(step: Mapping[str, Any], sees: Sees) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from repod.builds import Host, Running
 from repod.errors import NotFound, Unavailable
 from repod.office import Deed, Details, Named, Names, Page, Refusal, Row, Search, State, Waiting
 from repod.package import Nevra
-from repod.reports import HostProgress, Reported, Rollout, Strategy, Summary, summary
+from repod.reports import HostBuild, HostPage, HostProgress, HostRow, Reported, Rollout, Strategy, Summary, summary
 from repod.times import stamp
 
 NOW = 1_795_700_000.0
@@ -63,6 +63,34 @@ class Unread:
         return answer
 
 
+class PaperReports:
+    """``Reports`` of a ``Paper``."""
+
+    def __init__(self, paper: "Paper") -> None:
+        self._paper = paper
+
+    def rollouts(self, repository: str, *, limit: int = 20) -> Sequence[Summary]:
+        return [summary(one) for one in self._paper.reported][:limit] if repository == "el9-prod" else []
+
+    def rollout(self, repository: str, name: str) -> Reported:
+        for one in self._paper.reported:
+            if one.rollout.id == name and repository == "el9-prod":
+                return one
+        msg = f"there is no rollout {name!r} in {repository}"
+        raise NotFound(msg)
+
+    def hosts(self, repository: str, *, package: str = "", after: str = "", limit: int = 50) -> HostPage:
+        rows = self._paper.hosts_reported if repository == "el9-prod" else ()
+        rest = [one for one in rows if one.host > after]
+        return HostPage(
+            hosts=rest[:limit],
+            total=len(rows),
+            stale=sum(one.stale for one in rows),
+            differs=sum(any(build.differs for build in one.builds) for one in rows),
+            next=rest[limit - 1].host if len(rest) > limit else "",
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
     """What an office answers, and as ``looks`` of itself what those do."""
@@ -77,6 +105,7 @@ class Paper:
     reported: Sequence[Reported] = ()
 
     running: Sequence[str] = ()
+    hosts_reported: Sequence[HostRow] = ()
 
     @property
     def looks(self) -> "Paper":
@@ -87,18 +116,8 @@ class Paper:
         return self
 
     @property
-    def reports(self) -> "Paper":
-        return self
-
-    def rollouts(self, repository: str, *, limit: int = 20) -> Sequence[Summary]:
-        return [summary(one) for one in self.reported][:limit] if repository == "el9-prod" else []
-
-    def rollout(self, repository: str, name: str) -> Reported:
-        for one in self.reported:
-            if one.rollout.id == name and repository == "el9-prod":
-                return one
-        msg = f"there is no rollout {name!r} in {repository}"
-        raise NotFound(msg)
+    def reports(self) -> "PaperReports":
+        return PaperReports(self)
 
     @property
     def repositories(self) -> Sequence[str]:
@@ -306,6 +325,30 @@ def refusal(file: str, *faults: tuple[str, str], **more: Any) -> Refusal:
     return replace(plain, **more)
 
 
+def host(number: int, builds: Sequence[HostBuild], **more: Any) -> HostRow:
+    return HostRow.model_validate(
+        {
+            "host": f"web{number:05}.example.com",
+            "reported": datetime.fromtimestamp(NOW - number * 3600, UTC),
+            "reported_by": "token hosts",
+            "stale": False,
+            "packages": 412,
+            "builds": builds,
+            "previous": [],
+        }
+        | more
+    )
+
+
+def some_hosts(number: int, builds: int = 2) -> Sequence[HostRow]:
+    fine = [HostBuild(package=f"lib{n}-1.0.0-1.el9.x86_64", newest=f"lib{n}-1.0.0-1.el9.x86_64") for n in range(builds)]
+    old = HostBuild(package="nginx-1.0.0-1.el9.x86_64", newest="nginx-1.0.1-3.el9.x86_64", differs=True)
+    return [
+        host(n, [*fine, old] if n % 3 == 0 else fine, stale=n % 7 == 6, previous=["nginx-0.9-1.el9.x86_64"][: n % 2])
+        for n in range(number)
+    ]
+
+
 def usual() -> Paper:
     """Three repositories on a working day."""
     names = ["hello", "nginx", "postgresql16-server", "python3.12-cryptography", "zlib-ng"]
@@ -333,6 +376,7 @@ def usual() -> Paper:
         catalogs={name: PaperCatalog(rows, 42, details()) for name in ("el9-prod", "el9-test", "sles15")},
         known=[known(nginx), known("nginx-1.0.1-3.el9.x86_64", listed=False, went=gone, pin=None, labels={})],
         running=[f"web{number}.example.com" for number in range(1, 8)],
+        hosts_reported=some_hosts(9),
         reported=[
             reported("2026-11-26-nginx", web),
             reported("2026-11-20-hello", web[:2], state="succeeded", ended=ended, package="hello", group="all"),
@@ -434,6 +478,7 @@ def large() -> Paper:
             for number in range(3)
         ],
         running=[f"host-with-a-long-name-{number}.region.example.com" for number in range(1000)],
+        hosts_reported=some_hosts(120, 300),
         change=change(upgraded=[{"before": one.package, "after": one.package + "1"} for one in rows + rows]),
         refusals=[
             refusal(f"{long}-{number}.rpm", *[(code, reason) for code in ("digest", "unverifiable", "text")])

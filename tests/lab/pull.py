@@ -77,10 +77,11 @@ class PullHost:
         finally:
             end_agents(self.root)
 
-    def started(self) -> "subprocess.Popen[bytes]":
-        """``repod-agent run``, begun."""
-        words = self.inside("/usr/bin/python3", "-m", "repod.hosts.agent", "run", "-c", self.root / "agent.conf")
-        return subprocess.Popen(words, env=environment(self.root, PYTHONPATH=str(ROOT)), stdin=subprocess.DEVNULL)
+    def started(self, *words: str) -> "subprocess.Popen[bytes]":
+        """A program on this host, begun; without words ``repod-agent run``."""
+        agent = ("/usr/bin/python3", "-m", "repod.hosts.agent", "run", "-c", self.root / "agent.conf")
+        environ = environment(self.root, PYTHONPATH=str(ROOT))
+        return subprocess.Popen(self.inside(*(words or agent)), env=environ, stdin=subprocess.DEVNULL)
 
     def installed(self) -> list[str]:
         """What rpm says is installed, but for keys."""

@@ -1,4 +1,4 @@
-"""Runs over hosts that are no more than what they run: twins of the doors of ``repod.client.rollout``."""
+"""Runs over hosts that are no more than what they run: twins of the doors of ``repod.client.rundoors``."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,8 @@ from typing import Any
 
 from repod.client.fleet import Aim, Host, HostFault, Installed, Outcome, Trouble, Wanted
 from repod.client.rolling import Rollout
-from repod.client.rollout import Brake, Run, Time
+from repod.client.rollout import Run
+from repod.client.rundoors import Brake, Time
 from repod.client.runs import Plan, Standing, begun
 from repod.client.waves import Ring, Wave, planned
 from repod.errors import Unfit
@@ -77,7 +78,13 @@ class Fleet:
     def of_kind(self, what: str) -> list[str]:
         return [host for kind, host in self.asked if kind == what]
 
-    def bring(self, host: Host, _run: str, note: Callable[[Sequence[Installed]], object]) -> Outcome:
+    def bring(
+        self,
+        host: Host,
+        _run: str,
+        _before: Sequence[Installed] | None,
+        note: Callable[[Sequence[Installed]], object],
+    ) -> Outcome:
         self._ask("bring", host)
         before = [installed(self.runs[host.name])]
         if trouble := self.faults.get(host.name):

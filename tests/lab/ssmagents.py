@@ -22,6 +22,7 @@ from typing import Any, Self
 import botocore.session
 from botocore.validate import ParamValidator
 
+from tests.lab.machine import ENVIRONMENT
 from tests.lab.processes import environment
 from tests.lab.seaweed import REGION
 
@@ -45,6 +46,8 @@ class Machine:
     """Its agent takes nothing up, and nobody says so."""
     home: Path | None = None
     """Whose ``.rpmmacros`` say where its rpm database lies."""
+    inside: Sequence[str] = ()
+    """Words that run a command on it, such as those that enter its namespaces; none: it is this machine."""
 
 
 @dataclass(slots=True)
@@ -209,7 +212,8 @@ class SsmAgents:
 
     def _run(self, command: str, name: str, request: dict[str, Any]) -> None:
         """What an agent does: a script file, run as root, its streams kept in files."""
-        found = self._found[command, name]
+        found, machine = self._found[command, name], self.machines[name]
+        home = machine.home or self._folder
         place = self._folder / f"{next(self._numbers)}"
         place.mkdir()
         text = "\n".join(request["Parameters"]["commands"])
@@ -217,9 +221,9 @@ class SsmAgents:
         seconds = int(request["Parameters"].get("executionTimeout", ["3600"])[0])
         with (place / "stdout").open("wb") as out, (place / "stderr").open("wb") as err:
             found.process = subprocess.Popen(
-                ["sh", place / "_script.sh"],
+                [*machine.inside, "sh", "-c", text] if machine.inside else ["sh", place / "_script.sh"],
                 cwd=place,
-                env=environment(self.machines[name].home or self._folder, AWS_SSM_INSTANCE_ID=name),
+                env=ENVIRONMENT if machine.inside else environment(home, AWS_SSM_INSTANCE_ID=name),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -29,9 +29,9 @@ class Signed(NamedTuple):
 def signed() -> Signed:
     then = ("--faked-system-time", "20240101T000000")
     with gnupghome() as home:
-        own, other = (generate(home, uid=f"{name} <{name}@example.com>") for name in ("own", "other"))
-        ended = generate(home, lifetime="1y", uid="ended <ended@example.com>", options=then)
-        add_subkey(home, other)
+        own, other = (generate(home, "ed25519", uid=f"{name} <{name}@example.com>") for name in ("own", "other"))
+        ended = generate(home, "ed25519", lifetime="1y", uid="ended <ended@example.com>", options=then)
+        add_subkey(home, other, "ed25519")
 
         def sign(fingerprint: str, *options: str) -> bytes:
             return gpg(home, *options, "--local-user", fingerprint, "--detach-sign", data=_TEXT)

@@ -151,8 +151,6 @@ def test_what_cannot_be_answered_is_an_error_and_never_an_empty_list(fleet: Mapp
     nobody = _list(fleet, group="none")
     assert (nobody.rc, nobody.out) == (4, "")
     assert "group none has no host now: no managed instance fits tag:role = nobody" in nobody.err
-    gone = _list({**fleet, "REPOCTL_URL": "http://127.0.0.1:9"})
-    assert (gone.rc, gone.out) == (4, "")
     unknown = _list(fleet, group="wbe")
     assert unknown.rc == 2
     assert "there are: web, plain, none" in unknown.err

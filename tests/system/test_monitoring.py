@@ -49,6 +49,7 @@ def _series() -> dict[str, set[str]]:
     metrics = Metrics("1")
     metrics.repository("r")
     metrics.hook("h")
+    metrics.hosts.labels("r", "p", "1")
     metrics.room("r", "store", 1, 2)
     metrics.key_expiry.labels("A").set(1)
     found: dict[str, set[str]] = {}

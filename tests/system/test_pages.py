@@ -40,6 +40,9 @@ _PAGES: Mapping[str, str] = {
     "none rejected": "/r/empty/rejected",
     "rollouts": "/rollouts",
     "rollout": "/r/test/rollouts/2026-11-26-hello",
+    "hosts": "/r/test/hosts",
+    "hosts with a package": "/r/test/hosts?package=hello",
+    "no hosts": "/r/empty/hosts",
     "not there": "/r/test/p/none-1-1.noarch",
 }
 
@@ -77,7 +80,7 @@ def front(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived: 
         "empty": {"public": True, "profile": "sles15"},
         "secret": {},
     }
-    settings = {"http": {"access": "readers", "tokens": "tokens.json"}}
+    settings = {"http": {"access": "readers", "tokens": "tokens.json", "host_names": "open"}}
     repod = Repod(folder, key_file, repositories, settings=settings)
     tokens = {}
     for name, words in {"reader": (), "back": ("--may", "rollback", "--may", "report")}.items():
@@ -122,7 +125,7 @@ def _fill(front: Front) -> None:
 def _report(front: Front) -> None:
     hosts = [
         {"host": "web1.example.com", "state": "proven", "from": "hello-1.0-1.noarch", "to": _NEVRA, "seconds": 3.5},
-        {"host": "web2.example.com", "wave": 1, "state": "failed", "problem": _EVIL},
+        {"host": "web2.example.com", "wave": 1, "state": "failed", "problem": _EVIL, "trouble": "disk-full"},
     ]
     rollout = {
         "id": "2026-11-26-hello",
@@ -140,6 +143,15 @@ def _report(front: Front) -> None:
         headers={"Authorization": f"Bearer {front.tokens['back']}"},
     )
     assert answer.status_code == 200, answer.text
+    packages = [{"nevra": "hello-1.0-1.noarch"}, {"nevra": "evil-1.0.0-1.noarch"}, {"nevra": "bash-5-1.x86_64"}]
+    body = {"packages": packages, "previous": [{"nevra": "hello-0.9-1.noarch"}]}
+    for host in ("web2.example.com", "a-host-with-a-long-name.somewhere.region-1.example.com"):
+        answer = httpx.put(
+            f"{front.url}/api/v1/repositories/test/hosts/{host}",
+            json=body,
+            headers={"Authorization": f"Bearer {front.tokens['back']}"},
+        )
+        assert answer.status_code == 200, answer.text
 
 
 def _links(answer: httpx.Response) -> Iterator[str]:

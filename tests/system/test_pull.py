@@ -203,3 +203,36 @@ def test_a_repository_that_cannot_be_asked_is_asked_again_later(site: Service, h
     assert (done.rc, "ring other: there is none in apps; there are: web" in done.out) == (4, True)
     (site.store(NAME) / "rollout.json").unlink()
     assert "found 404" in host.agent("run").out
+
+
+def test_another_package_tool_is_waited_for_no_longer_than_it_is_said_and_blamed_on_no_build(
+    site: Service, host: PullHost, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    slow = {"post_install": f"while [ ! -e {gate} ]; do sleep 0.1; done"}
+    site.publish(NAME, quick(tmp_path, "slow", files={"/opt/slow": b""}, scriptlets=slow, provides=["/bin/sh"]))
+    set_ring(site, "hello-1.0-2")
+    host.configure(check=_CHECK, lock_wait="1s")
+    other = host.started("dnf", "-y", "--refresh", "install", "slow")
+    until(lambda: "slow-1.0-1.noarch" in host.installed(), 30, "the other package tool to be at the scriptlet")
+    done = host.agent("run")
+    assert (done.rc, "dnf: another package tool held the lock for longer than lock_wait" in done.out) == (1, True)
+    assert "hello-1.0-1.noarch" in host.installed()
+    gate.touch()
+    assert other.wait(30) == 0
+    assert host.agent("run") == (0, "updated: runs hello-1.0-2.noarch\n")
+
+
+@pytest.mark.parametrize("tool", ["dnf", "zypper"])
+def test_other_bytes_of_the_same_nevra_are_replaced_by_those_that_the_ring_means(
+    site: Service, host: PullHost, tmp_path: Path, tool: str
+) -> None:
+    repo = (site.store(NAME) / f"{NAME}.repo").read_text()
+    (host.root / "etc/zypp/repos.d/apps.repo").write_text(choosing(repo, "baseurl"))
+    (tmp_path / "mine").mkdir()
+    mine = quick(tmp_path / "mine", "hello", release="2", files={"/opt/hello/well": b"yes"}, summary="Built by hand")
+    assert host.run("rpm", "-U", "--nosignature", mine).rc == 0
+    set_ring(site, "hello-1.0-2")
+    host.configure(check=_CHECK, tool=tool)
+    assert host.agent("run") == (0, "updated: runs hello-1.0-2.noarch\n")
+    assert host.agent("run") == (0, "current: runs hello-1.0-2.noarch\n")

@@ -145,6 +145,20 @@ def test_an_inbox_in_a_directory_does_without_the_api(repod: Repod, tmp_path: Pa
     assert "set [repository.test] url" in blind.err
 
 
+def test_a_private_repository_is_seen_with_the_token(key_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "repod").mkdir()
+    settings = {"http": {"access": "readers", "tokens": "tokens.json"}}
+    with Repod(tmp_path / "repod", key_file, settings=settings) as private:
+        both = token(private, "--may", "upload", "--may", "read")
+        done = Repoctl(tmp_path / "home", private.url, both).run("push", "test", quick(tmp_path, "secret"), "--wait=20")
+        assert (done.rc, done.err) == (0, ""), done
+        alone = Repoctl(tmp_path / "home", private.url, token(private, name="alone"))
+        blind = alone.run("push", "test", quick(tmp_path, "blind"), "--wait=20")
+        assert blind.rc == 2, blind
+        assert "set [repository.test] url" in blind.err
+        assert alone.run("push", "test", quick(tmp_path, "blind2")).rc == 0
+
+
 @pytest.fixture
 def bucketed(tmp_path: Path, key_file: Path, s3: Seaweed) -> Iterator[tuple[Repod, Repoctl, str]]:
     """A repository whose inbox and store lie in a bucket, pushed to and read there, without a word to the daemon."""

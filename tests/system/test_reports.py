@@ -16,6 +16,7 @@ import pytest
 
 from tests.lab.daemon import Repod
 from tests.lab.receiver import WebReceiver
+from tests.lab.repoctl import repoctl
 from tests.lab.rpms import quick
 from tests.lab.wait import until
 
@@ -273,3 +274,14 @@ def test_strangers_are_told_how_many_hosts_run_a_build_and_not_which(repod: Repo
     assert [host["state"] for host in one["rollout"]["hosts"]] == ["proven", "pending"]
     assert ask(repod, "GET", "test/rollouts/veiled", token=token)[1]["rollout"]["hosts"][0]["host"] == "web1"
     assert repod.cli("hosts forget", "test", "secret-db").rc == 0
+
+
+def test_repoctl_lists_hosts_that_report_and_forgets_one(repod: Repod, token: str) -> None:
+    assert says(repod, token, "old1", {"packages": [{"nevra": "hello-1.0-0.noarch"}]}, "test")[0] == 200
+    words = {"REPOCTL_URL": repod.url, "REPOCTL_TOKEN": token}
+    done = repoctl("hosts", "reported", "test", "--package", "hello", "--json", env=words, cwd=repod.base)
+    assert done.rc == 0, done.err
+    assert "old1" in [row["host"] for row in json.loads(done.out)]
+    assert repoctl("hosts", "forget", "test", "old1", env=words, cwd=repod.base).rc == 0
+    again = repoctl("hosts", "forget", "test", "old1", env=words, cwd=repod.base)
+    assert (again.rc, "there is no report of host 'old1'" in again.err) == (1, True)

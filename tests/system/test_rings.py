@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from repod.config import Bucket
+from repod.errors import Corrupt, Refused
 from repod.values import S3Place
 from repod.web.bucket import BucketShelf
 from repod.web.desk import Desk
@@ -104,6 +104,8 @@ def test_a_host_reads_a_private_repository_as_its_repo_file_says_and_reports_wha
     host = PullHost(tmp_path / "host", key, repo, install="hello", **report)
     assert host.agent("run") == (0, "updated: runs hello-1.0-2.noarch\n")
     assert "hello-1.0-2.noarch\n" in (repod.base / "hosts/web1").read_text()
+    (said,) = json.loads((repod.store(NAME) / ".repod/hosts/web1.json").read_text())["packages"]
+    assert (said[0], len(said[1])) == ("hello-1.0-2.noarch", 64)
     (tmp_path / "token").write_text("wrong")
     hello(repod.inbox(NAME), "3")
     until(lambda: repod.cli("ring set", NAME, "web", "hello-1.0-3", "--spread", "0s").rc == 0, 20, "it to be listed")
@@ -115,37 +117,34 @@ def test_a_host_reads_a_private_repository_as_its_repo_file_says_and_reports_wha
     assert (refused.rc, "expected an answer 200, found 401" in refused.out) == (4, True)
 
 
-def rings(repod: Repod) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads((repod.store(NAME) / "rollout.json").read_text())
-    document: Mapping[str, Any] = json.loads(found["document"])
-    return document
+def document(service: Service) -> Mapping[str, Any]:
+    """What the file of a repository says."""
+    found: Mapping[str, Any] = json.loads((service.store(NAME) / "rollout.json").read_text())
+    said: Mapping[str, Any] = json.loads(found["document"])
+    return said
 
 
-def test_the_file_is_signed_anew_at_start_where_it_is_due_and_by_repod_once(tmp_path: Path, key_file: Path) -> None:
-    repod = Repod(tmp_path, key_file, {NAME: {}})
-    hello(repod.inbox(NAME), "1")
-    assert repod.once().rc == 0
-    assert repod.cli("ring set", NAME, "web", "hello").rc == 0
-    first = rings(repod)
-    assert repod.once().rc == 0
-    assert rings(repod) == first
-    repod.declare(NAME, rings={"valid": "1h"})
-    repod.write_config()
-    assert repod.once().rc == 0
-    second = rings(repod)
-    assert (second["serial"] > first["serial"], second["rings"]) == (True, first["rings"])
-    repod.declare(NAME, rings={"valid": "2h"})
-    repod.write_config()
-    with repod:
-        until(lambda: rings(repod)["serial"] > second["serial"], 20, "the daemon to sign it anew")
-        assert repod.find_events("rollout file signed anew")
-        shutil.copy(repod.store(NAME) / "rollout.json", tmp_path / "saved")
-        (repod.store(NAME) / "rollout.json").write_text('{"format": 1, "document": "{}", "signature": "x"}')
-    assert repod.once().rc == 0
-    forged = repod.cli("ring list", NAME)
-    assert (forged.rc, "rollout.json is unreadable" in forged.err) == (1, True)
-    refused = repod.cli("ring set", NAME, "web", "hello")
-    assert (refused.rc, "expected a signature by a key that hosts get, found none" in refused.err) == (1, True)
+def test_the_daemon_signs_the_file_anew_where_it_is_due_and_not_what_somebody_else_put_there(
+    tmp_path: Path, key_file: Path
+) -> None:
+    with Service(tmp_path, key_file, {NAME: {"rings": {"valid": "1h"}}}) as service:
+        service.publish(NAME, hello(tmp_path, "1"))
+        set_ring(service, "hello")
+        first = document(service)
+        service.loop(NAME).follow()
+        assert document(service) == first
+    with Service(tmp_path, key_file, {NAME: {"rings": {"valid": "2h"}}}) as service:
+        service.loop(NAME).follow()
+        second = document(service)
+        assert (second["serial"] > first["serial"], second["rings"]) == (True, first["rings"])
+        assert [line[1] for line in service.log.lines if "rollout" in line[1]] == ["rollout file signed anew"]
+        path = service.store(NAME) / "rollout.json"
+        path.write_text(path.read_text().replace("hello", "other"))
+        with pytest.raises(Corrupt, match="expected a signature by a key that hosts get, found none"):
+            set_ring(service, "hello")
+        service.loop(NAME).follow()
+        assert "other" in path.read_text()
+        assert [line[1] for line in service.log.lines][-1].startswith("rollout file not signed anew")
 
 
 def test_what_a_ring_names_and_the_build_before_it_are_kept(tmp_path: Path, key_file: Path) -> None:
@@ -158,6 +157,8 @@ def test_what_a_ring_names_and_the_build_before_it_are_kept(tmp_path: Path, key_
         assert "ring web names hello-1.0-3.noarch: hosts go back from it to this one" in found["retention"]["why"]
         (found,) = service.office.looks.builds(NAME, "hello-1.0-3.noarch")
         assert found["retention"]["why"] == ["ring web names it"]
+        with pytest.raises(Refused, match="first: repod ring set apps web BUILD"):
+            service.office.deeds.remove(NAME, ["hello-*"], BY, dry_run=False)
         gone = [service.office.looks.builds(NAME, f"hello-1.0-{release}.noarch")[0]["listed"] for release in "14"]
         assert gone == [False, False]
 

@@ -15,6 +15,8 @@ import pytest
 
 from repod.access import ANY
 from repod.callers.tokens import TokenFile
+from repod.client.api import open_api
+from repod.client.settings import load
 from tests.lab.daemon import Ended, Repod, toml
 from tests.lab.keys import Key
 from tests.lab.machine import Machine
@@ -107,7 +109,9 @@ class Lab(NamedTuple):
 def lab(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived: set[int]) -> Iterator[Lab]:
     base = tmp_path_factory.mktemp("rollout")
     settings = {"http": {"listen": "127.0.0.1:0", "tokens": "tokens.json"}}
-    with Machines(base / "machines", _COUNT) as machines, Repod(base, key_file, ["prod"], settings) as repod:
+    repositories = {"prod": {"retention": {"hosts": "hosts"}}}
+    (base / "hosts").mkdir()
+    with Machines(base / "machines", _COUNT) as machines, Repod(base, key_file, repositories, settings) as repod:
         long_lived.add(repod.pid)
         token = TokenFile(base / "tokens.json", time.time).add(
             "ci", os.urandom, verbs=["read", "report"], repositories=[ANY], seconds=None
@@ -143,8 +147,10 @@ def test_a_good_build_reaches_every_host_in_waves_and_each_is_proven_by_its_dige
     suite = ET.parse(lab.folder / "junit.xml").find("testsuite")
     assert suite is not None
     assert [suite.get(one) for one in ("tests", "failures", "skipped")] == ["12", "0", "0"]
-    status, page = lab.repod.get(f"/api/v1/repositories/prod/rollouts/{report['id']}")
-    assert (status, json.loads(page)["rollout"]) == (200, report)
+    told = {path.stem: path.read_text() for path in (lab.folder / "hosts").iterdir()}
+    assert {name for name, text in told.items() if "hello-2.0-1.noarch" in text} == set(runs)
+    with open_api(load(lab.folder / "repoctl.toml", lab.env), lab.env) as api:
+        assert api.rollout("prod", report["id"])["rollout"] == report
 
 
 def test_a_build_that_is_not_well_is_caught_by_the_canary_which_goes_back_and_nobody_else_is_touched(
@@ -229,7 +235,7 @@ def test_a_client_that_was_killed_or_interrupted_is_taken_up_and_begins_nothing_
     with lab.running("resume") as process:
         lab.until_said("web11: updating")
         process.send_signal(signal.SIGINT)
-        lab.until_said("stops after the 1 hosts at work (Ctrl-C)")
+        lab.until_said("stops after 1 host at work (Ctrl-C)")
         (middle.root / "etc/lab-slow").unlink()
         assert process.wait(120) == 1
     assert lab.installed()[last.name] == before[last.name]

@@ -21,6 +21,15 @@ from tests.lab.wait import until
 
 _ROOT = Path(__file__).parents[2]
 _SYSTEMD = _ROOT / "systemd"
+_OF_HOSTS = (
+    "repod-s3.service",
+    "repod-s3.socket",
+    "repod-agent.service",
+    "repod-agent.timer",
+    "repod-report.service",
+    "repod-report.timer",
+    "repod-report.path",
+)
 _EXPOSURE = 20  # tenths; the gate of the project
 _CI_USER = 54321
 
@@ -64,14 +73,14 @@ def test_the_unit_exposes_less_of_the_machine_than_the_gate_allows(tmp_path: Pat
 
 
 def test_the_units_of_hosts_are_understood_to_the_last_key(tmp_path: Path) -> None:
-    names = ("repod-s3.service", "repod-s3.socket", "repod-agent.service", "repod-agent.timer")
-    units = [_installed(tmp_path, name=name) for name in names]
-    assert [_verify(unit) for unit in units] == [(0, [])] * len(names)
+    units = [_installed(tmp_path, name=name) for name in _OF_HOSTS]
+    assert [_verify(unit) for unit in units] == [(0, [])] * len(units)
 
 
-def test_the_service_of_hosts_exposes_less_of_the_machine_than_the_gate_allows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["repod-s3.service", "repod-report.service"])
+def test_the_service_of_hosts_exposes_less_of_the_machine_than_the_gate_allows(tmp_path: Path, name: str) -> None:
     words = ("systemd-analyze", "security", "--offline=true", f"--threshold={_EXPOSURE}")
-    done = _run(*words, _installed(tmp_path, name="repod-s3.service"))
+    done = _run(*words, _installed(tmp_path, name=name))
     assert done.returncode == 0, done.stdout
 
 
@@ -79,13 +88,6 @@ def test_socket_and_settings_of_hosts_agree_on_the_address() -> None:
     (address,) = re.findall(r"(?m)^ListenStream=(.+)$", (_SYSTEMD / "repod-s3.socket").read_text())
     assert f"#listen = {address}\n" in (_ROOT / "config" / "repod-s3.conf").read_text()
     assert confined.read_unit(_SYSTEMD / "repod-s3.service")["ExecStart"] == ["/usr/local/bin/repod-s3 serve"]
-
-
-def test_the_agent_of_hosts_ends_no_transaction_that_is_at_work() -> None:
-    unit = confined.read_unit(_SYSTEMD / "repod-agent.service")
-    assert (unit["KillMode"], unit["ExecStart"]) == (["process"], ["/usr/local/bin/repod-agent run"])
-    (state,) = unit["StateDirectory"]
-    assert f"#state = /var/lib/{state}\n" in (_ROOT / "config" / "repod-agent.conf").read_text()
 
 
 def test_who_asks_a_proxy_is_known_where_its_unit_shows_processes_only(tmp_path: Path) -> None:

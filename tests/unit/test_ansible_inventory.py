@@ -121,13 +121,14 @@ def _reached(host: Host) -> Mapping[str, str]:
 
 
 def _same_as_ansible(folder: Path, inventory: str, told: Told | None = None) -> None:
-    told = told or ansible(folder / inventory, _PATTERNS, folder)
-    for pattern, names in told.hosts.items():
+    """``told``: what Ansible said, where groups lie so deep that it leaves the order of their hosts to chance."""
+    expected = told or ansible(folder / inventory, _PATTERNS, folder)
+    for pattern, names in expected.hosts.items():
         found = [host.name for host in _found(folder, inventory, pattern, allow_empty=True)]
         assert sorted(found) == sorted(names), (inventory, pattern)
-        if pattern in {"web", "web:db", "prod:&web", "web[1:]"}:
+        if told is None and pattern in {"web", "web:db", "prod:&web", "web[1:]"}:
             assert found == names, (inventory, pattern)
-    assert {host.name: _reached(host) for host in _found(folder, inventory)} == told.reached, inventory
+    assert {host.name: _reached(host) for host in _found(folder, inventory)} == expected.reached, inventory
 
 
 def test_ini_is_read_as_ansible_reads_it(tmp_path: Path) -> None:

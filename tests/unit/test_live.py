@@ -8,7 +8,7 @@ from rich.console import Console
 
 from repod.client.fleet import Trouble
 from repod.client.junit import junit
-from repod.client.live import Lines, Table, chosen, line_of, summary
+from repod.client.live import Lines, Table, change, chosen, line_of, summary
 from repod.client.runs import Progress, Standing, begun
 from tests.lab.runs import NEW, OLD, START, Fleet, carried_out, installed, plan
 
@@ -103,3 +103,13 @@ def test_junit_has_a_case_for_each_host_with_what_went_wrong() -> None:
     skipped = cases["web3"].find("skipped")
     assert skipped is not None
     assert skipped.get("message") == "1 host failed, and at most 0 may"
+
+
+def test_of_several_packages_the_first_that_differs_is_shown() -> None:
+    tool, more = installed(("tool-1.0-1.noarch", "")), installed(("aaa-1.0-1.noarch", ""))
+    row = Progress(host="web1", wave=1, state="proven")
+    both = replace(row, before=[tool, installed(OLD)], after=[more, installed(NEW), tool])
+    assert change(both) == "nothing → aaa-1.0-1.noarch"
+    assert change(replace(both, after=[installed(NEW), tool])) == "hello 1.0-1 → 2.0-1"
+    assert change(replace(both, after=both.before or ())) == "tool 1.0-1"
+    assert change(replace(row, state="updating", phase="updating", before=[tool])) == "tool 1.0-1 → …"

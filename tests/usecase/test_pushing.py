@@ -6,14 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from repod.client.api import Api
 from repod.client.bars import Silent
 from repod.client.buckets import S3
 from repod.client.fetching import Fetching
-from repod.client.fresh import Fresh
+from repod.client.fleet import Wanted
+from repod.client.fresh import Fresh, Late, listed
+from repod.client.opening import public_url
+from repod.client.proving import prove
 from repod.client.push import How, Push, code_of
 from repod.client.pushing import Fate, Parcel, Result, Sent, Ticket
-from repod.errors import NoRoom, RepodError, Unavailable
+from repod.client.settings import Repository, Server, Settings
+from repod.client.wire import HURRIED, Wire
+from repod.errors import Misconfigured, NoRoom, RepodError, Unavailable
 from repod.package import Nevra
+from tests.lab.nginx import free_port
 from tests.lab.rpms import quick, tool
 
 _POLICY = {"code": "arch", "text": "arch ppc64le", "remedy": "Upload it elsewhere."}
@@ -71,13 +78,13 @@ class World:
 
     def push(self, *paths: Path, seconds: float | None = 60.0, each: bool = False) -> list[Result]:
         fresh = Fresh(str(self.folder), Fetching(S3()))
-        push = Push(self.drop, self._headers, fresh, Silent(), clock=lambda: self.now, pause=self._pause)
+        push = Push(self.drop, self._headers, fresh, Silent(), clock=lambda: self.now, pause=self.pause)
         return list(push.run(paths, How(seconds=seconds, each=each)))
 
     def _headers(self, nevra: Nevra) -> Sequence[str]:
         return self.listed.get(nevra.name, ())
 
-    def _pause(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         self.now += seconds
         self.pauses += 1
         self.at.get(self.pauses, lambda: None)()
@@ -209,3 +216,27 @@ def test_the_exit_code_is_of_the_worst(world: World) -> None:
         return code_of([Result(file="f", state="failed", code=code) for code in codes])
 
     assert (of(), of(0, 0), of(0, 4), of(4, 3), of(3, 1, 4), of(2, 1)) == (0, 0, 4, 3, 1, 2)
+
+
+def test_who_waits_for_builds_alone_hears_what_was_seen_last(world: World, tmp_path: Path) -> None:
+    package = quick(tmp_path, "app")
+    parcel = prove(package)
+    wanted = [Wanted(nevra=Nevra.parse("app-1.0-1.noarch"), header_sha256=parcel.header_sha256)]
+    fresh = Fresh(str(world.folder), Fetching(S3()))
+    with pytest.raises(Late, match=r"within 5 s: app-1\.0-1\.noarch: it is not listed; .*published is 2: is there a"):
+        listed(fresh, wanted, seconds=5, generation=2, pause=world.pause, clock=lambda: world.now)
+    world.at[world.pauses + 2] = lambda: world.publish(package)
+    seen = listed(fresh, wanted, seconds=5, generation=2, pause=world.pause, clock=lambda: world.now)
+    assert (seen.revision, seen.complete) == ("2", True)
+
+
+def test_a_public_url_that_nobody_tells_must_be_set(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    own = {"elsewhere": Repository(inbox=str(tmp_path)), "told": Repository(url="https://cdn/el9/")}
+    settings = Settings(server=Server(url=url), repository=own)
+    with Api(Wire(settings.server, None, HURRIED)) as api:
+        assert public_url(settings, "told", api) == "https://cdn/el9/"
+        with pytest.raises(Misconfigured, match=r"set \[repository\.elsewhere\] url"):
+            public_url(settings, "elsewhere", api)
+        with pytest.raises(Unavailable, match="no connection to"):
+            public_url(settings, "through-the-daemon", api)

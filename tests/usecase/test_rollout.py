@@ -4,7 +4,7 @@ import threading
 from dataclasses import replace
 
 from repod.client.fleet import Installed, Trouble
-from repod.client.rollout import Brake
+from repod.client.rundoors import Brake
 from repod.client.runs import Progress, Standing, begun, document
 from repod.client.waves import Ring
 from repod.errors import Unavailable

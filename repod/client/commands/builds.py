@@ -29,7 +29,7 @@ def remove(config: Path | None, name: str, nevras: Sequence[str], why: str, *, d
 
     A NEVRA may be a shell pattern, such as 'hello-1.0-*'. The files stay until prune, for hosts
     that still ask for them. Hosts that have the newest build keep it: what to do there is told.
-    Answers 1 where a NEVRA is no build of REPO, 3 where a build is pinned.
+    Answers 1 where a NEVRA is no build of REPO, 3 where a build is pinned or a ring names it.
     """
     with asked(config) as api, watched("removing") as tell:
         deed = api.remove(name, nevras, dry_run=dry_run, why=why, tell=tell)

@@ -14,6 +14,8 @@ _COMMANDS: Mapping[str, str] = {
     "resume": "hosts_run:resume",
     "runs": "hosts_past:runs",
     "show": "hosts_past:show",
+    "reported": "hosts_reported:reported",
+    "forget": "hosts_reported:forget",
 }
 
 

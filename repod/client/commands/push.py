@@ -98,7 +98,7 @@ def push(
 def _run(settings: Settings, name: str, files: Sequence[Path], how: Any, *, as_json: bool) -> Sequence[Result]:
     # httpx, lxml and rpm-rs take their time, and --help needs none of them.
     from repod.client.api import open_api  # noqa: PLC0415
-    from repod.client.bars import teller  # noqa: PLC0415
+    from repod.client.bars import telling  # noqa: PLC0415
     from repod.client.opening import listed_headers, open_drop, open_fresh, repository_of  # noqa: PLC0415
     from repod.client.push import Push  # noqa: PLC0415
     from repod.client.tokens import find_token  # noqa: PLC0415
@@ -110,9 +110,7 @@ def _run(settings: Settings, name: str, files: Sequence[Path], how: Any, *, as_j
         api = stack.enter_context(open_api(settings, os.environ, token=token, patience=patience))
         drop = open_drop(settings, name, api)
         fresh = open_fresh(settings, name, api, token) if how.seconds is not None else None
-        told = teller(as_json=as_json)
-        if hasattr(told, "__enter__"):
-            stack.enter_context(told)
+        told = stack.enter_context(telling(as_json=as_json))
         headers = listed_headers(name, api, lambda: fresh or open_fresh(settings, name, api, token))
         return Push(drop, headers, fresh, told).run(files, how)
 

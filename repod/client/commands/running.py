@@ -23,7 +23,8 @@ from repod.client.junit import junit as junit_of
 from repod.client.live import Lines, Table, change, clean, summary
 from repod.client.planning import Wish, described, repository_of, wave_rows
 from repod.client.rolling import Rollout
-from repod.client.rollout import Brake, Run, Watcher
+from repod.client.rollout import Run
+from repod.client.rundoors import Brake, Watcher
 from repod.client.runs import Plan, Standing, begun, document
 from repod.client.settings import Settings
 from repod.client.teller import Census, Teller

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from repod.aws import Clients, told
+from repod.aws import Clients, asked_by_settings, told
 from repod.client.fleet import Host
 from repod.client.grouping import Members, Tags
 from repod.client.members import distinct, natural
@@ -43,7 +43,7 @@ class Ec2:
         end = time.monotonic() + self.group.timeout
         filters: list[FilterTypeDef] = [*filters_of(self.group.ec2)]
         filters.append({"Name": "instance-state-name", "Values": ["running"]})
-        with told(self.clients, "listing EC2 instances"):
+        with asked_by_settings(), told(self.clients, "listing EC2 instances"):
             pages = self.clients.ec2().get_paginator("describe_instances").paginate(Filters=filters)
             for page in pages:
                 in_time(end, self.group.timeout, "EC2 instances")

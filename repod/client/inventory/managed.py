@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from repod.aws import Clients, told
+from repod.aws import Clients, asked_by_settings, told
 from repod.client.fleet import Host
 from repod.client.grouping import Members
 from repod.client.inventory.ec2 import in_time
@@ -37,7 +37,7 @@ class Managed:
         filters: list[InstanceInformationStringFilterTypeDef] = [
             {"Key": key, "Values": list(values)} for key, values in self.group.ssm.items()
         ]
-        with told(self.clients, "listing managed instances"):
+        with asked_by_settings(), told(self.clients, "listing managed instances"):
             pages = self.clients.ssm().get_paginator("describe_instance_information").paginate(Filters=filters)
             for page in pages:
                 in_time(end, self.group.timeout, "managed instances")

@@ -42,13 +42,15 @@ class Sources:
     """Which repositories a transaction may use, and which keys it may trust.
 
     ``key_file``: on the host, with the only keys that may be imported for ``repository``; empty for none.
-    ``mute``: repositories whose settings name keys elsewhere than on the host: for them nothing is imported.
+    ``mute``: repositories whose settings name keys elsewhere than on the host: for them nothing is imported, and
+    ``own_keys`` is used, a file with the keys that the host has in rpm's database; empty for none.
     """
 
     repository: str
     bases: Sequence[str] = ()
     key_file: str = ""
     mute: Sequence[str] = ()
+    own_keys: str = ""
 
     @property
     def all(self) -> Sequence[str]:

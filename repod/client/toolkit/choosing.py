@@ -50,7 +50,7 @@ def _missing(repository: str, kind: str) -> str:
     return f"no .repo file has [{repository}]: expected one in {folder}; put the repository's {repository}.repo there"
 
 
-def sources(facts: Facts, tool: ToolName, aim: Aim, key_file: str) -> Sources:
+def sources(facts: Facts, tool: ToolName, aim: Aim) -> Sources:
     """Which repositories a transaction uses and whom it trusts.
 
     ``HostFault`` NO_REPOSITORY where a base is missing, UNTRUSTED where a key would be imported unasked.
@@ -64,7 +64,7 @@ def sources(facts: Facts, tool: ToolName, aim: Aim, key_file: str) -> Sources:
         if tool is ToolName.ZYPPER and not _on(found.settings.get("enabled", ["1"])[-1]):
             text = f"{name} is disabled in {found.file}, and zypper cannot use it: zypper modifyrepo --enable {name}"
             raise HostFault(Trouble.NO_REPOSITORY, text)
-        if _elsewhere(found) and not (name == aim.repository and key_file):
+        if _elsewhere(found) and not (name == aim.repository and aim.keys):
             mute.append(name)
     if mute and tool is ToolName.MICRODNF and _checks(facts, aim.repository):
         where = ", ".join(facts.repositories[kind, mute[0]].keys)
@@ -73,7 +73,7 @@ def sources(facts: Facts, tool: ToolName, aim: Aim, key_file: str) -> Sources:
             f" [repository.{mute[0]}] keys, or give it a file:// key in the .repo file"
         )
         raise HostFault(Trouble.UNTRUSTED, text)
-    return Sources(repository=aim.repository, bases=aim.bases, key_file=key_file, mute=mute)
+    return Sources(repository=aim.repository, bases=aim.bases, mute=mute)
 
 
 def _elsewhere(found: Configured) -> bool:

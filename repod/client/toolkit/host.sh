@@ -6,6 +6,7 @@
 #   follow RUN STEP SECONDS                     waits so long for its end, and shows its output
 #   steps RUN                                   which there are, and how each ended
 #   put RUN FILE TEXT                           a file beside it
+#   keys RUN FILE                               the same, with the keys that rpm trusts
 #   clean RUN                                   removes all of a run that has ended
 #
 # Answers are lines of fields with tabs between them, inside two marks: what log-in shells write is outside of them.
@@ -279,7 +280,7 @@ follow() {
         say state died
         output
     fi
-    [ -f "$step/code" ] || of_locks
+    [ "$(word "$step/code")" = 0 ] || of_locks
 }
 
 # The beginning and the end, each line behind a bar.
@@ -327,6 +328,15 @@ put() {
     fi
 }
 
+keys() {
+    place "$1" || return 0
+    if rpm -qa gpg-pubkey --qf '%{DESCRIPTION}\n' 2>/dev/null >"$run/$2" && [ -s "$run/$2" ]; then
+        say state put "$run/$2"
+    else
+        say state none
+    fi
+}
+
 clean() {
     for base in "$lasting" "$fleeting"; do
         for step in "$base/$1"/*/; do
@@ -347,6 +357,7 @@ main() {
     start) start "$@" ;;
     follow) follow "$@" ;;
     put) put "$@" ;;
+    keys) keys "$@" ;;
     clean) clean "$@" ;;
     steps) steps "$@" ;;
     *) say state wrong "$action" ;;

@@ -37,8 +37,6 @@ def faults_of_aim(aim: Aim) -> Iterator[str]:
         yield f"no builds to {aim.action}: expected at least one"
     if len(aim.key_file) > _LONGEST_KEYS:
         yield f"key_file has {len(aim.key_file)} bytes: expected at most {_LONGEST_KEYS}"
-    if aim.key_file and not aim.key_file.isascii():
-        yield "key_file is not armored: expected ASCII"
 
 
 def check_aim(aim: Aim) -> None:

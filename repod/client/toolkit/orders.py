@@ -5,6 +5,7 @@ that cannot be read is an error, metadata are fetched anew, and a held lock is t
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from repod.client.toolkit.asked import Change, Sources, Step, ToolName
 from repod.package import Nevra
@@ -21,7 +22,7 @@ def steps(tool: ToolName, program: str, change: Change, sources: Sources) -> Seq
 
 def offer(tool: ToolName, program: str, names: Sequence[str], sources: Sources) -> Sequence[Step]:
     """The commands that tell what the repository alone offers of ``names``; the last one's output is read."""
-    alone = Sources(repository=sources.repository, key_file=sources.key_file, mute=sources.mute)
+    alone = replace(sources, bases=(), mute=[name for name in sources.mute if name == sources.repository])
     return _OFFERS[tool](program, names, alone)
 
 
@@ -45,7 +46,9 @@ def _dnf_common(program: str, sources: Sources) -> list[str]:
 
 def _keys(sources: Sources) -> Sequence[str]:
     """Keys come from the file that was put there, or from the host's own files: never from elsewhere."""
-    muted = [f"--setopt={name}.gpgkey=" for name in sources.mute]
+    # Indexes are verified with a keyring of each repository: where it was lost, rpm's own keys fill it again.
+    own = f"file://{sources.own_keys}" if sources.own_keys else ""
+    muted = [f"--setopt={name}.gpgkey={own}" for name in sources.mute]
     if sources.key_file:
         return [f"--setopt={sources.repository}.gpgkey=file://{sources.key_file}", *muted]
     return muted

@@ -48,7 +48,7 @@ _SIGNS: Mapping[Trouble, Sequence[str]] = {
         r"Do you want to reject the key",
         r"not correct for this package",
         r"You have enabled checking of packages via GPG keys",
-        r"Signing key not found",
+        r"(GPG|PGP|OpenPGP) signature verification error",
         r"[Pp]ublic key .*is not (installed|trusted)",
         r"GPG key retrieval failed",
         r"Didn't install any keys",
@@ -72,7 +72,6 @@ _SIGNS: Mapping[Trouble, Sequence[str]] = {
         r"No more mirrors to try",
         r"have not been refreshed because",
         r"Error downloading packages",
-        r"Bad (GPG|PGP) signature",
         r"Signature verification failed",
         r"checksum doesn't match",
         r"Download \(curl\) error",
@@ -84,6 +83,7 @@ _SIGNS: Mapping[Trouble, Sequence[str]] = {
     ],
     Trouble.FILTERED: [
         r"filtered out by .{1,40}filtering",
+        r"matches only (excluded packages|packages excluded by)",
         r"due to versionlock",
         r"it is locked\. Use",
         r"remove lock to allow",
@@ -122,9 +122,15 @@ _AFTER = re.compile(
     r"%?post(in|un|trans)?\(.*\) scriptlet failed|Error in POST\w+ scriptlet|Non-fatal \w+ scriptlet|Error in post-\w+"
 )
 _NOTHING = re.compile(r"Nothing to do|already installed|of lowest version|cannot downgrade|No packages marked for")
-_SECRET = re.compile(r"(?im)^(\s*(?:proxy_)?(?:password|username)\s*[:=]\s*)\S.*$")
+_SECRET = re.compile(r"(?im)^([ \t]*(?:proxy_)?(?:password|username)[ \t]*[:=][ \t]*)\S.*$")
 _CREDENTIALS = re.compile(r"://[^/@\s]+@")
 _NEVER_SHOWN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+# Said better: the tool's own line is long, or leaves out what is likely.
+_MEANS: Mapping[str, str] = {
+    "You have enabled checking of packages": "the host trusts no key at all",
+    "signature verification error": "the index was altered, or signed by a key that the host does not trust for it",
+}
 
 _REMEDY: Mapping[Trouble, str] = {
     Trouble.LOCKED: "wait until it ends, or end it",
@@ -181,6 +187,9 @@ def _late(output: str) -> Verdict:
 
 
 def _told(trouble: Trouble, line: str) -> Verdict:
+    meaning = next((means for part, means in _MEANS.items() if part in line), "")
+    if meaning:
+        return Verdict(trouble=trouble, text=f"{meaning} ({line}); {_REMEDY[trouble]}")
     return Verdict(trouble=trouble, text=f"{line}; {_REMEDY[trouble]}")
 
 

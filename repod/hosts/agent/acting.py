@@ -122,7 +122,8 @@ class Actor:
         facts = _facts(pending)
         said = self._hands.restart(facts) or self._hands.check(facts)
         if not said:
-            self._save(replace(self._load(), pending=None, held=(), why=""))
+            back = tuple(build for same in pending.before.values() for build in same)
+            self._save(replace(self._load(), pending=None, held=(), why="", back=back))
             return Result("updated", f"runs {_said(pending.wanted)}")
         if pending.on_failure == "stay":
             self._held(replace(pending, why=said))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from http.client import HTTPException
+from typing import Any
 
 from repod import __version__
 from repod.hosts.agent.repofile import Source
@@ -31,10 +34,10 @@ def fetch(source: Source, name: str, timeout: float) -> bytes:
     return data
 
 
-def put(url: str, text: str, token: str, source: Source, timeout: float) -> None:
-    """Send ``text`` to the daemon; ``Unreachable`` says why it was not taken."""
-    headers = {"User-Agent": _AGENT, "Content-Type": "text/plain; charset=utf-8"}
-    asked = urllib.request.Request(url, data=text.encode(), headers=headers, method="PUT")  # noqa: S310
+def put(url: str, body: Mapping[str, Any], token: str, source: Source, timeout: float) -> None:
+    """Send ``body`` to the daemon; ``Unreachable`` says why it was not taken."""
+    headers = {"User-Agent": _AGENT, "Content-Type": "application/json"}
+    asked = urllib.request.Request(url, data=json.dumps(body).encode(), headers=headers, method="PUT")  # noqa: S310
     asked.add_unredirected_header("Authorization", f"Bearer {token}")
     _ask(asked, source, timeout)
 

@@ -17,6 +17,7 @@ MACHINE_ID = Path("/etc/machine-id")
 _FORM = r"@%{NAME}|%{EPOCHNUM}|%{VERSION}|%{RELEASE}|%{ARCH}|%{SHA256HEADER}\n"
 _NONE = "(none)"
 _FIELDS = 6
+_KEY = "gpg-pubkey"
 _SAID = 400
 _RPM = 120.0
 _REST = 2.0
@@ -71,23 +72,33 @@ class Machine:
         """What is installed of ``names``."""
         return parse_rpm(ask(["rpm", "-q", "--qf", _FORM, "--", *sorted(names)], _RPM)) if names else {}
 
-    def everything(self) -> str:
-        """What ``rpm -qa`` prints."""
-        return ask(["rpm", "-qa"], _RPM)
+    def everything(self) -> Sequence[Build]:
+        """All that is installed, but for keys."""
+        found = parse_rpm(ask(["rpm", "-qa", "--qf", _FORM], _RPM))
+        return [build for name, same in found.items() if name != _KEY for build in same]
 
     def change(self, builds: Sequence[Build], began: Began) -> str:
         """Have the package tool install exactly ``builds``; what it said if it failed, else empty.
 
         Only ``installed`` says whether they are.
         """
+        said = ""
+        there = self.installed({one.name for one in builds})
+        # Other bytes under the same NEVRA: to a package tool that is nothing to do.
+        again = [one for one in builds if any(str(one) == str(same) for same in there.get(one.name, ()))]
+        for some, force in ((again, True), ([one for one in builds if one not in again], False)):
+            said = (some and self._changed(some, began, again=force)) or said
+        return said
+
+    def _changed(self, builds: Sequence[Build], began: Began, *, again: bool) -> str:
         tool, settings = self.tool, self._settings
         said = ""
-        wanted = {(one.name, one.evr, one.arch) for one in builds}
-        for command in words(tool, [settings.repository, *settings.bases], settings.key, builds):
+        repositories = [settings.repository, *settings.bases]
+        for command in words(tool, repositories, settings.key, builds, again=again):
             ended = self._unlocked(tool, command, began)
             said = "" if ended.code == 0 else _failure(tool, ended)
             there = self.installed({one.name for one in builds})
-            if wanted <= {(one.name, one.evr, one.arch) for same in there.values() for one in same}:
+            if all(one in there.get(one.name, ()) for one in builds):
                 return ""
         return said
 

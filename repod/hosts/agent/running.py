@@ -16,7 +16,7 @@ from repod.hosts.agent.machine import Machine, machine_id
 from repod.hosts.agent.repofile import Source, find
 from repod.hosts.agent.settings import Settings
 from repod.hosts.agent.signature import proven
-from repod.hosts.agent.state import State, StateFile
+from repod.hosts.agent.state import State, StateFile, row
 from repod.hosts.faults import Absent, Fault, Refused, Unreachable
 
 FILE = "rollout.json"
@@ -156,11 +156,15 @@ class Agent:
         try:
             token = _token(settings.token_file)
             url = f"{settings.report}api/v1/repositories/{settings.name}/hosts/{settings.host}"
-            put(url, self._machine.everything(), token, Source(url="", ca=settings.ca), settings.timeout)
+            put(url, self._report_of(state), token, Source(url="", ca=settings.ca), settings.timeout)
         except Fault as fault:
             return replace(outcome, text=f"{outcome.text}; not reported: {fault}")
         self._file.save(replace(state, reported=now))
         return outcome
+
+    def _report_of(self, state: State) -> Mapping[str, Any]:
+        """What is installed, and what this host would go back to."""
+        return {"packages": list(map(row, self._machine.everything())), "previous": list(map(row, state.back))}
 
 
 def _token(path: str) -> str:

@@ -37,13 +37,15 @@ class Pending:
 class State:
     """All of it. ``serial``: of the latest rollout file that was seen. ``held``: builds that failed here, and ``why``.
 
-    ``last``: what came of the last run. ``reported``: when the daemon last heard what is installed.
+    ``back``: what ran before the last update. ``last``: what came of the last run. ``reported``: when the daemon last
+    heard what is installed.
     """
 
     serial: int | None = None
     pending: Pending | None = None
     held: Sequence[str] = ()
     why: str = ""
+    back: Sequence[Build] = ()
     reported: float = 0.0
     last: Mapping[str, Any] = field(default_factory=dict)
 
@@ -107,6 +109,7 @@ def _to_json(state: State) -> str:
         "pending": _pending(state.pending) if state.pending else None,
         "held": list(state.held),
         "why": state.why,
+        "back": [row(build) for build in state.back],
         "reported": state.reported,
         "last": dict(state.last),
     }
@@ -124,15 +127,16 @@ def _from_json(text: str) -> State:
         _from_pending(pending) if pending else None,
         tuple(tree["held"]),
         tree["why"],
+        tuple(map(_build, tree["back"])),
         float(tree["reported"]),
         tree["last"],
     )
 
 
 def _pending(one: Pending) -> Mapping[str, Any]:
-    before = {name: [_row(build) for build in builds] for name, builds in one.before.items()}
+    before = {name: [row(build) for build in builds] for name, builds in one.before.items()}
     return {
-        "wanted": [_row(build) for build in one.wanted],
+        "wanted": [row(build) for build in one.wanted],
         "before": before,
         "step": one.step,
         "on_failure": one.on_failure,
@@ -148,7 +152,8 @@ def _from_pending(tree: Mapping[str, Any]) -> Pending:
     return replace(found, pid=int(tree["pid"]), begun=tree["begun"], why=tree["why"])
 
 
-def _row(build: Build) -> Mapping[str, str]:
+def row(build: Build) -> Mapping[str, str]:
+    """A build as files and reports have it."""
     return {"nevra": str(build), "header_sha256": build.header_sha256}
 
 

@@ -39,20 +39,23 @@ def detect(wanted: str = "auto") -> Tool:
     raise WrongUse(msg)
 
 
-def words(tool: Tool, repositories: Sequence[str], key: Path, builds: Sequence[Build]) -> Sequence[Sequence[str]]:
+def words(
+    tool: Tool, repositories: Sequence[str], key: Path, builds: Sequence[Build], *, again: bool = False
+) -> Sequence[Sequence[str]]:
     """What brings a host to exactly ``builds``, up or down: commands, of which the next is for where one did not.
 
     ``repositories``: ids of those that are enabled, the first is that of the builds; only keys of the file ``key``
-    may vouch for that one, whatever its server says.
+    may vouch for that one, whatever its server says. ``again``: other bytes of the same NEVRAs are installed.
     """
     if tool.kind == "zypper":
-        return _zypper(tool.program, repositories, key, builds)
+        return _zypper(tool.program, repositories, key, builds, "--force" if again else "--oldpackage")
     specs = [f"{one.name}-{one.epoch}:{one.version}-{one.release}.{one.arch}" for one in builds]
+    verb = "reinstall" if again else "install"
     only = ["--disablerepo=*", *(f"--enablerepo={one}" for one in repositories)]
     if tool.kind == "microdnf":
         # It refuses settings that it does not know, and each of its versions knows others: none is given.
         common = [tool.program, "-y", *only]
-        return [["rpm", "--import", str(key)], [*common, "clean", "all"], [*common, "install", *specs]]
+        return [["rpm", "--import", str(key)], [*common, "clean", "all"], [*common, verb, *specs]]
     strict = [f"--setopt={one}.skip_if_unavailable=0" for one in repositories]
     strict += [f"--setopt={repositories[0]}.{own}" for own in ("gpgcheck=1", f"gpgkey=file://{quote(str(key))}")]
     strict += [f"--setopt={base}.gpgkey=" for base in repositories[1:]]  # keys that are known already are enough
@@ -60,18 +63,20 @@ def words(tool: Tool, repositories: Sequence[str], key: Path, builds: Sequence[B
     strict += ["--setopt=exit_on_lock=1"] if tool.kind != "dnf5" else []
     if tool.kind == "yum":
         yum = [tool.program, "-y", *only, *strict]
-        return [[*yum, "clean", "expire-cache"], [*yum, "install", *specs], [*yum, "downgrade", *specs]]
+        return [[*yum, "clean", "expire-cache"], [*yum, verb, *specs], [*yum, "downgrade", *specs]]
     # Both take the exact build that is named, whether it is newer or older than what is installed.
-    return [[tool.program, "-y", "--refresh", "--best", *only, *strict, "install", *specs]]
+    return [[tool.program, "-y", "--refresh", "--best", *only, *strict, verb, *specs]]
 
 
-def _zypper(program: str, repositories: Sequence[str], key: Path, builds: Sequence[Build]) -> Sequence[Sequence[str]]:
+def _zypper(
+    program: str, repositories: Sequence[str], key: Path, builds: Sequence[Build], how: str
+) -> Sequence[Sequence[str]]:
     specs = [f"{one.name}.{one.arch}={one.epoch}:{one.version}-{one.release}" for one in builds]
     chosen = [word for one in repositories for word in ("--repo", one)]
     return [
         ["rpm", "--import", str(key)],
         [program, "--non-interactive", "refresh", "--force", repositories[0]],
-        [program, "--non-interactive", "install", "--oldpackage", *chosen, *specs],
+        [program, "--non-interactive", "install", how, *chosen, *specs],
     ]
 
 

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from repod.web.api.door import Door
 from repod.web.gate import Challenge
-from repod.web.pages import builds, gather, past, render, rollouts, words
+from repod.web.pages import builds, gather, hosts, past, render, rollouts, words
 from repod.web.pages.front import Front, Waits
 from repod.web.pages.rollback import Rollbacks
 
@@ -77,6 +77,10 @@ def _of_repositories(pages: APIRouter, front: Front) -> None:
     @pages.get("/r/{name}/rejected")
     async def rejected(name: str, request: Request) -> Response:
         return await front.show(request, "rejected.html", lambda asked: gather.rejected(asked, name), name)
+
+    @pages.get("/r/{name}/hosts")
+    async def of_hosts(name: str, request: Request) -> Response:
+        return await front.show(request, "hosts.html", lambda asked: hosts.hosts(asked, name), name)
 
     @pages.get("/r/{name}/p/{package}")
     async def build(name: str, package: str, request: Request) -> Response:

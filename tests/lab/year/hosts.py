@@ -15,17 +15,26 @@ class Host:
         self.name = name
         self._names = set(names)
         self._runs: dict[str, Nevra] = {}
+        self._ran: dict[str, Nevra] = {}
 
     def update(self, draw: random.Random, listed: Iterable[Nevra]) -> None:
         """Install something that is listed of some of its names: seldom the newest of all."""
         for nevra in listed:
             if nevra.name in self._names and draw.random() < 0.3:
+                before = self._runs.get(nevra.name)
+                if before and before != nevra:
+                    self._ran[nevra.name] = before
                 self._runs[nevra.name] = nevra
 
     @property
     def runs(self) -> Sequence[Nevra]:
         """What is installed."""
         return list(self._runs.values())
+
+    @property
+    def ran(self) -> Sequence[Nevra]:
+        """What it would be downgraded to."""
+        return list(self._ran.values())
 
 
 class Fleet:
@@ -36,25 +45,26 @@ class Fleet:
         self.max_age = max_age
         self._clock = clock
         self._hosts = hosts
-        self._reports: dict[str, tuple[float, Sequence[Nevra]]] = {}
+        self._reports: dict[str, tuple[float, Sequence[Nevra], Sequence[Nevra]]] = {}
 
     def live(self, draw: random.Random, listed: Iterable[Nevra]) -> None:
         """One host updates, and reports where it runs anything."""
         host = self._hosts[min(int(draw.expovariate(3.0) * len(self._hosts)), len(self._hosts) - 1)]
         host.update(draw, listed)
         if host.runs:
-            self._reports[host.name] = (self._clock(), host.runs)
+            self._reports[host.name] = (self._clock(), host.runs, host.ran)
 
     def running(self) -> set[Nevra]:
-        """What the hosts run by reports that count."""
+        """What the hosts run, or would be downgraded to, by reports that count."""
         since = self._clock() - self.max_age
-        return {nevra for time, nevras in self._reports.values() if time >= since for nevra in nevras}
+        counting = (both for time, *both in self._reports.values() if time >= since)
+        return {nevra for both in counting for nevras in both for nevra in nevras}
 
     def read(self) -> Sequence[HostReport]:
         """See ``HostReports.read``."""
         return [
-            HostReport(host=name, time=time, lines=[str(nevra) for nevra in nevras])
-            for name, (time, nevras) in self._reports.items()
+            HostReport(host=name, time=time, lines=list(map(str, runs)), previous=list(map(str, ran)))
+            for name, (time, runs, ran) in self._reports.items()
         ]
 
 

@@ -4,7 +4,7 @@ It shares no code with ``repod.retention``. Two builds are compared by rpm-rs' o
 
 - The newest ``keep`` builds of a name stay; source packages count apart; a name that moved between noarch
   and x86_64 is one name.
-- A build that is pinned, that a host runs or that another repository lists stays.
+- A build that is pinned, that a host runs or would be downgraded to, or that another repository lists, stays.
 - What a build that stays requires, stays.
 - Source and debug packages stay exactly as long as one of the packages that were built with them.
 """
