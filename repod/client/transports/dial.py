@@ -26,6 +26,9 @@ from repod.errors import Misconfigured
 # Its threads write tracebacks of errors that are raised and told here.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
+BROKEN = (OSError, EOFError, paramiko.SSHException)
+"""What is raised where a connection does not work."""
+
 _PROGRAM = 2.0  # seconds for a program that connected to end when told to
 _NO_KEY = "No authentication methods available"
 _BANNER = "Error reading SSH protocol banner"
@@ -79,11 +82,14 @@ class Dialer:
             if not connection.gateway:
                 options["sock"] = socket.create_connection((route.address, route.port), settings.connect_timeout)
             connection.open()
-        except Exception as error:
+        except BaseException as error:
             hang_up(connection)
             if "sock" in options:
                 options["sock"].close()
-            raise _fault(error, route, settings) from error
+            if isinstance(error, BROKEN):
+                trouble, text = _explained(error, route, settings)
+                raise HostFault(trouble, f"{route.name}: {text}") from error
+            raise
         if settings.keepalive and connection.transport:
             connection.transport.set_keepalive(int(settings.keepalive) or 1)
         return connection
@@ -103,7 +109,7 @@ class Dialer:
 def hang_up(connection: fabric.Connection) -> None:
     """Close it, with its thread, and its socket or program, whatever state it is in."""
     transport = connection.client.get_transport()
-    with suppress(OSError, EOFError, paramiko.SSHException):
+    with suppress(*BROKEN):
         connection.client.close()
     if transport is not None and isinstance(transport.sock, paramiko.ProxyCommand):
         transport.join(_PROGRAM)  # it ends the program too, which must not be gone by then
@@ -116,14 +122,6 @@ def _transport(lines: Sequence[Known], handshake: float, sock: socket.socket, **
     transport.handshake_timeout = handshake
     transport.prefer([one.kind for one in lines if not one.marker])
     return transport
-
-
-def _fault(error: Exception, route: Route, settings: Ssh) -> Exception:
-    """What is to be raised in place of ``error``."""
-    if isinstance(error, HostFault):
-        return error
-    trouble, text = _explained(error, route, settings)
-    return HostFault(trouble, f"{route.name}: {text}")
 
 
 def _explained(error: Exception, route: Route, settings: Ssh) -> tuple[Trouble, str]:
