@@ -8,7 +8,7 @@ import argparse
 import platform
 from pathlib import Path
 
-from tests.bench import add, answer, burst, compress, hosts, http, latency, metadata, s3
+from tests.bench import add, answer, burst, compress, hostrollout, hosts, http, latency, metadata, s3
 
 
 def machine() -> str:
@@ -55,7 +55,8 @@ def arguments_of() -> argparse.Namespace:
     serving.add_argument("--seconds", type=int, default=5, help="for each file and number of connections")
     serving.add_argument("--watch", type=float, default=30.0, help="seconds of load")
     reaching = kinds.add_parser("hosts", help="hosts asked over SSH, against Fabric and Ansible")
-    reaching.add_argument("--hosts", type=int, default=500)
+    reaching.add_argument("--hosts", type=int, default=500, help="that are asked; 0: none")
+    reaching.add_argument("--updated", type=int, default=48, help="hosts that a package is brought to; 0: none")
     reaching.add_argument("--only", default="", help="clients whose names begin so")
     return parser.parse_args()
 
@@ -80,9 +81,16 @@ def main() -> None:
     elif arguments.kind == "http":
         http.run([int(size) for size in arguments.sizes.split(",") if size], arguments.seconds, arguments.watch)
     elif arguments.kind == "hosts":
-        hosts.run(arguments.hosts, arguments.only)
+        _hosts(arguments)
     else:
         latency.run(arguments.drops)
+
+
+def _hosts(arguments: argparse.Namespace) -> None:
+    if arguments.hosts:
+        hosts.run(arguments.hosts, arguments.only)
+    if arguments.updated:
+        hostrollout.run(arguments.updated)
 
 
 main()

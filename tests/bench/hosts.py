@@ -6,6 +6,7 @@ The work is the same for all: connect, ask ``rpm -q`` for a package, run one com
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from pathlib import Path
 from tests.bench.measure import table
 from tests.lab.machines import Machines
 from tests.lab.processes import children
+
+HEADER = ("client", "wall", "per host", "memory", "threads", "connections", "failed")
+INVENTORY = "inventory.ini"
 
 _EVERY = 0.2
 _SSH = ":0016"  # port 22 in /proc/net/tcp
@@ -90,39 +94,46 @@ def run(count: int, only: str = "") -> None:
         begun = time.perf_counter()
         with Machines(folder / "hosts", count) as machines:
             print(f"{count} hosts, up in {time.perf_counter() - begun:.1f} s\n")
-            commands = _commands(folder, machines)
+            commands = prepared(folder, machines)
             rows = [
-                _measured(kind, words, env, count) for kind, (words, env) in commands.items() if kind.startswith(only)
+                measured(kind, words, env, count) for kind, (words, env) in commands.items() if kind.startswith(only)
             ]
-            table(("client", "wall", "per host", "memory", "threads", "connections", "failed"), rows)
+            table(HEADER, rows)
 
 
-def _commands(folder: Path, machines: Machines) -> Mapping[str, tuple[Sequence[str | Path], Mapping[str, str]]]:
-    """What is measured: words of a command and its environment beside that of the run."""
+def prepared(folder: Path, machines: Machines) -> Mapping[str, tuple[Sequence[str | Path], Mapping[str, str]]]:
+    """Write what clients need; what is measured: words of commands, and their environment beside that of the run."""
     listed = folder / "hosts.json"
     listed.write_text(json.dumps([[machine.name, machine.address] for machine in machines]))
     worker = [sys.executable, "-m", "tests.bench.hostworkers"]
     where = [machines.folder, listed]
     (folder / "play.yml").write_text(_PLAY.format(serial=50))
     lines = (f"{machine.name} ansible_host={machine.address} ansible_user=deploy\n" for machine in machines)
-    (folder / "inventory.ini").write_text("".join(lines))
+    (folder / INVENTORY).write_text("".join(lines))
     told = {"serial": 50, "known": machines.known_hosts, "key": machines.identity, "folder": folder}
     (folder / "ansible.cfg").write_text(_CONFIG.format(**told))
-    ansible = {"ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "ANSIBLE_HOME": str(folder), "LC_ALL": "C.UTF-8"}
     commands: dict[str, tuple[Sequence[str | Path], Mapping[str, str]]] = {
         "repoctl, 50 at a time": ([*worker, "repoctl", *where, "50"], {}),
         "repoctl, 200 at a time": ([*worker, "repoctl", *where, "200"], {}),
         "Fabric ThreadingGroup": ([*worker, "fabric", *where, "0"], {}),
     }
     if player := shutil.which("ansible-playbook"):
-        play = [player, "-i", folder / "inventory.ini", folder / "play.yml"]
-        commands["Ansible, serial 50"] = (play, ansible)
+        play = [player, "-i", folder / INVENTORY, folder / "play.yml"]
+        commands["Ansible, serial 50"] = (play, ansible_settings(folder))
     else:
         print("no ansible-playbook in PATH; pip install ansible-core, to measure it too\n")
     return commands
 
 
-def _measured(kind: str, words: Sequence[str | Path], env: Mapping[str, str], count: int) -> Sequence[str]:
+def ansible_settings(folder: Path) -> Mapping[str, str]:
+    """Environment in which Ansible reaches the hosts."""
+    return {"ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "ANSIBLE_HOME": str(folder), "LC_ALL": "C.UTF-8"}
+
+
+def measured(
+    kind: str, words: Sequence[str | Path], env: Mapping[str, str], count: int, done: str = r"lab-base-1\.0-1\.noarch"
+) -> Sequence[str]:
+    """A row of ``HEADER``; ``done``: a pattern of the line that it writes for each host that is done."""
     peak = _Peak()
     begun = time.perf_counter()
     with subprocess.Popen(
@@ -142,8 +153,8 @@ def _measured(kind: str, words: Sequence[str | Path], env: Mapping[str, str], co
         seconds = time.perf_counter() - begun
         ended.set()
         watcher.join()
-    done = said.count("lab-base-1.0-1.noarch")
-    if done != count:
+    ready = sum(re.fullmatch(done, line.rstrip()) is not None for line in said.splitlines())
+    if ready != count:
         print(f"{kind}: {said[-2000:]}\n")
     return (
         kind,
@@ -152,5 +163,5 @@ def _measured(kind: str, words: Sequence[str | Path], env: Mapping[str, str], co
         f"{peak.mib:.0f} MiB",
         str(peak.threads),
         str(peak.connections),
-        str(count - done),
+        str(count - ready),
     )

@@ -73,6 +73,31 @@ def test_an_account_that_runs_nothing_says_so_itself(machines: Machines, web1: M
     assert str(fault) == "web1: it runs no command for deploy: This account is currently not available."
 
 
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("MaxSessions 0", "web3: it runs no command for plain (Connect failed)"),
+        ("ForceCommand echo only this >&2; exit 9", "web3: it runs no command for plain: only this"),
+        ("ForceCommand internal-sftp", "web3: it runs no command for plain: This service allows sftp connections only."),
+    ],
+)
+def test_a_host_that_lets_in_and_runs_nothing_is_told_from_one_that_was_lost(
+    machines: Machines, rule: str, said: str
+) -> None:
+    machine = machines[2]
+    config = machine.read("/etc/ssh/sshd_config")
+    machine.stop_sshd()
+    machine.put("/etc/ssh/sshd_config", f"{config}\nMatch User plain\n  {rule}\n")
+    machine.start_sshd()
+    try:
+        fault = _fault(ssh(machines), machine.host("plain"), limits=Limits(seconds=5))
+    finally:
+        machine.stop_sshd()
+        machine.put("/etc/ssh/sshd_config", config)
+        machine.start_sshd()
+    assert (fault.trouble, str(fault)[: len(said)]) == (Trouble.DENIED, said)
+
+
 def test_sudo_that_is_not_there_or_wants_a_terminal_is_said(machines: Machines, web1: Machine) -> None:
     web1.put("/etc/sudoers.d/tty", "Defaults:deploy requiretty\n", 0o440)
     fault = _fault(ssh(machines), web1.host(), root=True)

@@ -1,8 +1,11 @@
 """What a host's shell is handed, and what of its answer is the command's."""
 
+import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,11 +17,14 @@ from repod.client.transports.kept import Kept, last_line
 MARK = "0123456789abcdef" * 2
 
 
-def _through(shell: str, argv: list[str], data: bytes = b"", before: str = "") -> tuple[Stream, Stream]:
+def _through(
+    shell: str, argv: list[str], data: bytes = b"", before: str = "", env: Mapping[str, str] | None = None
+) -> tuple[Stream, Stream]:
     """A command as sshd has a login shell run it."""
     done = subprocess.run(
         [shell, "-c", before + READER],
         input=line(marked(argv, MARK, root=False)) + data,
+        env={**os.environ, **(env or {})},
         capture_output=True,
         check=False,
         timeout=20,
@@ -29,33 +35,50 @@ def _through(shell: str, argv: list[str], data: bytes = b"", before: str = "") -
     return out, err
 
 
+_WORDS = [
+    "a b",
+    "'",
+    '"',
+    "$HOME",
+    "`id`",
+    "\\n",
+    "\\",
+    "x\ny\n",
+    "é",
+    "!",
+    "!!",
+    "*",
+    "~",
+    "",
+    "%s",
+    "#",
+    "\t",
+    "\\0012",
+]
+_WORDS += [b"\xff\xc3".decode("utf-8", "surrogateescape"), "\\c", "\n7", "x" * 100_000]
+
+
+def _arrive(out: Stream, err: Stream) -> None:
+    text = "".join(f"<{word}>" for word in _WORDS).encode("utf-8", "surrogateescape").decode(errors="replace")
+    assert (out.kept.text(), out.code) == (text + "the input\n", 0)
+    assert (err.kept.text(), err.code) == ("", 0)
+
+
 @pytest.mark.parametrize("shell", ["sh", "bash", "tcsh", "fish"])
 def test_every_login_shell_hands_on_each_argument_as_it_is(shell: str) -> None:
     path = shutil.which(shell)
     assert path, f"{shell} is not installed; run tests/run"
-    words = [
-        "a b",
-        "'",
-        '"',
-        "$HOME",
-        "`id`",
-        "\\n",
-        "\\",
-        "x\ny\n",
-        "é",
-        "!",
-        "!!",
-        "*",
-        "~",
-        "",
-        "%s",
-        "#",
-        "\t",
-        "\\0012",
-    ]
-    out, err = _through(path, ["sh", "-c", 'printf "<%s>" "$@"; cat', "sh", *words], data=b"the input\n")
-    assert (out.kept.text(), out.code) == ("".join(f"<{word}>" for word in words) + "the input\n", 0)
-    assert (err.kept.text(), err.code) == ("", 0)
+    _arrive(*_through(path, ["sh", "-c", 'printf "<%s>" "$@"; cat', "sh", *_WORDS], data=b"the input\n"))
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_whatever_sh_is_there_it_reads_each_argument_as_it_is(tmp_path: Path, shell: str, locale: str) -> None:
+    path = shutil.which(shell)
+    assert path
+    (tmp_path / "sh").symlink_to(path)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LC_ALL": locale}
+    _arrive(*_through(path, ["sh", "-c", 'printf "<%s>" "$@"; cat', "sh", *_WORDS], data=b"the input\n", env=env))
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=4))

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -17,13 +18,16 @@ from repod.client.fleet import HostFault, Trouble
 from repod.client.sshing import Ssh
 from repod.client.transports.hostkeys import judge
 from repod.client.transports.identities import is_encrypted
-from repod.client.transports.known import KnownHosts
+from repod.client.transports.known import Known, KnownHosts
 from repod.client.transports.route import Route
 from repod.client.transports.watched import Watched
 from repod.errors import Misconfigured
 
 # Its threads write tracebacks of errors that are raised and told here.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+BROKEN = (OSError, EOFError, paramiko.SSHException)
+"""What is raised where a connection does not work."""
 
 _PROGRAM = 2.0  # seconds for a program that connected to end when told to
 _NO_KEY = "No authentication methods available"
@@ -33,12 +37,12 @@ _BANNER = "Error reading SSH protocol banner"
 class _KnownOnly(paramiko.MissingHostKeyPolicy):
     """Asked about every key, since the client itself is told of none."""
 
-    def __init__(self, route: Route, known: KnownHosts) -> None:
-        self._route, self._known = route, known
+    def __init__(self, route: Route, lines: Sequence[Known]) -> None:
+        self._route, self._lines = route, lines
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
         """``HostFault`` where it is not known."""
-        judge(self._route, self._known, key)
+        judge(self._route, self._lines, key)
 
 
 class Dialer:
@@ -52,7 +56,7 @@ class Dialer:
 
     def open(self, route: Route, gateway: fabric.Connection | None = None) -> fabric.Connection:
         """A connection to the end of a route; ``gateway``: to the last host before it. ``HostFault`` says why not."""
-        known = self._known_hosts(route.known_hosts)
+        lines = self._known_hosts(route.known_hosts).of(route.known_as)
         settings = self._settings
         options: dict[str, Any] = {
             "key_filename": list(route.identities),
@@ -61,7 +65,7 @@ class Dialer:
             "banner_timeout": settings.connect_timeout,
             "auth_timeout": settings.auth_timeout,
             "channel_timeout": settings.connect_timeout,
-            "transport_factory": partial(_transport, known, route, settings.auth_timeout),
+            "transport_factory": partial(_transport, lines, settings.auth_timeout),
         }
         connection = fabric.Connection(
             host=route.address,
@@ -73,16 +77,19 @@ class Dialer:
             gateway=gateway or route.command or False,
             connect_kwargs=options,
         )
-        connection.client.set_missing_host_key_policy(_KnownOnly(route, known))
+        connection.client.set_missing_host_key_policy(_KnownOnly(route, lines))
         try:
             if not connection.gateway:
                 options["sock"] = socket.create_connection((route.address, route.port), settings.connect_timeout)
             connection.open()
-        except Exception as error:
+        except BaseException as error:
             hang_up(connection)
             if "sock" in options:
                 options["sock"].close()
-            raise _fault(error, route, settings) from error
+            if isinstance(error, BROKEN):
+                trouble, text = _explained(error, route, settings)
+                raise HostFault(trouble, f"{route.name}: {text}") from error
+            raise
         if settings.keepalive and connection.transport:
             connection.transport.set_keepalive(int(settings.keepalive) or 1)
         return connection
@@ -102,7 +109,7 @@ class Dialer:
 def hang_up(connection: fabric.Connection) -> None:
     """Close it, with its thread, and its socket or program, whatever state it is in."""
     transport = connection.client.get_transport()
-    with suppress(OSError, EOFError, paramiko.SSHException):
+    with suppress(*BROKEN):
         connection.client.close()
     if transport is not None and isinstance(transport.sock, paramiko.ProxyCommand):
         transport.join(_PROGRAM)  # it ends the program too, which must not be gone by then
@@ -110,19 +117,11 @@ def hang_up(connection: fabric.Connection) -> None:
             process.wait(_PROGRAM)
 
 
-def _transport(known: KnownHosts, route: Route, handshake: float, sock: socket.socket, **options: Any) -> Watched:
+def _transport(lines: Sequence[Known], handshake: float, sock: socket.socket, **options: Any) -> Watched:
     transport = Watched(sock, **options)
     transport.handshake_timeout = handshake
-    transport.prefer([one.kind for one in known.of(route.known_as) if not one.marker])
+    transport.prefer([one.kind for one in lines if not one.marker])
     return transport
-
-
-def _fault(error: Exception, route: Route, settings: Ssh) -> Exception:
-    """What is to be raised in place of ``error``."""
-    if isinstance(error, HostFault):
-        return error
-    trouble, text = _explained(error, route, settings)
-    return HostFault(trouble, f"{route.name}: {text}")
 
 
 def _explained(error: Exception, route: Route, settings: Ssh) -> tuple[Trouble, str]:

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import paramiko
 
 from repod.client.fleet import HostFault, Trouble
-from repod.client.transports.known import Known, KnownHosts, fingerprint
+from repod.client.transports.known import Known, fingerprint
 from repod.client.transports.route import Route
 
 _PORT = 22
 
 
-def judge(route: Route, known: KnownHosts, key: paramiko.PKey) -> None:
+def judge(route: Route, lines: Sequence[Known], key: paramiko.PKey) -> None:
     """``HostFault`` with HOST_KEY where ``key`` is revoked, another than the known one, or none is known.
 
-    Its ``output`` is the line that would make the key known.
+    ``lines``: what is known of the host at the end of the route. The fault's ``output`` is the line that would make
+    the key known.
     """
-    lines = known.of(route.known_as)
     blob, kind = key.asbytes(), key.get_name()
     shown = f"{kind} {fingerprint(blob)}"
     same = [one for one in lines if one.blob == blob]

@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Literal, Self
 Marker = Literal["", "@revoked", "@cert-authority"]
 
 _PORT = 22
+_HASHED = "|1|"
 
 
 def fingerprint(blob: bytes) -> str:
@@ -42,9 +43,7 @@ class Known:
         return f"{self.kind} {fingerprint(self.blob)}"
 
     def fits(self, name: str) -> bool:
-        """Whether it is of the host that is called so (``called``)."""
-        if self.names.startswith("|1|"):
-            return _hashed(self.names, name)
+        """Whether its patterns name the host that is called so (``called``)."""
         found = False
         for pattern in self.names.lower().split(","):
             if _fits(pattern.removeprefix("!"), name):
@@ -54,12 +53,6 @@ class Known:
         return found
 
 
-def _hashed(names: str, name: str) -> bool:
-    _, _, salt, digest = names.split("|", 3)
-    found = hmac.digest(base64.b64decode(salt), name.encode(), "sha1")
-    return hmac.compare_digest(base64.b64encode(found).decode(), digest)
-
-
 def _fits(pattern: str, name: str) -> bool:
     if "*" not in pattern and "?" not in pattern:
         return pattern == name
@@ -67,11 +60,25 @@ def _fits(pattern: str, name: str) -> bool:
     return re.fullmatch(translate(pattern.replace("[", "[[]")), name) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownHosts:
     """All lines of some files."""
 
-    lines: Sequence[Known]
+    def __init__(self, lines: Iterable[Known]) -> None:
+        """``lines``: of one file after the other."""
+        # Fleets have thousands of lines: those that name their hosts in full are found without a look at each.
+        self._named: dict[str, list[Known]] = {}
+        self._hashed: list[tuple[bytes, bytes, Known]] = []
+        self._patterns: list[Known] = []
+        for one in lines:
+            names = one.names.lower().split(",")
+            if one.names.startswith(_HASHED):
+                salt, digest = one.names.removeprefix(_HASHED).split("|", 1)
+                self._hashed.append((base64.b64decode(salt), base64.b64decode(digest), one))
+            elif any(set(name) & set("*?!") for name in names):
+                self._patterns.append(one)
+            else:
+                for name in dict.fromkeys(names):
+                    self._named.setdefault(name, []).append(one)
 
     @classmethod
     def read(cls, paths: Sequence[Path]) -> Self:
@@ -79,11 +86,14 @@ class KnownHosts:
 
         ``OSError`` where a file is there and cannot be read.
         """
-        return cls(lines=tuple(one for path in paths if path.exists() for one in _lines(path)))
+        return cls(one for path in paths if path.exists() for one in _lines(path))
 
     def of(self, name: str) -> Sequence[Known]:
-        """The lines of a host."""
-        return [one for one in self.lines if one.fits(name)]
+        """The lines of a host, those first that name it in full."""
+        data = name.encode()
+        hashed = (one for salt, digest, one in self._hashed if hmac.digest(salt, data, "sha1") == digest)
+        patterns = (one for one in self._patterns if one.fits(name))
+        return [*self._named.get(name, ()), *hashed, *patterns]
 
 
 def _lines(path: Path) -> Iterator[Known]:
@@ -98,7 +108,10 @@ def _lines(path: Path) -> Iterator[Known]:
         try:
             blob = base64.b64decode(words[2], validate=True)
             known = Known(place=f"{path}:{number}", marker=marker, names=words[0], kind=words[1], blob=blob)
-            known.fits("")  # a hashed name that is none is found now
+            if known.names.startswith(_HASHED):
+                salt, digest = known.names.removeprefix(_HASHED).split("|", 1)
+                base64.b64decode(salt, validate=True)
+                base64.b64decode(digest, validate=True)
         except (binascii.Error, ValueError):
             continue
         yield known

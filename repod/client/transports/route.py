@@ -60,7 +60,6 @@ class Router:
         self._settings = settings
         self._file = _read(settings)
         self._own = _there(settings.identity, "ssh")
-        self._login = getpass.getuser()
 
     def route(self, host: Host) -> Route:
         """To a host of an inventory."""
@@ -94,7 +93,7 @@ class Router:
             name=name,
             address=real,
             port=port,
-            user=user or said.get("user", self._login),
+            user=user or said.get("user") or _login(),
             known_as=alias or called(real, port),
             known_hosts=self._known_hosts(said.get("userknownhostsfile", "")),
             identities=keys,
@@ -116,6 +115,15 @@ def _read(settings: Ssh) -> paramiko.SSHConfig:
         return paramiko.SSHConfig.from_text(path.read_text())
     except (OSError, UnicodeDecodeError, paramiko.ConfigParseError) as error:
         raise Misconfigured(f"ssh: {path} cannot be read as ssh_config ({error})") from error
+
+
+def _login() -> str:
+    """Who runs this; in a container that may be a number without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        msg = "ssh: user is not set, and the user who runs repoctl has no name; set it"
+        raise Misconfigured(msg) from error
 
 
 def _there(files: Sequence[str], whose: str) -> tuple[str, ...]:

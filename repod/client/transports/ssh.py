@@ -1,4 +1,4 @@
-"""Hosts over SSH: connections of Fabric one command at a time on each, each with one thread of paramiko's."""
+"""Hosts over SSH: connections of Fabric, one command at a time on each, each with one thread of paramiko's."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -10,14 +10,13 @@ import paramiko
 from repod.client.fleet import ORDINARY, Connection, Host, HostFault, Limits, Ran, Trouble
 from repod.client.sshing import Ssh
 from repod.client.transports import frame
-from repod.client.transports.dial import Dialer
+from repod.client.transports.dial import BROKEN, Dialer
 from repod.client.transports.links import Links
 from repod.client.transports.pump import Ended, LateError, Pump, SilentError
 from repod.client.transports.route import Route, Router
 from repod.client.transports.watched import Watched
 
 _ANSWER = 15.0  # seconds for a host to begin a command
-_BROKEN = (OSError, EOFError, paramiko.SSHException)
 
 
 class SshTransport:
@@ -66,11 +65,11 @@ class SshConnection:
         except SilentError as error:
             self.close()
             raise self._lost(f"it answered nothing for {3 * self._silence:g} s", out, err) from error
-        except _BROKEN as error:
+        except BROKEN as error:
             self.close()
             raise self._lost(str(error) or "it was cut", out, err) from error
         finally:
-            with suppress(*_BROKEN):
+            with suppress(*BROKEN):
                 channel.close()
         if ended is not None:
             self._unmarked(ended, out, err, root=root)
@@ -81,13 +80,17 @@ class SshConnection:
         if self._open is not None:
             try:
                 return self._begin()
-            except _BROKEN:
+            except BROKEN:
                 self.close()
         try:
             return self._begin()
-        except _BROKEN as error:
+        except paramiko.ChannelException as error:
             self.close()
-            raise self._fault(Trouble.DENIED, f"it runs no command for {self._route.user} ({error})") from error
+            raise self._fault(Trouble.DENIED, f"it runs no command for {self._route.user} ({error.text})") from error
+        except BROKEN as error:
+            self.close()
+            why = f"the connection was lost before a command began ({error or type(error).__name__})"
+            raise self._fault(Trouble.LOST, why) from error
 
     def _begin(self) -> tuple[Watched, paramiko.Channel]:
         if self._open is None:

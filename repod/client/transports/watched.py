@@ -8,6 +8,7 @@ from typing import Any
 import paramiko
 from paramiko.common import cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
 
+_PROHIBITED = 1  # SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 _RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 
 
@@ -35,7 +36,10 @@ class Watched(paramiko.Transport):
         self._send_user_message(message)  # type: ignore[attr-defined]
 
     def execute(self, channel: paramiko.Channel, command: str, seconds: float) -> None:
-        """Start a command; ``SSHException`` where the host refuses it or does not answer in time."""
+        """Start a command.
+
+        ``ChannelException`` where the host refuses it, ``SSHException`` where it does not answer in time or is gone.
+        """
         message = paramiko.Message()
         message.add_byte(cMSG_CHANNEL_REQUEST)
         message.add_int(channel.remote_chanid)
@@ -48,7 +52,9 @@ class Watched(paramiko.Transport):
             msg = f"no answer within {seconds:g} s"
             raise paramiko.SSHException(msg)
         if channel.closed and not channel.event_ready:
-            msg = "the request to run a command was refused"
+            if self.is_active():
+                raise paramiko.ChannelException(_PROHIBITED, "the request to run a command was refused")
+            msg = "the host closed it"
             raise paramiko.SSHException(msg)
 
     def _parse_request_success(self, message: paramiko.Message) -> None:
