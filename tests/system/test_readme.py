@@ -32,11 +32,18 @@ class Tour:
 
     folder: Path
     port: int
+    fleet: int
     output: Path
 
     def run(self, block: str) -> str:
         """Run a block of the tour as a reader would type it."""
-        words = ["bash", "-euo", "pipefail", "-c", block.replace("8470", str(self.port))]
+        words = [
+            "bash",
+            "-euo",
+            "pipefail",
+            "-c",
+            block.replace("8470", str(self.port)).replace("8471", str(self.fleet)),
+        ]
         done = subprocess.run(
             words, check=False, cwd=self.folder, capture_output=True, text=True, timeout=250, env=environ()
         )
@@ -62,8 +69,8 @@ def checkout(target: Path) -> None:
 def tour(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterator[Tour]:
     folder = tmp_path_factory.mktemp("readme") / "repod"
     checkout(folder)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
+        port, fleet = free.getsockname()[1], other.getsockname()[1]
     first = commands("Two commands")[0].strip().replace("repod demo", f"repod demo --listen 127.0.0.1:{port}")
     output = folder / "output"
     with output.open("w") as file:
@@ -81,7 +88,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iter
         until(lambda: "install repod-hello" in output.read_text() or shell.poll() is not None, 250, "the demo")
         assert shell.poll() is None, output.read_text()
         long_lived |= processes.descendants(processes.mark())
-        yield Tour(folder=folder, port=port, output=output)
+        yield Tour(folder=folder, port=port, fleet=fleet, output=output)
     finally:
         os.killpg(shell.pid, signal.SIGTERM)
         shell.wait(20)
@@ -149,6 +156,22 @@ def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
     assert "hang together" in said[18]
     assert '"ready":true' in said[19]
     assert re.search(r"SUCCESS: [0-9]+ rules found", said[19])
+
+
+@pytest.mark.timeout(600)
+def test_a_build_goes_to_every_host_and_back_as_it_is_told(tour: Tour) -> None:
+    said = [tour.run(block) for block in commands("From a build to every host")]
+    line = r"web{} +{} +{} +{}"
+    assert "published, generation 2: a fresh client sees it at" in said[2]
+    assert re.search(line.format(1, 0, "proven", "nothing → shop-1.0.0-41.noarch"), said[2])
+    assert re.search(line.format(4, 1, "proven", "nothing → shop-1.0.0-41.noarch"), said[2])
+    assert re.search(line.format(1, 0, "proven", "shop 1.0.0-41 → 1.0.0-42"), said[3])
+    assert re.search(line.format(2, 0, "downgraded", "shop 1.0.0-41 +[0-9a-f]{12}"), said[3])
+    assert [re.search(line.format(n, 1, "untouched", "-"), said[3]) is not None for n in (3, 4)] == [True, True]
+    assert "answered 1" in said[3]
+    assert "generation 4 of prod lists again what generation 2 did" in said[3]
+    assert len(re.findall(r"(?m)^web[234] +ssh +almalinux 9.4 +shop-1.0.0-41.noarch +yes", said[3])) == 3
+    assert len(re.findall(r"(?m)^web[234] .*proven +shop 1.0.0-41 ", said[4])) == 3
 
 
 def test_the_second_command_is_the_one_that_ci_calls() -> None:

@@ -78,7 +78,10 @@ def test_an_account_that_runs_nothing_says_so_itself(machines: Machines, web1: M
     [
         ("MaxSessions 0", "web3: it runs no command for plain (Connect failed)"),
         ("ForceCommand echo only this >&2; exit 9", "web3: it runs no command for plain: only this"),
-        ("ForceCommand internal-sftp", "web3: it runs no command for plain: This service allows sftp connections only."),
+        (
+            "ForceCommand internal-sftp",
+            "web3: it runs no command for plain: This service allows sftp connections only.",
+        ),
     ],
 )
 def test_a_host_that_lets_in_and_runs_nothing_is_told_from_one_that_was_lost(
