@@ -12,10 +12,14 @@ from pydantic import AfterValidator, ValidationInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """From where relative places are meant: the folder of the settings, and the home of who calls."""
+    """From where relative places are meant: the folder of the settings, and the home of who calls.
+
+    ``stray``: the settings file, where nobody named it: it was found in the folder in which repoctl runs.
+    """
 
     folder: Path
     home: Path
+    stray: Path | None = None
 
 
 def _joined(value: str, info: ValidationInfo) -> str:

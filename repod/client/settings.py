@@ -1,5 +1,7 @@
 """``repoctl.toml``: where the daemon is, what hosts read, which hosts there are and how they are updated."""
 
+import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Self
@@ -51,6 +53,33 @@ class Server(Section):
     keyring: str = ""
     ca: LocalFile = ""
     timeout: Annotated[Seconds, Field(ge=0.1)] = 60.0
+    _stray: Path | None = PrivateAttr(default=None)
+    _steered: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def model_post_init(self, context: object, /) -> None:
+        """Keep what of this a file says that nobody named."""
+        if isinstance(context, Base) and context.stray:
+            self._stray = context.stray
+            self._steered = frozenset(self.model_fields_set & {"url", "ca"})
+
+    @property
+    def stray(self) -> Path | None:
+        """The settings file, where nobody named it and it says to whom a token would go; else None.
+
+        Whoever wrote the folder in which repoctl runs, such as a checkout of a stranger, may have written it.
+        """
+        return self._stray if self._steered else None
+
+    @property
+    def stray_trust(self) -> bool:
+        """Whether such a file says whose certificates are trusted."""
+        return "ca" in self._steered
+
+    def at(self, url: str) -> Self:
+        """The same at another URL, which was named on purpose."""
+        found = self.model_copy(update={"url": url})
+        found._steered = self._steered - {"url"}  # noqa: SLF001 - one of its own
+        return found
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -118,14 +147,16 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     ``REPOCTL_URL`` stands before the file. Raises ``Misconfigured`` with a line for each fault.
     """
     base = _base(environ)
-    found = path or next(filter(Path.exists, candidates(environ)), None)
-    if path is None and (named := environ.get("REPOCTL_CONFIG")):
-        found = Path(named)
+    named = path or (Path(environ["REPOCTL_CONFIG"]) if environ.get("REPOCTL_CONFIG") else None)
+    found = named or next(filter(Path.exists, candidates(environ)), None)
     tree, source = {}, "repoctl"
     if found is not None:
         source = str(found)
+        stray = found.absolute() if named is None and found == Path(_FILE) else None
+        if stray:
+            _check_owner(stray)
         tree = tree_of(_text(found), source)
-        base = Base(folder=found.absolute().parent, home=base.home)
+        base = Base(folder=found.absolute().parent, home=base.home, stray=stray)
     settings = parse(tree, base, source)
     return _with_environment(settings, environ)
 
@@ -148,6 +179,23 @@ def _base(environ: Mapping[str, str]) -> Base:
     return Base(folder=Path.cwd(), home=Path(home) if home else Path("/"))
 
 
+def _check_owner(path: Path) -> None:
+    """``Misconfigured`` where others may have written it: settings name programs that are run."""
+    try:
+        status = path.stat()
+    except OSError:
+        return  # what reads it says why
+    remedy = "if it is meant, name it: --config repoctl.toml, or REPOCTL_CONFIG"
+    if status.st_uid not in {0, os.geteuid()}:
+        msg = (
+            f"{path} belongs to uid {status.st_uid}: expected a file of yours (uid {os.geteuid()}) or of root; {remedy}"
+        )
+        raise Misconfigured(msg)
+    if status.st_mode & stat.S_IWOTH:
+        msg = f"{path} may be written by anybody (mode {stat.S_IMODE(status.st_mode):04o}): run chmod o-w; {remedy}"
+        raise Misconfigured(msg)
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -166,4 +214,4 @@ def _with_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
     except ValueError as error:
         msg = f"REPOCTL_URL: {error}"
         raise Misconfigured(msg) from error
-    return settings.model_copy(update={"server": settings.server.model_copy(update={"url": url})})
+    return settings.model_copy(update={"server": settings.server.at(url)})

@@ -33,16 +33,42 @@ class Token:
 def find_token(server: Server, environ: Mapping[str, str]) -> Token | None:
     """The token to show: of ``REPOCTL_TOKEN``, ``REPOCTL_TOKEN_FILE``, the settings' file or their keyring.
 
-    None where none of these is said. ``Misconfigured`` where one is and holds no token, or others may read it.
+    None where none of these is said. ``Misconfigured`` where one is and holds no token, or others may read it; or
+    where ``./repoctl.toml``, which nobody named, says to whom a token would go that does not lie beside it.
     """
     if given := environ.get("REPOCTL_TOKEN", ""):
+        _check_goal(server, "REPOCTL_TOKEN")
         return _proven(given, "REPOCTL_TOKEN")
     named = environ.get("REPOCTL_TOKEN_FILE", "") or server.token_file
     if named:
+        if not _beside(server, named):
+            _check_goal(server, named)
         return _proven(_read(Path(named)), str(named))
     if server.keyring:
+        # It has a token for each daemon: that of another one is never found. Certificates may still be a stranger's.
+        if server.stray_trust:
+            _check_goal(server, place(server))
         return _from_keyring(server)
     return None
+
+
+def _beside(server: Server, file: str) -> bool:
+    """Whether a token file lies in the folder of settings that nobody named: then it is theirs; no link leads out."""
+    return server.stray is not None and Path(file).resolve().is_relative_to(server.stray.parent.resolve())
+
+
+def _check_goal(server: Server, source: str) -> None:
+    """``Misconfigured`` where a file that nobody named would have the token of ``source`` sent somewhere."""
+    if server.stray is None:
+        return
+    what, or_else = f"to send it to {server.url}", ", or set REPOCTL_URL"
+    if server.stray_trust:
+        what, or_else = "whose certificates to trust", ""
+    msg = (
+        f"the token of {source} is not sent: {server.stray}, which counts only as it lies in this folder, says {what}; "
+        f"if that is right, name the file (--config repoctl.toml, or REPOCTL_CONFIG){or_else}"
+    )
+    raise Misconfigured(msg)
 
 
 def check_token(text: str, source: str) -> str:

@@ -1,5 +1,6 @@
 """repoctl.toml: where it is looked for, what it may say, and that config/repoctl.toml shows every setting."""
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -131,6 +132,23 @@ def test_a_file_is_looked_for_where_one_works_then_at_home(tmp_path: Path, monke
     assert load(None, environ | {"XDG_CONFIG_HOME": str(other)}).server.url == "https://xdg"
     named = environ | {"REPOCTL_CONFIG": str(config / "repoctl.toml"), "XDG_CONFIG_HOME": str(other)}
     assert load(None, named).server.url == "https://home"
+
+
+def test_a_file_that_nobody_named_is_one_that_others_cannot_have_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "repoctl.toml"
+    path.write_text('[server]\nurl = "https://here"')
+    path.chmod(0o646)
+    with pytest.raises(Misconfigured, match=r"may be written by anybody \(mode 0646\): run chmod o-w"):
+        load(None, {})
+    assert load(path, {}).server.url == "https://here"
+    path.chmod(0o644)
+    os.chown(path, 12345, -1)
+    with pytest.raises(Misconfigured, match=r"belongs to uid 12345: expected a file of yours \(uid 0\)"):
+        load(None, {})
+    assert load(None, {"REPOCTL_CONFIG": "repoctl.toml"}).server.url == "https://here"
 
 
 def test_a_file_that_is_named_and_is_not_there_is_told(tmp_path: Path) -> None:

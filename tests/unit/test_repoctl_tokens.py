@@ -9,7 +9,7 @@ import keyring.backend
 import keyring.backends.fail
 import pytest
 
-from repod.client.settings import Server
+from repod.client.settings import Server, load
 from repod.client.tokens import Token, check_token, find_token, forget, keep, place
 from repod.errors import Misconfigured
 
@@ -130,3 +130,67 @@ def test_a_machine_without_a_keyring_is_told_of_the_file() -> None:
 def test_without_a_place_it_is_said_how_to_name_one() -> None:
     with pytest.raises(Misconfigured, match=r"no place for a token .*\[server\] token_file"):
         place(Server())
+
+
+def _stray(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Path:
+    """A settings file that counts only as it lies where repoctl runs."""
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    path = folder / "repoctl.toml"
+    path.write_text(f"[server]\n{text}\n")
+    return path
+
+
+_GOAL = 'url = "https://stranger"'
+
+
+def test_a_file_that_nobody_named_does_not_say_where_a_token_of_the_environment_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _stray(tmp_path / "checkout", monkeypatch, _GOAL)
+    token = {"REPOCTL_TOKEN": _TOKEN}
+    expected = r"token of REPOCTL_TOKEN is not sent: .*repoctl\.toml.* says to send it to https://stranger; .*--config"
+    for given in (token, {"REPOCTL_TOKEN_FILE": str(_file(tmp_path))}):
+        with pytest.raises(Misconfigured, match=r"not sent: .*https://stranger") as caught:
+            find_token(load(None, given).server, given)
+        assert _TOKEN not in str(caught.value)
+    with pytest.raises(Misconfigured, match=expected):
+        find_token(load(None, token).server, token)
+    for named in ({"REPOCTL_CONFIG": "repoctl.toml"}, {"REPOCTL_URL": "https://mine"}):
+        assert find_token(load(None, named).server, token) == Token(text=_TOKEN, source="REPOCTL_TOKEN")
+    assert find_token(load(path, {}).server, token) is not None
+
+
+def test_a_file_that_nobody_named_and_that_names_no_daemon_is_no_danger_to_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _stray(tmp_path, monkeypatch, 'timeout = "5s"')
+    assert find_token(load(None, {}).server, {"REPOCTL_TOKEN": _TOKEN}) is not None
+
+
+def test_a_file_that_nobody_named_uses_token_files_of_its_own_folder_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, checkout = _file(tmp_path), tmp_path / "checkout"
+    _stray(checkout, monkeypatch, f'{_GOAL}\ntoken_file = "{mine}"')
+    with pytest.raises(Misconfigured, match="not sent"):
+        find_token(load(None, {}).server, {})
+    _stray(checkout, monkeypatch, f'{_GOAL}\ntoken_file = "own"')
+    (checkout / "own").symlink_to(mine)
+    with pytest.raises(Misconfigured, match="not sent"):
+        find_token(load(None, {}).server, {})
+    (checkout / "own").unlink()
+    _file(checkout).rename(checkout / "own")
+    assert find_token(load(None, {}).server, {}) is not None
+
+
+def test_a_file_that_nobody_named_does_not_say_whose_certificates_are_trusted_with_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ring: _Ring
+) -> None:
+    ring.kept["repoctl", "daemon"] = _TOKEN
+    _stray(tmp_path, monkeypatch, 'ca = "ca.pem"\nkeyring = "repoctl"')
+    environ = {"REPOCTL_URL": "https://daemon"}
+    with pytest.raises(Misconfigured, match="says whose certificates to trust"):
+        find_token(load(None, environ).server, environ)
+    _stray(tmp_path, monkeypatch, 'url = "https://daemon"\nkeyring = "repoctl"')
+    assert find_token(load(None, {}).server, {}) is not None

@@ -25,7 +25,7 @@ def login(config: Path | None, *, as_json: bool) -> None:
 
     settings = settings_of(config)
     where = place(settings.server)
-    text = check_token(_typed(), "standard input")
+    text = check_token(_typed(settings.server.url), "standard input")
     with open_api(settings, os.environ, token=Token(text=text, source="standard input")) as api:
         caller = api.caller()
     keep(settings.server, text)
@@ -37,10 +37,10 @@ def login(config: Path | None, *, as_json: bool) -> None:
         click.echo(f"kept in {where}")
 
 
-def _typed() -> str:
-    """A token as it is given: never shown, never an argument."""
+def _typed(url: str) -> str:
+    """A token for the daemon at ``url``, as it is given: never shown, never an argument."""
     if sys.stdin.isatty():
-        typed: str = click.prompt("Token", hide_input=True, err=True)
+        typed: str = click.prompt(f"Token for {url}", hide_input=True, err=True)
         return typed
     return sys.stdin.readline()
 
