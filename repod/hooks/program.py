@@ -1,16 +1,14 @@
 """Runs a program for each event: the event on its standard input, bounded in time, never by a shell."""
 
-import os
-import select
 import shlex
 import shutil
-import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
+from repod.children import ended_within
 from repod.errors import Misconfigured
 from repod.happenings import Event
 from repod.hooking import Hook, Undelivered
@@ -81,19 +79,7 @@ def _run(process: subprocess.Popen[bytes], data: bytes, timeout: float) -> tuple
         threading.Thread(target=_feed, args=(process.stdin, data), daemon=True),
         threading.Thread(target=_drain, args=(process.stdout, kept), daemon=True),
     ]
-    descriptor = os.pidfd_open(process.pid)
-    try:
-        for helper in helpers:
-            helper.start()
-        ended = bool(select.select([descriptor], [], [], timeout)[0])
-    finally:
-        os.close(descriptor)
-        # Not reaped yet, so the number of its group is still its own; what it left running goes too.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for helper in helpers:
-            helper.join(1)
+    ended = ended_within(process, timeout, helpers, after=1)
     lines = bytes(kept).decode(errors="replace").split("\n")
     said = [text for line in lines if (text := "".join(char for char in line.strip() if char.isprintable()))]
     return (process.returncode if ended else None), (said[-1][:_SHOWN] if said else "")

@@ -1,8 +1,5 @@
 """Asks a program which hosts there are: no shell, bounded in time and in what it prints."""
 
-import os
-import select
-import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -10,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from repod.children import ended_within
 from repod.errors import Misconfigured, Unavailable
 
 MOST = 16 << 20
@@ -58,20 +56,7 @@ def _followed(process: subprocess.Popen[bytes], printed: bytearray, said: bytear
         threading.Thread(target=_first, args=(process.stdout, printed), daemon=True),
         threading.Thread(target=_last, args=(process.stderr, said), daemon=True),
     ]
-    descriptor = os.pidfd_open(process.pid)
-    try:
-        for helper in helpers:
-            helper.start()
-        ended = bool(select.select([descriptor], [], [], seconds)[0])
-    finally:
-        os.close(descriptor)
-        # Not reaped yet, so the number of its group is still its own.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for helper in helpers:
-            helper.join(5)
-    return ended
+    return ended_within(process, seconds, helpers, after=5)
 
 
 def _first(pipe: IO[bytes], kept: bytearray) -> None:
