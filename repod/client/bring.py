@@ -166,7 +166,7 @@ def _brought(talk: Talk, aim: Aim, note: Note, record: Record) -> Outcome:
         note(facts.installed)
         wanted = _wanted(aim, facts)
         change = planning.change(aim.action, wanted, facts.installed)
-        if change == Change():
+        if change.empty:
             return _proof(facts.installed, facts.installed, wanted, "")
     bench = _bench(talk, aim, facts, FORTH, attempt)
     if not aim.builds:
@@ -175,7 +175,7 @@ def _brought(talk: Talk, aim: Aim, note: Note, record: Record) -> Outcome:
         facts = replace(facts, installed=[one for one in facts.installed if one.nevra.name in bench.names])
         note(facts.installed)
         change = planning.change(aim.action, wanted, facts.installed)
-        if change == Change():
+        if change.empty:
             return _proof(facts.installed, facts.installed, wanted, "")
     verdict, output = _carried(bench, change)
     return _judged(bench, facts.installed, wanted, verdict, output)
@@ -190,7 +190,7 @@ def _restored(talk: Talk, aim: Aim, before: Sequence[Installed]) -> Outcome:
     facts = talk.facts(_repositories(aim), names)
     change = planning.back(before, facts.installed)
     after, verdict, output = facts.installed, Verdict(), ""
-    if change != Change():
+    if not change.empty:
         bench = replace(_bench(talk, aim, facts, BACK, attempt), names=names)
         verdict, output = _carried(bench, change)
         after = talk.facts(_repositories(aim), names).installed

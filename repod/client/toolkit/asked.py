@@ -36,6 +36,11 @@ class Change:
     follows: Sequence[str] = ()
     removes: Sequence[str] = ()
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be done; that is not ``== Change()``, since an empty list is no empty tuple."""
+        return not (self.installs or self.ups or self.downs or self.again or self.follows or self.removes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
