@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from repod.errors import Misconfigured, RepodError
+from repod.show import steerless
 
 EXIT_CODES = """\b
 Exit codes:
@@ -93,5 +94,5 @@ class Program(LazyGroup):
             return super().invoke(ctx)
         except RepodError as error:
             for line in str(error).splitlines():
-                click.echo(f"{ctx.find_root().info_name}: {line}", err=True)
+                click.echo(f"{ctx.find_root().info_name}: {steerless(line)}", err=True)
             sys.exit(error.exit_code)

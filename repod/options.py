@@ -10,6 +10,7 @@ import click
 
 from repod.office import Deed
 from repod.rings import RingChange
+from repod.show import steerless
 from repod.values import LABEL, LABEL_FORM, seconds
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -148,7 +149,7 @@ def leave(deed: Deed) -> None:
 
 def say(text: str) -> None:
     """Say a line on standard error, beside the answer."""
-    click.echo(f"{click.get_current_context().find_root().info_name}: {text}", err=True)
+    click.echo(f"{click.get_current_context().find_root().info_name}: {steerless(text)}", err=True)
 
 
 def warn(texts: Iterable[str]) -> None:

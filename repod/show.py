@@ -35,6 +35,11 @@ def card(facts: Mapping[str, Any]) -> None:
             click.echo(f"  {'':<{width}} {line}")
 
 
+def steerless(text: str) -> str:
+    """One line as it may be shown: texts of strangers never steer a terminal."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
 def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     """A table as wide as the terminal; long cells are folded."""
     from rich.console import Console  # noqa: PLC0415 - cron and CI, where it is not needed, would wait for it
@@ -60,5 +65,4 @@ def _plain(table: Sequence[Sequence[str]]) -> Iterator[str]:
 def _cell(value: Any) -> str:
     if isinstance(value, list):
         return "\n".join(map(_cell, value))
-    # Texts of strangers never steer a terminal.
-    return "-" if value in ("", None) else "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in str(value))
+    return "-" if value in ("", None) else "\n".join(map(steerless, str(value).split("\n")))

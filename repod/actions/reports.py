@@ -143,6 +143,8 @@ def _fault(lines: Sequence[str]) -> str:
         return "expected what rpm -qa prints, found no package"
     for line in lines:
         try:
+            if not line.isprintable():
+                raise ValueError  # noqa: TRY301 - told as any other line that is none
             if not line.startswith(_KEY):
                 Nevra.parse(line.replace("-(none):", "-", 1))
         except ValueError:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from repod.client.fleet import Host, HostFault, Limits, Transport, Trouble
+from repod.client.inventory.program import without_token
 from repod.client.rolling import Query, Rollout, fill, fits
 from repod.client.waves import Wave
 from repod.errors import Misconfigured, Unavailable, Unfit
@@ -103,7 +104,7 @@ class Checks:
         try:
             process = subprocess.Popen(
                 words,
-                env={**self._environ, **told},
+                env={**without_token(self._environ), **told},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

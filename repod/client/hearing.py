@@ -7,6 +7,7 @@ from typing import Any
 from repod.client.api import Api
 from repod.errors import Misconfigured, Unavailable
 from repod.happenings import Kind
+from repod.show import steerless
 
 _QUIET = 60.0  # the daemon says that it lives every 15 s
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 15.0, 15.0)
@@ -63,9 +64,7 @@ def told(event: Event) -> str:
     data = event.get("data", {})
     say = _WORDS.get(str(event.get("type")))
     text = say(data) if say else str(event.get("type"))
-    line = f"{event.get('time', '')}  {repository}  {text}"
-    # Texts of strangers never steer a terminal.
-    return "".join(c if c.isprintable() else "\ufffd" for c in line)
+    return steerless(f"{event.get('time', '')}  {repository}  {text}")
 
 
 def _published(data: Mapping[str, Any]) -> str:

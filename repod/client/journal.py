@@ -117,7 +117,7 @@ def _lock(folder: Path, group: str, name: str) -> Iterator[None]:
     path = folder / f"{group}.lock"
     _make(folder)
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise _unkept(path, error) from error
     try:

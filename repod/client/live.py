@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from repod.client.runs import Progress, Standing, counted, moved, said
+from repod.client.runs import Progress, Standing, moved, said
+from repod.client.waves import counted
 from repod.times import stamp
 
 if TYPE_CHECKING:  # who sees no table does not wait for it

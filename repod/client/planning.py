@@ -6,9 +6,9 @@ from fnmatch import fnmatchcase
 
 from repod.client.fleet import Action, Aim, Host
 from repod.client.rolling import Query, Rollout
-from repod.client.runs import Plan, counted, run_id
+from repod.client.runs import Plan, run_id
 from repod.client.settings import Settings
-from repod.client.waves import Ring, Wave, allowed, planned
+from repod.client.waves import Ring, Wave, allowed, counted, planned
 from repod.errors import Misconfigured
 from repod.promotion import spoken
 
@@ -76,7 +76,9 @@ def make_plan(
                 hosts[host.name], origin[host.name] = host, ring
     if not hosts:
         many = sum(map(len, members.values()))
-        raise Misconfigured(f"--limit {','.join(wish.limit)} leaves none of the {many} hosts of {wish.group}")
+        raise Misconfigured(
+            f"--limit {','.join(wish.limit)} leaves none of the {counted(many, 'host')} of {wish.group}"
+        )
     several = len(members) > 1
     rings = [
         Ring(name=ring if several else "", hosts=[name for name in hosts if origin[name] == ring]) for ring in members

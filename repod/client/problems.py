@@ -63,7 +63,7 @@ def error_of(problem: Mapping[str, Any], source: str = "") -> RepodError:
     faults = problem.get("faults") or ()
     lines = [str(line) for line in faults if isinstance(line, str)] or [str(problem["detail"])]
     if kind == "credentials" or problem.get("status") == _UNKNOWN:
-        return Misconfigured(*(f"{line}; {_token_advice(source)}" for line in lines))
+        return Misconfigured(*(f"{line}; {_token_advice(source, line)}" for line in lines))
     known = _BY_KIND.get(kind) or _BY_STATUS.get(int(problem.get("status", 0)), Misconfigured)
     return known(*lines) if known is Misconfigured else known("\n".join(lines))
 
@@ -83,9 +83,10 @@ def stranger(status: int, media: str, body: bytes, url: str) -> RepodError:
     return Misconfigured(msg)
 
 
-def _token_advice(source: str) -> str:
+def _token_advice(source: str, line: str) -> str:
     if source:
-        return f"the token is that of {source}"
+        new = "" if "repod token add" in line else "; have a new one made where repod runs: repod token add"
+        return f"the token is that of {source}{new}"
     return "no token was sent: set REPOCTL_TOKEN, or [server] token_file or keyring and run repoctl login"
 
 

@@ -18,8 +18,8 @@ from functools import partial
 
 from repod.client.fleet import Host, HostFault, Installed, Trouble
 from repod.client.rundoors import Brake, Halt, Hands, Health, Journal, Time, Watcher
-from repod.client.runs import End, Progress, Standing, counted
-from repod.client.waves import Wave, stopping
+from repod.client.runs import End, Progress, Standing
+from repod.client.waves import Wave, counted, stopping
 from repod.errors import RepodError
 from repod.times import stamp
 

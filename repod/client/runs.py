@@ -155,11 +155,6 @@ def begun(plan: Plan) -> Standing:
     return Standing(plan=plan, hosts=waiting)
 
 
-def counted(number: int, thing: str) -> str:
-    """``1 host``, ``2 hosts``."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
 def run_id(now: float, group: str, token: str) -> str:
     """``20261126T081500Z-web-prod-3f2a``: when, which group, and a random word."""
     return f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{group[:60]}-{token}"

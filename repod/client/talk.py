@@ -96,7 +96,9 @@ class Talk:
         """Put a small text on the host; where it lies there. ``HostFault`` FULL."""
         rows = self._ask("put", self.run, name, data.decode("ascii").rstrip("\n"))
         self._has_room(rows)
-        return next(row[2] for row in rows if row[:2] == ["state", "put"])
+        if place := next((row[2] for row in rows if row[:2] == ["state", "put"]), ""):
+            return place
+        raise HostFault(Trouble.FAILED, f"{name} could not be put on the host: {_plain(rows)[:200]}")
 
     def own_keys(self, name: str) -> str:
         """Write the keys that rpm trusts there into a file beside it; where it lies, empty where there is no key."""

@@ -75,7 +75,7 @@ def check_token(text: str, source: str) -> str:
     """The token in ``text``; ``Misconfigured`` where it can be none, without showing it."""
     token = text.strip()
     if not _FORM.fullmatch(token):
-        found = "nothing" if not token else f"{len(token)} characters in {len(token.splitlines())} lines"
+        found = "nothing" if not token else f"{len(token)} characters, {len(token.split())} words"
         msg = f"{source}: expected a token, a single word as repod token add prints it, found {found}"
         raise Misconfigured(msg)
     return token

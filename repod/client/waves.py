@@ -55,13 +55,18 @@ def _parts(hosts: Sequence[str], canary: int, wave: str) -> Iterator[tuple[Seque
     """The hosts of one ring, cut, and why so."""
     if canary and hosts:
         some = f"{min(canary, len(hosts))} " if canary > 1 else ""
-        yield hosts[:canary], f"the first {some}of {len(hosts)} hosts, alone"
+        yield hosts[:canary], f"the first {some}of {counted(len(hosts), 'host')}, alone"
     size = size_of(wave, len(hosts))
-    share = f"{wave} of {len(hosts)} hosts is {size}" if wave.endswith("%") else f"{size} at a time"
+    share = f"{wave} of {counted(len(hosts), 'host')} is {size}" if wave.endswith("%") else f"{size} at a time"
     for start in range(canary, len(hosts), size):
         part = hosts[start : start + size]
         rest = f"; the last {len(part)}" if len(part) < size else ""
         yield part, f"{share}{rest}"
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 host``, ``2 hosts``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def size_of(count: str, of: int) -> int:
@@ -88,5 +93,5 @@ def stopping(waves: Sequence[Wave], failed: Collection[str], max_failures: str) 
     most = allowed(max_failures, of)
     if len(failed) <= most:
         return ""
-    share = f" ({max_failures} of {of} hosts)" if max_failures.endswith("%") else ""
-    return f"{len(failed)} {'host' if len(failed) == 1 else 'hosts'} failed, and at most {most}{share} may"
+    share = f" ({max_failures} of {counted(of, 'host')})" if max_failures.endswith("%") else ""
+    return f"{counted(len(failed), 'host')} failed, and at most {most}{share} may"

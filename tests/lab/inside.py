@@ -41,15 +41,16 @@ class Inside:
             env=ENVIRONMENT,
             start_new_session=True,
         )
-        try:
-            out, err = process.communicate(data, timeout=1.0 if lost else limits.seconds)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGHUP)
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            trouble = Trouble.LOST if lost else Trouble.TIME_LIMIT
-            raise HostFault(trouble, f"{self.machine.name}: the connection ended") from None
+        with process:  # what was not read of its input is let go of too
+            try:
+                out, err = process.communicate(data, timeout=1.0 if lost else limits.seconds)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGHUP)
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+                trouble = Trouble.LOST if lost else Trouble.TIME_LIMIT
+                raise HostFault(trouble, f"{self.machine.name}: the connection ended") from None
         if lost:
             raise HostFault(Trouble.LOST, f"{self.machine.name}: the connection ended")
         return Ran(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"))

@@ -113,6 +113,14 @@ def test_a_url_that_answers_otherwise_or_not_at_all_is_told() -> None:
         checks(check_http=url, check_within="2s").host(HOST)
 
 
+def test_a_command_here_is_not_told_the_token_of_the_daemon(tmp_path: Path) -> None:
+    out = tmp_path / "told"
+    environ = {**ENVIRON, "REPOCTL_TOKEN": "secret", "KEPT": "kept"}
+    script = f'echo "${{REPOCTL_TOKEN:-none}} $KEPT" > "{out}"'
+    checks(environ, wave_check=script).wave(WAVE, "run-1", nothing)
+    assert out.read_text() == "none kept\n"
+
+
 def test_a_command_here_checks_a_wave_and_is_told_which(tmp_path: Path) -> None:
     out = tmp_path / "told"
     checks(wave_check=f'echo "$REPOCTL_RUN $REPOCTL_WAVE $REPOCTL_HOSTS" > "{out}"').wave(WAVE, "run-1", nothing)

@@ -23,6 +23,8 @@ from tests.lab.wait import until
 
 _HELLO = "hello-{}-1.noarch"
 
+_NEW_TOKEN = "have a new one made where repod runs: repod token add"
+
 
 class Lab(NamedTuple):
     """A daemon: ``staging`` lists three versions of hello, ``prod`` takes what is labelled ``tested``."""
@@ -231,7 +233,7 @@ def test_a_token_is_kept_once_the_daemon_knows_it_used_and_forgotten(lab: Lab, t
     wrong = repoctl("login", env=env, cwd=tmp_path, data="repod_wrong\n")
     assert (wrong.rc, wrong.err) == (
         2,
-        "repoctl: these credentials are not known; the token is that of standard input\n",
+        f"repoctl: these credentials are not known; the token is that of standard input; {_NEW_TOKEN}\n",
     )
     assert not (tmp_path / "mine").exists()
     assert repoctl("status", env=env, cwd=tmp_path).rc == 2

@@ -228,6 +228,7 @@ def test_without_any_setting_a_host_tells_builds_with_digests_and_what_it_would_
         ({"packages": []}, "packages: value should have at least 1 item"),
         ({"packages": [{"nevra": "no nevra"}]}, "nevra: string should match pattern"),
         ({"packages": [{"nevra": "nothing"}]}, "expected lines as rpm -qa prints them, found 'nothing'"),
+        ({"packages": [{"nevra": "a\x9b2J-1-1.noarch"}]}, r"expected lines as rpm -qa prints them, found 'a\x9b2J"),
         ({"packages": [{"nevra": "a-1-1.noarch", "header_sha256": "beef"}]}, "header_sha256: string should match"),
         ({"packages": [{"nevra": "a-1-1.noarch"}], "previous": [{"nevra": "x"}]}, "found 'x'"),
         ({"packages": [{"nevra": "a-1-1.noarch"}], "colour": "blue"}, "colour: is not known here"),

@@ -12,7 +12,7 @@ from repod.hosts.agent.acting import Actor, Began, Result
 from repod.hosts.agent.deciding import Here, decide, identity, number, starts
 from repod.hosts.agent.document import Build, Phase, Ring, opened, parse
 from repod.hosts.agent.machine import parse_rpm
-from repod.hosts.agent.programs import Ended
+from repod.hosts.agent.programs import Ended, ask, run
 from repod.hosts.agent.repofile import find
 from repod.hosts.agent.settings import Settings, load
 from repod.hosts.agent.settings import parse as parse_settings
@@ -200,6 +200,28 @@ def test_what_is_no_rollout_file_is_refused(data: bytes) -> None:
         opened(data)
     with pytest.raises(Malformed):
         parse(data)
+
+
+def test_a_file_that_is_nested_deeper_than_any_parser_goes_is_none_either() -> None:
+    with pytest.raises(Malformed, match="expected a rollout file of repod"):
+        opened(b"[" * 2_000_000)
+
+
+def test_what_programs_write_is_for_root_alone(tmp_path: Path) -> None:
+    log = tmp_path / "output.log"
+    log.write_text("of an older agent")
+    log.chmod(0o644)
+    assert run(["sh", "-c", "umask 022; echo said; umask"], 10.0, log, {}).out == "said\n0022\n"
+    assert log.stat().st_mode & 0o777 == 0o600
+    log.unlink()
+    log.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        run(["true"], 10.0, log, {})
+
+
+def test_a_program_that_does_not_end_is_named_and_waited_for_no_longer() -> None:
+    with pytest.raises(Unreachable, match=r"sleep: no end within 0\.1 s"):
+        ask(["sleep", "60"], 0.1)
 
 
 def test_what_rpm_prints_is_read_with_epochs_and_without_digests() -> None:

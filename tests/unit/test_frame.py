@@ -141,3 +141,11 @@ def test_of_a_stream_as_much_is_kept_as_the_limit_says_from_both_ends(pieces: li
 def test_the_last_line_is_the_last_one_that_says_something() -> None:
     assert last_line(b"one\ntwo: \n\n  \n") == "two:"
     assert last_line(b" \n") == ""
+
+
+def test_an_end_with_a_number_that_is_no_exit_status_is_no_end() -> None:
+    stream = Stream("mark", 1 << 20)
+    stream.feed(b"mark-begin\nmark-end " + b"9" * 10_000 + b"\n")
+    assert stream.code is None
+    stream.feed(b"mark-end 7\n")
+    assert stream.code == 7

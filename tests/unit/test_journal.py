@@ -118,6 +118,14 @@ def test_a_group_has_one_run_at_a_time_and_the_other_one_is_named(tmp_path: Path
         pass
 
 
+def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("all that I have")
+    (tmp_path / "web.lock").symlink_to(tmp_path / "mine")
+    with pytest.raises(Unavailable, match=r"web\.lock cannot be written"), locked(tmp_path, ["web"], "run-1"):
+        pass
+    assert (tmp_path / "mine").read_text() == "all that I have"
+
+
 def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from repod.client.journal import locked\n"

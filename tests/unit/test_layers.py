@@ -141,7 +141,8 @@ _LAYERS = (
         rows=(
             ("repod.notify", "repod.prompt"),
             ("repod.log",),
-            ("repod.show", "repod.lazy", "repod.options", "repod.progress"),
+            ("repod.show",),
+            ("repod.lazy", "repod.options", "repod.progress"),
             ("repod.sheets",),
             ("repod.board", "repod.bus"),
             ("repod.web.*",),

@@ -108,7 +108,11 @@ def test_a_problem_becomes_the_error_of_its_kind_with_the_daemons_line(
         opened.api.keys()
     assert type(caught.value) is error
     assert caught.value.exit_code == code
-    more = "; the token is that of REPOCTL_TOKEN" if status == 401 else ""
+    more = (
+        "; the token is that of REPOCTL_TOKEN; have a new one made where repod runs: repod token add"
+        if status == 401
+        else ""
+    )
     assert str(caught.value) == "it is so" + more
 
 

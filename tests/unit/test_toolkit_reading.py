@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from repod.client.fleet import Trouble
+from repod.client.fleet import HostFault, Ran, Trouble
 from repod.client.toolkit.asked import ToolName
+from repod.client.toolkit.facts import framed
 from repod.client.toolkit.reading import cleaned, idle, sign, verdict
 
 DNF, DNF5, YUM, MICRODNF, ZYPPER = ToolName
@@ -66,3 +67,24 @@ def test_output_is_shown_without_passwords_and_without_what_steers_terminals() -
     assert "s3cret" not in text
     assert "ann" not in text
     assert text == "username: …\npassword: …\nproxy_password = …\nbaseurl: http://host/\nred\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "state\tended\t",
+        "state\tended",
+        "state",
+        "state\tput",
+        "lock\tpid\tdnf\t/run/dnf.pid",
+        "step\tforth1-x",
+        "package\tfoo\tnone\t1\t1\tnoarch\t",
+        f"package\tfoo\t{'9' * 5000}\t1\t1\tnoarch\t",
+    ],
+)
+def test_a_host_that_answers_what_its_script_does_not_is_a_fault_of_that_host(line: str) -> None:
+    out = f"noise\n@@repod-begin@@\n{line}\n@@repod-end@@\n"
+    with pytest.raises(HostFault, match=r"the host answers what host\.sh does not: ") as caught:
+        framed(Ran(code=0, out=out))
+    assert caught.value.trouble is Trouble.FAILED
+    assert len(str(caught.value)) < 300

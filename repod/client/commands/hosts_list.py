@@ -12,6 +12,7 @@ import click
 
 from repod.client.commands.common import asked, group_option, settings_of, settings_option
 from repod.client.fleet import Host
+from repod.client.waves import counted
 from repod.errors import NotFound
 from repod.options import json_option, say
 from repod.package import Nevra
@@ -57,7 +58,7 @@ def list_hosts(config: Path | None, group: str, names: Sequence[str], *, no_conn
     if failed := [one for one in found if one.trouble]:
         for one in failed:
             say(one.text if one.text.startswith(one.host.name) else f"{one.host.name}: {one.text}")
-        say(f"{len(failed)} of {len(found)} hosts could not be asked")
+        say(f"{len(failed)} of {counted(len(found), 'host')} could not be asked")
         sys.exit(1)
 
 

@@ -27,7 +27,7 @@ def output(words: Sequence[str], *, folder: Path, environ: Mapping[str, str], se
         process = subprocess.Popen(
             words,
             cwd=folder,
-            env={name: value for name, value in environ.items() if name not in _HIDDEN},
+            env=without_token(environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -48,6 +48,11 @@ def output(words: Sequence[str], *, folder: Path, environ: Mapping[str, str], se
     if len(printed) > MOST:
         raise Misconfigured(f"{shown} printed more than {MOST >> 20} MiB; expected a list of hosts")
     return bytes(printed)
+
+
+def without_token(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """What programs of the settings get of the environment: all but the daemon's token."""
+    return {name: value for name, value in environ.items() if name not in _HIDDEN}
 
 
 def _followed(process: subprocess.Popen[bytes], printed: bytearray, said: bytearray, seconds: float) -> bool:

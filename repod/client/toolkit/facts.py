@@ -14,6 +14,17 @@ SCRIPT = files("repod.client.toolkit").joinpath("host.sh").read_bytes()
 _BEGIN, _END = "@@repod-begin@@", "@@repod-end@@"
 _LEFT_OUT = re.compile(r"\[[0-9]+ bytes left out\]")  # the line in the place of what a transport did not keep
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_COUNT = re.compile(r"[0-9]{1,10}")
+_FORMS: Mapping[str, tuple[int, int]] = {
+    "state": (2, 0),
+    "state ended": (3, 2),
+    "state put": (3, 0),
+    "step": (4, 0),
+    "lock": (4, 1),
+    "package": (7, 2),
+}
+"""For each kind of row: how many fields it has at least, and which one is a number; 0: none."""
+
 _KINDS: Mapping[str, str] = {"i386": "i686", "i486": "i686", "i586": "i686", "armv8l": "armv7hl", "armv7l": "armv7hl"}
 _FAMILY: Mapping[str, Sequence[str]] = {"i686": ("i386", "i486", "i586", "i686"), "x86_64": ("x86_64", "x86_64_v2")}
 
@@ -86,7 +97,17 @@ def framed(ran: Ran) -> Sequence[Row]:
         raise HostFault(Trouble.FAILED, text, output=ran.out + ran.err)
     start = lines.index(_BEGIN)
     end = lines.index(_END, start)
-    return [line.split("\t") for line in lines[start + 1 : end]]
+    rows = [line.split("\t") for line in lines[start + 1 : end]]
+    if odd := next((row for row in rows if _is_odd(row)), None):
+        text = f"the host answers what host.sh does not: {' '.join(odd)[:200]!r}; see what answers there"
+        raise HostFault(Trouble.FAILED, text)
+    return rows
+
+
+def _is_odd(row: Row) -> bool:
+    """Whether it has too few fields for its kind, or none where a number is: nobody else reads it with that in mind."""
+    fields, number = _FORMS.get(" ".join(row[:2]), _FORMS.get(row[0], (1, 0)))
+    return len(row) < fields or (number > 0 and _COUNT.fullmatch(row[number]) is None)
 
 
 def read(rows: Sequence[Row], names: Sequence[str]) -> Facts:

@@ -128,9 +128,12 @@ _NEVER_SHOWN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]
 
 # Said better: the tool's own line is long, or leaves out what is likely.
 _MEANS: Mapping[str, str] = {
-    "You have enabled checking of packages": "the host trusts no key at all",
     "signature verification error": "the index was altered, or signed by a key that the host does not trust for it",
 }
+
+_NO_KEYS = "You have enabled checking of packages"  # what dnf begins with where rpm has no key; never which one it is
+_WANTED = re.compile(r"key ID ([0-9A-Fa-f]{8,40}): NOKEY")
+_PLACE = re.compile(r"^Problem repository: (\S+)", re.MULTILINE)
 
 _REMEDY: Mapping[Trouble, str] = {
     Trouble.LOCKED: "wait until it ends, or end it",
@@ -174,8 +177,18 @@ def sign(output: str) -> Verdict:
     """What the output tells to have gone wrong, whatever the exit code; no trouble where it tells nothing."""
     for trouble, signs in _TABLE.items():
         if line := _line(output, signs):
-            return _told(trouble, line)
+            return _told(trouble, _with_key(line, output) if trouble is Trouble.UNTRUSTED else line)
     return Verdict()
+
+
+def _with_key(line: str, output: str) -> str:
+    """A line about keys that says which one is missing, as far as the output does."""
+    wanted, place = _WANTED.search(output), _PLACE.search(output)
+    key = f"key {wanted[1]}" if wanted else ""
+    if _NO_KEYS in line:
+        of = f" of {place[1]}" if place else ""
+        return f"rpm on the host has no key at all, expected {key or 'that'}{of} (repoctl keys shows it)"
+    return line if not key or key[4:] in line else f"{line} (signed by {key})"
 
 
 def _late(output: str) -> Verdict:

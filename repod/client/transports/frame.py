@@ -86,7 +86,7 @@ class Stream:
         self.code: int | None = None
         """How the command ended, known when its last mark came."""
         self._begin = f"{mark}-begin\n".encode()
-        self._end = re.compile(f"{mark}-end ([0-9]+)\n".encode())
+        self._end = re.compile(f"{mark}-end ([0-9]{{1,3}})\n".encode())
         self._held = b""  # what may be part of a mark; before the first one, the noise
         self._most = len(mark) + len("-end 255\n") - 1
 

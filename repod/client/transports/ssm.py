@@ -19,7 +19,7 @@ from repod.aws import Clients, code, denied, told
 from repod.client.fleet import ORDINARY, Connection, Host, HostFault, Limits, Ran, Trouble
 from repod.client.grouping import Ssm
 from repod.client.transports.kept import last_line
-from repod.client.transports.ssmscript import GRACE, LONGEST, Answer, longest, script
+from repod.client.transports.ssmscript import GRACE, LONGEST, MOST, Answer, longest, script
 from repod.config import Bucket
 from repod.errors import NotFound, OutcomeUnknown, RepodError
 from repod.values import S3Place
@@ -284,7 +284,7 @@ class _Instance:
 
 
 def _object(clients: Clients, bucket: str, key: str) -> str:
-    return clients.s3().get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    return clients.s3().get_object(Bucket=bucket, Key=key)["Body"].read(2 * MOST).decode()
 
 
 def _remove(clients: Clients, bucket: str, key: str) -> None:

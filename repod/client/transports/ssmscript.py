@@ -6,8 +6,6 @@ itself leaves out the middle of long streams, and packs what is left where it ha
 """
 
 import base64
-import binascii
-import gzip
 import math
 import re
 import shlex
@@ -24,6 +22,9 @@ SHOWN = 24_000
 LONGEST = 48 << 10
 """Characters that a script may have: a document with its parameters may have 64 KiB."""
 
+MOST = 64 << 20
+"""Bytes of a host's answer that are taken, however it is packed."""
+
 GRACE = 30
 """Seconds that the agent gives a script more than the command itself may take."""
 
@@ -31,7 +32,8 @@ _LONGEST_RUN = 172_800  # seconds, by AWS-RunShellScript
 _ROOM = SHOWN - 200  # the first line of an answer, and line ends
 _UNBOUNDED = 1 << 30
 _MARK = "repoctl-answer"
-_FIRST = re.compile(rf"{_MARK} (\S+) ([0-9]+) ([0-9]+) ([0-9]+) ([0-9]+) (gzip|plain) ([0-9]+)")
+_NUMBER = "([0-9]{1,12})"
+_FIRST = re.compile(rf"{_MARK} (\S+) {_NUMBER} {_NUMBER} {_NUMBER} {_NUMBER} (gzip|plain) {_NUMBER}")
 
 _SCRIPT = """\
 set -u
@@ -124,11 +126,11 @@ class Answer:
             return None
         try:
             kept = base64.b64decode("".join(rest[:length].split()), validate=True)
-            kept = gzip.decompress(kept) if form == "gzip" else kept
-        except (binascii.Error, EOFError, OSError, zlib.error) as error:
+            sizes = [int(match[number]) for number in range(2, 6)]
+            kept = _unpacked(kept, sizes[1] + sizes[3]) if form == "gzip" else kept
+        except (ValueError, zlib.error) as error:
             msg = f"not an answer: {error}"
             raise ValueError(msg) from error
-        sizes = [int(match[number]) for number in range(2, 6)]
         out, err = kept[: sizes[1]], kept[sizes[1] :]
         ran = Ran(
             code=int(code) if code.isdigit() else -1,
@@ -137,6 +139,18 @@ class Answer:
             cut=sizes[0] > sizes[1] or sizes[2] > sizes[3],
         )
         return cls(ran=ran, late=code == "late")
+
+
+def _unpacked(data: bytes, size: int) -> bytes:
+    """``size`` bytes, packed; ``ValueError`` where they are others: a host may pack more than there is memory for."""
+    if size > MOST:
+        msg = f"it says that it has {size} bytes, expected at most {MOST}"
+        raise ValueError(msg)
+    found = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, size + 1)
+    if len(found) != size:
+        msg = f"it does not have the {size} bytes that it says"
+        raise ValueError(msg)
+    return found
 
 
 def _text(kept: bytes, size: int) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from repod.hosts.faults import Unreachable
+
 _GRACE = 30.0
 _KEPT = 4000  # bytes of the end of what was written
 
@@ -29,16 +31,20 @@ class Ended:
 
 
 def ask(words: Sequence[str], seconds: float) -> str:
-    """What a short program that changes nothing writes, whatever its exit status."""
-    done = subprocess.run(
-        words,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment(),
-        timeout=seconds,
-        check=False,
-    )
+    """What a short program that changes nothing writes, whatever its exit status; ``Unreachable`` without an end."""
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        msg = f"{words[0]}: no end within {seconds:g} s; see what holds it, such as a lock of rpm's database"
+        raise Unreachable(msg) from error
     return done.stdout.decode("utf-8", "replace")
 
 
@@ -53,7 +59,8 @@ def run(
 
     It writes into ``log`` and is in a session of its own: where the agent is killed it goes on to its end.
     """
-    with log.open("wb") as out:
+    # What programs write may be for root alone.
+    with open(log, "wb", opener=_private) as out:
         try:
             process = subprocess.Popen(
                 words,
@@ -98,6 +105,12 @@ def wait_for(pid: int, begun: str, seconds: float) -> bool:
             return False
         time.sleep(0.2)
     return True
+
+
+def _private(path: str, flags: int) -> int:
+    handle = os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    os.fchmod(handle, 0o600)
+    return handle
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
