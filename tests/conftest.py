@@ -44,9 +44,8 @@ def _nothing_left_behind() -> Iterator[None]:
     yield
 
     def left() -> set[int]:
-        kept = _declared | {child for pid in _declared for child in processes.children(pid)}
-        new = processes.descendants(_MARK) - before - kept
-        return {pid for pid in new if not processes.is_python_helper(pid)}
+        new = {pid for pid in processes.descendants(_MARK) - before if not processes.is_python_helper(pid)}
+        return new and new - _declared - {child for pid in _declared for child in processes.children(pid)}
 
     try:
         until(lambda: not left(), 5, "the processes of the test to end")
