@@ -14,6 +14,9 @@ from tests.lab.wait import until
 
 _MARK = processes.mark()
 _declared: set[int] = set()
+# The processes after the last test, as a single entry; none where a wider fixture came or went since. To look through
+# the machine costs more than many a test.
+_after: list[set[int]] = []
 
 
 @pytest.fixture(scope="session")
@@ -37,16 +40,31 @@ def long_lived() -> set[int]:
     return _declared
 
 
+def _look_again(fixturedef: pytest.FixtureDef[object]) -> None:
+    if fixturedef.scope != "function":
+        _after.clear()
+
+
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> None:
+    """What a wider fixture starts may stay."""
+    _look_again(fixturedef)
+
+
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[object]) -> None:
+    """What a wider fixture has left is not the next test's."""
+    _look_again(fixturedef)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
     """Fail a test that leaves a process running; what wider fixtures started before it may stay."""
-    before = processes.descendants(_MARK)
+    before = _after.pop() if _after else processes.descendants(_MARK)
     yield
 
     def left() -> set[int]:
-        kept = _declared | {child for pid in _declared for child in processes.children(pid)}
-        new = processes.descendants(_MARK) - before - kept
-        return {pid for pid in new if not processes.is_python_helper(pid)}
+        _after[:] = [processes.descendants(_MARK)]
+        new = {pid for pid in _after[0] - before if not processes.is_python_helper(pid)}
+        return new and new - _declared - {child for pid in _declared for child in processes.children(pid)}
 
     try:
         until(lambda: not left(), 5, "the processes of the test to end")

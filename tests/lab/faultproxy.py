@@ -328,7 +328,8 @@ class _Connection:
             if not silent:
                 self._writer.write(piece)
                 await self._writer.drain()
-        return not closes(headers) and not half
+        # An answer without a body cannot break off: hanging up after it would fail the next request, or not, by chance.
+        return not closes(headers)
 
     async def _answer(self, request: Request, status: int, code: str, text: str) -> bool:
         """An error of S3."""

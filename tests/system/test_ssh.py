@@ -256,12 +256,12 @@ def test_jump_hosts_are_shared_held_to_their_keys_and_closed_after_the_last(mach
 
 def test_a_jump_host_that_is_down_is_tried_once_for_all_that_wait_for_it(machines: Machines, web1: Machine) -> None:
     web1.freeze()
-    transport = ssh(machines, jump=f"root@{web1.address}", connect_timeout=1)
+    transport = ssh(machines, jump=f"root@{web1.address}", connect_timeout=2)
     begun = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         faults = list(pool.map(lambda _: _fault(transport, machines[1].host()), range(8)))
     web1.thaw()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 12  # eight times two seconds are more
     assert {fault.trouble for fault in faults} == {Trouble.UNREACHABLE}
     assert {str(fault).split(": ")[1] for fault in faults} == {f"jump host {web1.address}"}
 
@@ -294,9 +294,10 @@ def test_a_connection_over_which_nothing_comes_any_more_is_given_up(machines: Ma
         timer = threading.Timer(0.2, wire.stall)
         timer.start()
         with pytest.raises(HostFault, match=r"it answered nothing for 0\.9 s") as found:
-            connection.run(["sleep", "5"], limits=Limits(seconds=30))
+            connection.run(["sleep", "60"], limits=Limits(seconds=60))
         timer.join()
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 30
+        web1.run("pkill", "-x", "sleep")
         assert found.value.trouble == Trouble.LOST
         wire.cut()
         wire.flow()

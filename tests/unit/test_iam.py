@@ -22,8 +22,9 @@ def _operations(*services: str) -> set[str]:
     return {xform_name(name) for model in models for name in model.operation_names}
 
 
-def _asked(*services: str) -> set[str]:
-    """What repod asks of them: methods that are called, and names given to paginators and presigned URLs."""
+@cache
+def _said() -> set[str]:
+    """All names of attributes and all texts of repod's code."""
     found = set()
     for path in (_ROOT / "repod").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -31,7 +32,12 @@ def _asked(*services: str) -> set[str]:
                 found.add(node.attr)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.add(node.value)
-    return found & _operations(*services)
+    return found
+
+
+def _asked(*services: str) -> set[str]:
+    """What repod asks of them: methods that are called, and names given to paginators and presigned URLs."""
+    return _said() & _operations(*services)
 
 
 def test_the_policy_of_the_daemon_allows_what_the_code_asks_and_nothing_more() -> None:
