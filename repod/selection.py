@@ -61,7 +61,7 @@ def near(word: str, nevras: Sequence[Nevra]) -> str:
     alike = difflib.get_close_matches(word, names, n=_SHOWN) or difflib.get_close_matches(
         word.partition("-")[0], names, n=_SHOWN
     )
-    return f"names alike: {_some(alike)}" if alike else "see: repod packages"
+    return f"names alike: {_some(alike)}" if alike else "the command packages lists all"
 
 
 def _some(texts: Sequence[str]) -> str:

@@ -16,6 +16,17 @@ if TYPE_CHECKING:  # who sees no table does not wait for it
 _ROOM = 8
 """Lines of a terminal that are for the summary, the heads and the prompt."""
 
+_GAP = 2
+"""Blanks between columns."""
+
+_TOLD = 20
+"""Columns that a problem is to have at the least; names of builds give way to it."""
+
+_LEAST = 10
+"""Columns that no name and no change goes below."""
+
+_CHANGE = "from → to"
+
 _ORDER = ("failed", "updating", "downgraded", "proven", "pending", "untouched")
 _COLOURS = {"failed": "red", "updating": "cyan", "downgraded": "yellow", "proven": "green"}
 
@@ -148,22 +159,51 @@ class Table:
         from rich.text import Text  # noqa: PLC0415
 
         table = RichTable(box=None, pad_edge=False, header_style="bold")
-        for column, how in (("host", "left"), ("wave", "right"), ("state", "left"), ("from → to", "left")):
+        for column, how in (("host", "left"), ("wave", "right"), ("state", "left"), (_CHANGE, "left")):
             table.add_column(column, justify=how, no_wrap=True)  # type: ignore[arg-type]
         table.add_column("seconds", justify="right")
-        table.add_column("", no_wrap=True, overflow="ellipsis")
-        for row in rows:
-            told = clean(f"{row.trouble}: {said(row)}" if row.trouble else said(row))
-            cells = [row.host, str(row.wave), words(row), change(row), self._seconds(row), told]
-            texts = [Text(cell) for cell in cells]
-            texts[2].stylize(_COLOURS.get(row.state, ""))
-            table.add_row(*texts)
+        table.add_column("", no_wrap=True)
+        lines = [
+            [
+                Text(cell)
+                for cell in (
+                    clean(row.host),
+                    str(row.wave),
+                    words(row),
+                    change(row),
+                    self._seconds(row),
+                    clean(f"{row.trouble}: {said(row)}" if row.trouble else said(row)),
+                )
+            ]
+            for row in rows
+        ]
+        host, moves, told = shares(
+            self._console.width,
+            [max((line[at].cell_len for line in lines), default=0) for at in range(6)],
+        )
+        for row, line in zip(rows, lines, strict=True):
+            for at, room in ((0, host), (3, moves), (5, told)):
+                line[at].truncate(room, overflow="ellipsis")
+            line[2].stylize(_COLOURS.get(row.state, ""))
+            table.add_row(*line)
         return table
 
     def _seconds(self, row: Progress) -> str:
         if row.seconds is not None and row.ended:
             return f"{row.seconds:.1f}"
         return "" if row.began is None else f"{self._now() - row.began:.0f}"
+
+
+def shares(width: int, longest: Sequence[int]) -> tuple[int, int, int]:
+    """How many columns of a terminal ``width`` wide are for the host, the change and the problem.
+
+    ``longest``: what each column of the table would take. Host and state stay to be read, whatever a problem says.
+    """
+    host = min(longest[0], max(_LEAST, width // 3))
+    heads = (max(host, len("host")), max(longest[1], len("wave")), max(longest[2], len("state")))
+    rest = width - sum(heads) - max(longest[4], len("seconds")) - 5 * _GAP
+    moves = min(longest[3], max(_LEAST, rest - min(longest[5], _TOLD)))
+    return host, moves, max(0, rest - max(moves, len(_CHANGE)))
 
 
 def clean(text: str) -> str:

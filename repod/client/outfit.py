@@ -141,12 +141,13 @@ def census_of(transport: Transport) -> Callable[[Host], str]:
     return packages
 
 
-def may_report(api: Api) -> bool:
-    """Whether the daemon would take reports of the token's owner."""
+def unreported(api: Api) -> str:
+    """Why the daemon would take no reports of the token's owner; empty where it does."""
     try:
-        return "report" in api.caller()["verbs"]
-    except RepodError:
-        return False
+        caller = api.caller()
+    except RepodError as error:
+        return str(error)
+    return "" if "report" in caller["verbs"] else f"{caller['caller']} has not the verb report: repod token add --may"
 
 
 def reporting_api(settings: Settings, environ: Mapping[str, str]) -> Api:

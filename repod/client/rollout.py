@@ -167,7 +167,8 @@ class Run:
             try:
                 may_go()
             except Halt as found:
-                halt = halt or found
+                # More of those at work may fail: the last reason of the same kind counts them all.
+                halt = found if halt is None or found.end == halt.end else halt
         if halt:
             raise halt
 

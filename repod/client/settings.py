@@ -21,6 +21,10 @@ from repod.values import Fingerprint, Seconds, Section
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 _UNKNOWN = "is not a setting of repoctl; see config/repoctl.toml for those there are"
 _FILE = "repoctl.toml"
+_NO_GROUPS = (
+    "there is no group at all; groups stand in repoctl.toml: here, in ~/.config/repoctl, in /etc/repod, or named by"
+    " --config"
+)
 
 
 def server_url(value: str) -> str:
@@ -137,7 +141,8 @@ class Settings(Section):
         """The group of that name; ``Misconfigured`` lists those there are."""
         if name in self.group:
             return self.group[name]
-        msg = f"group {name!r} is not in the settings; there are: {', '.join(self.group) or 'none'}"
+        there = f"there are: {', '.join(self.group)}" if self.group else _NO_GROUPS
+        msg = f"group {name!r} is not in the settings; {there}"
         raise Misconfigured(msg)
 
 
@@ -200,7 +205,8 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"settings file {path} cannot be read ({error}); name another with --config or REPOCTL_CONFIG"
+        why = error.strerror if isinstance(error, OSError) else error
+        msg = f"settings file {path} cannot be read ({why}); name another with --config or REPOCTL_CONFIG"
         raise Misconfigured(msg) from error
 
 

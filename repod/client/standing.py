@@ -17,13 +17,15 @@ empty: nobody was asked."""
 class Standing:
     """A package on a host. ``installed`` is None where it is not there; ``newest`` what the host could get.
 
-    ``newest`` is None where the repository lists nothing for this host that is newer, or nobody was asked.
+    ``newest`` is None where the repository lists nothing for this host that is newer, or nobody was asked; ``listed``:
+    whether it lists the installed build now.
     """
 
     name: str
     installed: Installed | None
     origin: Origin = ""
     newest: Nevra | None = None
+    listed: bool = False
 
 
 def origin(installed: Installed, known: Sequence[str] | None) -> Origin:
@@ -58,7 +60,13 @@ def standings(
             gets = newest if newest and one is here[-1] and newest.rank > one.nevra.rank else None
             own = str(one.nevra)
             found.append(
-                Standing(name=name, installed=one, origin=origin(one, known[own]) if own in known else "", newest=gets)
+                Standing(
+                    name=name,
+                    installed=one,
+                    origin=origin(one, known[own]) if own in known else "",
+                    newest=gets,
+                    listed=one.nevra in listed.get(name, ()),
+                )
             )
     return found
 

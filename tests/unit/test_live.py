@@ -4,11 +4,12 @@ import io
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
+import pytest
 from rich.console import Console
 
 from repod.client.fleet import Trouble
 from repod.client.junit import junit
-from repod.client.live import Lines, Table, change, chosen, line_of, summary
+from repod.client.live import Lines, Table, change, chosen, line_of, shares, summary
 from repod.client.runs import Progress, Standing, begun
 from tests.lab.runs import NEW, OLD, START, Fleet, carried_out, installed, plan
 
@@ -77,6 +78,32 @@ def test_a_table_of_500_hosts_fits_the_terminal_and_steers_nothing() -> None:
     assert lines[-1].startswith("and 484 more")
     assert "web007" in drawn
     assert "\x1b" not in drawn
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_long_problem_leaves_host_and_state_to_be_read(width: int) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=width, height=24, color_system=None, legacy_windows=False)
+    table = Table(console, lambda: START + 3)
+    standing = begun(plan(HOSTS))
+    sick = Progress(host="web2", wave=1, state="updating", phase="taking back", before=[installed(OLD)], began=START)
+    row = replace(sick, after=[installed(NEW)], trouble=Trouble.UNHEALTHY, text="check 'test -e /a' ends with 1 " * 5)
+    table.changed(replace(standing, hosts={**standing.hosts, "web2": row}))
+    console.print(table._drawn())
+    lines = out.getvalue().splitlines()
+    assert lines[1].split()[:3] == ["host", "wave", "state"]
+    found = next(line for line in lines if line.startswith("web2"))
+    assert found.startswith("web2     1  taking back  hello 1.0")
+    assert found.rstrip().endswith("…")
+    assert len(found.rstrip()) <= width
+
+
+def test_names_of_builds_give_way_to_a_problem_and_names_of_hosts_to_all() -> None:
+    assert shares(80, [4, 1, 11, 24, 3, 90]) == (4, 24, 20)
+    assert shares(80, [4, 1, 11, 40, 3, 90]) == (4, 24, 20)
+    assert shares(80, [4, 1, 11, 40, 3, 0]) == (4, 40, 4)
+    assert shares(80, [60, 1, 11, 24, 3, 0]) == (26, 22, 0)
+    assert shares(40, [60, 1, 11, 24, 3, 90]) == (13, 10, 0)
 
 
 def test_a_host_in_one_line_says_all_that_is_known() -> None:

@@ -222,3 +222,10 @@ def test_a_group_that_is_not_there_names_those_that_are() -> None:
     settings = parse({"group": {"web": {}, "db": {}}}, _BASE)
     with pytest.raises(Misconfigured, match="group 'app' is not in the settings; there are: web, db"):
         settings.grouped("app")
+    with pytest.raises(Misconfigured, match=r"there is no group at all; groups stand in repoctl\.toml: here, in "):
+        parse({}, _BASE).grouped("app")
+
+
+def test_a_file_that_is_named_and_not_there_is_told_in_one_go(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"gone\.toml cannot be read \(No such file or directory\); name another"):
+        load(tmp_path / "gone.toml", {})

@@ -40,8 +40,8 @@ def test_a_nevra_or_a_pattern_means_builds_each_once_in_their_order(words: list[
         ("hello-1.0-8.noarch", "of that name there are: hello-1.0-10.noarch, hello-1.0-9.noarch"),
         ("hello-libs-1-1.x86_64", "of that name there are: hello-libs-2:1-1.x86_64"),
         ("helo-1.0-9.noarch", "names alike: hello"),
-        ("zzz", "see: repod packages"),
-        ("HELLO-1.0-9.noarch", "see: repod packages"),
+        ("zzz", "the command packages lists all"),
+        ("HELLO-1.0-9.noarch", "the command packages lists all"),
     ],
 )
 def test_a_word_that_means_nothing_is_told_with_what_is_alike(word: str, says: str) -> None:

@@ -56,6 +56,13 @@ def test_a_host_that_runs_the_newest_or_a_newer_one_could_get_nothing(here: str)
     assert (found.newest, found.origin) == (None, "same")
 
 
+def test_a_build_that_the_repository_had_and_lists_no_more_is_told() -> None:
+    listed = {"hello": _builds("hello-1-1.x86_64")}
+    here = [_installed("hello-1-1.x86_64"), _installed("hello-2-1.x86_64")]
+    found = standings(["hello"], here, listed, _takes, {"hello-1-1.x86_64": ["a"], "hello-2-1.x86_64": ["a"]})
+    assert [(one.origin, one.listed) for one in found] == [("same", True), ("same", False)]
+
+
 def test_a_package_that_is_not_there_could_be_got() -> None:
     listed = {"hello": _builds("hello-1-1.noarch")}
     assert standings(["hello", "other"], [], listed, _takes, {}) == [

@@ -1,6 +1,7 @@
 """Hosts are brought to their aim in waves: who begins when, what stops it, who is taken back, what is kept."""
 
 import threading
+import time
 from dataclasses import replace
 
 from repod.client.fleet import Installed, Trouble
@@ -217,3 +218,16 @@ def test_a_newer_generation_is_said_once_and_not_followed() -> None:
         "prod is at generation 13 now; every host of this run gets what was fixed at its start, by generation 12"
     ]
     assert {row.after[0].nevra.version for row in standing.rows} == {"2.0"}
+
+
+def test_all_that_failed_of_hosts_at_work_are_counted_and_the_build_is_blamed_whoever_fails_first() -> None:
+    pages = Pages()
+
+    def held(_: str) -> None:
+        until(lambda: any(one.failed for one, _ in pages.heard), 5, "the first to fail")
+        time.sleep(0.2)  # the run has judged that by now; were it later, the outcome would be the same
+
+    fleet = Fleet.of(HOSTS[:3], faults={"web1": Trouble.UNREACHABLE}, sick={"web2"}, holds=held)
+    standing = carried_out(plan(HOSTS[:3], on_failure="downgrade", downgrade="all"), fleet, watchers=[pages])
+    assert standing.problem == "2 hosts failed, and at most 0 may"
+    assert fleet.runs == dict.fromkeys(HOSTS[:3], OLD)

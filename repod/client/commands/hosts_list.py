@@ -42,8 +42,9 @@ _ORIGINS: Mapping[str, str] = {
 def list_hosts(config: Path | None, group: str, names: Sequence[str], *, no_connect: bool, as_json: bool) -> None:
     """Show who is in group G now, and what they run of its repository.
 
-    Of each package: whether the repository has that very build, by the digest of its header, and the newest one
-    that the host could get. A host that cannot be asked is shown as such, and makes the exit code 1.
+    Of each package: whether the repository has that very build, by the digest of its header ("not any more": it had,
+    and lists it no longer), and the newest one that the host could get. A host that cannot be asked is shown as such,
+    and makes the exit code 1.
     """
     from repod.client.wiring import resolve  # noqa: PLC0415 - see above
 
@@ -129,6 +130,7 @@ def _package(one: "Standing") -> Mapping[str, Any]:
         "installed": str(one.installed.nevra) if one.installed else None,
         "header_sha256": one.installed.header_sha256 if one.installed else None,
         "origin": one.origin,
+        "listed": one.listed,
         "newest": str(one.newest) if one.newest else None,
     }
 
@@ -143,11 +145,15 @@ def _rows(one: "Looked") -> Sequence[Mapping[str, str]]:
         _row(
             one,
             str(package.installed.nevra) if package.installed else f"{package.name} is not installed",
-            _ORIGINS[package.origin],
+            _of_repository(package),
             str(package.newest.evr) if package.newest else "",
         )
         for package in one.packages
     ]
+
+
+def _of_repository(one: "Standing") -> str:
+    return "not any more" if one.origin in ("same", "named") and not one.listed else _ORIGINS[one.origin]
 
 
 def _row(one: "Looked", runs: str, of_repository: str = "", could_get: str = "") -> Mapping[str, str]:

@@ -31,8 +31,14 @@ def show(config: Path | None, run: str, *, as_json: bool) -> None:
     """Show a run: what became of each host."""
     from repod.client.commands.running import answer, folder  # noqa: PLC0415 - its parts take their time
     from repod.client.journal import read  # noqa: PLC0415
+    from repod.client.live import summary  # noqa: PLC0415
 
-    answer(read(folder(settings_of(config)), run), as_json=as_json)
+    standing = read(folder(settings_of(config)), run)
+    answer(standing, as_json=as_json)
+    if not as_json:
+        plan = standing.plan
+        state = standing.end or "not ended"
+        say(f"{plan.aim.action} {plan.asked} on {plan.group}, {state}: {summary(standing)}")
 
 
 def _rows(config: Path | None, limit: int) -> Iterator[Mapping[str, Any]]:

@@ -22,7 +22,7 @@ def reported(config: Path | None, name: str, package: str, *, as_json: bool) -> 
     brief = [
         {
             "host": row["host"],
-            "reported": row["reported"] + (" (too old to count)" if row["stale"] else ""),
+            "reported": _second(row["reported"]) + (" (too old to count)" if row["stale"] else ""),
             "packages": row["packages"],
             "not the newest": ", ".join(one["package"] for one in row["builds"] if one["differs"]) or "-",
         }
@@ -30,6 +30,11 @@ def reported(config: Path | None, name: str, package: str, *, as_json: bool) -> 
     ]
     show(rows if as_json else brief, as_json=as_json, empty="no host has reported")
     warn(dict.fromkeys(text for page in pages for text in page["warnings"]))
+
+
+def _second(time: str) -> str:
+    """A time of the API without what is below a second."""
+    return time.partition(".")[0].removesuffix("Z") + "Z"
 
 
 @click.command()

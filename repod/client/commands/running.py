@@ -152,8 +152,8 @@ def _view() -> Lines | Table:
 @contextlib.contextmanager
 def _told(api: Api, plan: Plan, transport: Transport) -> Iterator[Sequence[Watcher]]:
     """Those who tell the daemon, where it lets this caller."""
-    if not outfit.may_report(api):
-        say("the daemon is not told of this run: it does not answer, or the token has not the verb report")
+    if why := outfit.unreported(api):
+        say(f"the daemon is not told of this run: {why}")
         yield ()
         return
     teller = Teller(api, say=say)
@@ -241,14 +241,20 @@ def _whereabouts(standing: Standing) -> Iterator[str]:
     """Which build is where, and what to do."""
     where: dict[str, list[str]] = {}
     for row in standing.rows:
-        if row.after or row.before:
+        if row.state != "updating" and (row.after or row.before):
             now = row.after or row.before or ()
             where.setdefault(", ".join(str(one.nevra) for one in now), []).append(row.host)
     for build, hosts in where.items():
-        more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
-        yield f"{build} is on {' '.join(hosts[:_NAMED])}{more}"
+        yield f"{build} is on {_named(hosts)}"
+    if begun := [row.host for row in standing.rows if row.state == "updating"]:
+        yield f"not known yet of {_named(begun)}: what was begun there goes on"
     if standing.end == "interrupted":
         yield f"take it up again with: repoctl hosts resume {standing.plan.id}"
+
+
+def _named(hosts: Sequence[str]) -> str:
+    more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
+    return " ".join(hosts[:_NAMED]) + more
 
 
 def _write(path: Path, text: str) -> None:
