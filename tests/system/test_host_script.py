@@ -107,6 +107,43 @@ def test_a_command_goes_on_where_the_connection_ends(inside: Inside) -> None:
     assert inside.actions().count("start") == 1
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_may_not_have_arrived_is_begun_where_the_host_knows_nothing_of_it_in_the_same_boot(
+    inside: Inside, *, restarted: bool
+) -> None:
+    talk = _talk(inside)
+    talk.facts([], [])
+    if restarted:
+        talk.seen.boot = "11111111-aaaa"
+
+    def cut(argv: Sequence[str]) -> bool:
+        if "start" in actions(argv) and inside.actions().count("start") == 1:
+            raise HostFault(Trouble.LOST, "the connection ended before anything was sent")
+        return False
+
+    inside.cut = cut
+    ended = talk.carried(_step("echo done"))
+    assert (ended.code, ended.output) == ((None, "") if restarted else (0, "done"))
+    assert inside.actions()[1:] == ["start", "follow", "follow", "same", "start", "follow"]
+    assert len(talk.steps()) == (not restarted)
+
+
+def test_facts_and_packages_come_with_the_end_and_are_those_after_it(inside: Inside) -> None:
+    talk = _talk(inside)
+    talk.seen.counting = True
+    before = talk.look(["lab-prod"], ["lab-base"])
+    inside.asked.clear()
+    ended = talk.carried(_step("rm -f /etc/machine-id"), then=(["lab-prod"], ["lab-base"]))
+    after = talk.latest(["lab-prod"], ["lab-base"])
+    assert (ended.code, before.machine != "", after.machine) == (0, True, "")
+    assert talk.seen.packages == "lab-base-1.0-1.noarch\n"
+    assert inside.actions() == ["start", "follow", "facts", "packages"]
+    assert len(inside.asked) == 1
+    talk.carried(_step("echo", "s2-do"))
+    assert (talk.seen.facts, talk.seen.packages) == (None, "")
+    inside.machine.put("/etc/machine-id", "0" * 32 + "\n")
+
+
 def test_of_long_output_the_beginning_and_the_end_are_kept(inside: Inside) -> None:
     """Ten million bytes: nothing blocks, little is kept on the host, and what is left out is said."""
     talk = _talk(inside)

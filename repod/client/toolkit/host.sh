@@ -145,6 +145,7 @@ rpm_said() {
 of_locks() {
     for file in /var/lib/dnf/rpmdb_lock.pid /var/cache/dnf/metadata_lock.pid /var/cache/dnf/download_lock.pid \
         /var/cache/dnf/modulefailsafe_lock.pid /run/dnf.pid /run/yum.pid /var/run/yum.pid /run/zypp.pid; do
+        [ -s "$file" ] || continue
         holds "$(word "$file")" "$file"
     done
     for file in /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock; do
@@ -286,7 +287,9 @@ follow() {
     end=$(($(date +%s) + $3))
     while [ ! -f "$step/code" ] && [ "$(date +%s)" -lt "$end" ]; do
         alive || { [ -f "$step/pid" ] && sleep 1 && break; }
-        sleep 0.2
+        for _ in 1 2 3 4; do
+            [ -f "$step/code" ] || sleep 0.05
+        done
     done
     if [ -f "$step/code" ]; then
         went=yes
