@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from repod.client.fleet import Aim, Connection, HostFault, Installed, Outcome, Trouble, Wanted
 from repod.client.pinned import pinned
-from repod.client.talk import BACK, FORTH, PATIENT, Ended, Patience, Say, Talk, silent
+from repod.client.talk import BACK, FORTH, PATIENT, Ended, Patience, Say, Seen, Talk, silent
 from repod.client.toolkit import choosing, naming, offers, orders, planning, reading
 from repod.client.toolkit.asked import Change, Sources, Step, ToolName, Verdict
 from repod.client.toolkit.facts import Facts
@@ -67,6 +67,7 @@ def bring(
     patience: Patience = PATIENT,
     note: Note = silent,
     say: Say = silent,
+    seen: Seen | None = None,
     record: Record = unrecorded,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
@@ -75,9 +76,12 @@ def bring(
 
     ``note`` is told what it runs before anything is changed, ``say`` what is being done. A transaction that
     ``run_id`` began there earlier is followed, never begun again; one that ended without success is tried anew.
-    ``record`` gives the digests of builds, for ``sync`` without ``builds``.
+    ``record`` gives the digests of builds, for ``sync`` without ``builds``. ``seen`` keeps what the host said, for
+    ``settle``.
     """
-    talk = Talk(connection=connection, run=run_id, patience=patience, say=say, now=now, sleep=sleep)
+    talk = Talk(
+        connection=connection, run=run_id, patience=patience, seen=seen or Seen(), say=say, now=now, sleep=sleep
+    )
     return _guarded(talk, aim, lambda: _brought(talk, aim, note, record))
 
 
@@ -101,6 +105,7 @@ def restore(
     run_id: str,
     patience: Patience = PATIENT,
     say: Say = silent,
+    seen: Seen | None = None,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Outcome:
@@ -109,7 +114,9 @@ def restore(
     Of what ``aim`` wanted, packages that were not there before are removed, and nothing that requires them.
     What came along as a requirement stays.
     """
-    talk = Talk(connection=connection, run=run_id, patience=patience, say=say, now=now, sleep=sleep)
+    talk = Talk(
+        connection=connection, run=run_id, patience=patience, seen=seen or Seen(), say=say, now=now, sleep=sleep
+    )
     return _guarded(talk, aim, lambda: _restored(talk, aim, before))
 
 
@@ -160,8 +167,8 @@ def _wanted(aim: Aim, facts: Facts) -> Sequence[Wanted]:
 
 
 def _brought(talk: Talk, aim: Aim, note: Note, record: Record) -> Outcome:
-    attempt = _after(talk)
-    facts = talk.facts(_repositories(aim), _names(aim))
+    facts = talk.look(_repositories(aim), _names(aim))
+    attempt = talk.next(talk.known_steps())
     if aim.builds:
         note(facts.installed)
         wanted = _wanted(aim, facts)
@@ -186,30 +193,20 @@ def _restored(talk: Talk, aim: Aim, before: Sequence[Installed]) -> Outcome:
     for one in before:
         if wrong := list(naming.faults_of_build(one.nevra)):
             raise HostFault(Trouble.FAILED, "; ".join(wrong))
-    attempt = _after(talk)
-    facts = talk.facts(_repositories(aim), names)
+    facts = talk.look(_repositories(aim), names)
+    attempt = talk.next(talk.known_steps())
     change = planning.back(before, facts.installed)
     after, verdict, output = facts.installed, Verdict(), ""
     if not change.empty:
         bench = replace(_bench(talk, aim, facts, BACK, attempt), names=names)
         verdict, output = _carried(bench, change)
-        after = talk.facts(_repositories(aim), names).installed
+        after = talk.latest(_repositories(aim), names).installed
     faults = planning.unproven_back(before, after)
     if faults:
         return _failed(facts.installed, after, faults, verdict, output)
     gone = f"removed {', '.join(change.removes)}, which was not there before" if change.removes else ""
     text = "; ".join(part for part in (gone, verdict.text) if part)
     return Outcome(proven=True, before=facts.installed, after=after, text=text, output=output)
-
-
-def _after(talk: Talk) -> int:
-    """The number of the next attempt, after what this run still has at work there has ended."""
-    steps = talk.steps()
-    for name, state in steps.items():
-        if state == "running":
-            talk.say(f"step {name} of this run still runs there: following it")
-            talk.followed(name)
-    return talk.next(steps)
 
 
 def _bench(talk: Talk, aim: Aim, facts: Facts, way: str, attempt: int) -> _Bench:
@@ -259,7 +256,8 @@ def _tried(bench: _Bench, steps: Sequence[Step]) -> tuple[Verdict, str, str]:
     warnings = []
     for step in steps:
         bench.talk.say(f"{bench.tool}: {step.name}")
-        ended = bench.talk.carried(bench.step(step))
+        then = (_repositories(bench.aim), bench.names) if step is steps[-1] else None
+        ended = bench.talk.carried(bench.step(step), then=then)
         outputs.append(ended.output)
         verdict = _verdict(bench.tool, ended)
         if verdict.trouble:
@@ -312,7 +310,7 @@ def _judged(
     bench: _Bench, before: Sequence[Installed], wanted: Sequence[Wanted], verdict: Verdict, output: str
 ) -> Outcome:
     """What rpm says now, against what was wanted."""
-    after = bench.talk.facts(_repositories(bench.aim), bench.names).installed
+    after = bench.talk.latest(_repositories(bench.aim), bench.names).installed
     faults = planning.unproven(wanted, after)
     if faults:
         return _failed(before, after, faults, verdict, output)

@@ -13,7 +13,8 @@ import httpx
 
 from repod.client.aim import resolve_aim, wanted
 from repod.client.api import Api, open_api
-from repod.client.fleet import Connection, Host, Limits, Transport, Wanted
+from repod.client.fleet import Connection, Host, Transport, Wanted
+from repod.client.hands import listed
 from repod.client.health import Checks
 from repod.client.journal import names, read
 from repod.client.planning import Wish, make_plan, rings_of
@@ -28,8 +29,6 @@ from repod.package import Nevra
 _KEY_SECONDS = 20.0
 _FRESH = timedelta(minutes=2)
 """How long ago a run of another machine may have been reported to count as being at work."""
-
-_CENSUS = Limits(seconds=30.0, output=1 << 22)
 
 
 def runs_folder(settings: Settings) -> Path:
@@ -133,10 +132,7 @@ def census_of(transport: Transport) -> Callable[[Host], str]:
 
     def packages(host: Host) -> str:
         with transport.connect(host) as connection:
-            ran = connection.run(["rpm", "-qa"], limits=_CENSUS)
-        if ran.code or ran.cut:
-            raise Unavailable(f"{host.name}: rpm -qa ends with {ran.code}")
-        return ran.out
+            return listed(connection, host)
 
     return packages
 

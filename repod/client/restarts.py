@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from repod.client.fleet import Aim, Connection, HostFault, Limits, Outcome, Trouble
-from repod.client.talk import BACK, FORTH, PATIENT, Patience, Say, Talk, silent
+from repod.client.talk import BACK, FORTH, PATIENT, Patience, Say, Seen, Talk, silent
 from repod.client.toolkit import choosing, naming, planning, restarting
 from repod.client.toolkit.asked import Step
 from repod.errors import RepodError
@@ -42,6 +42,7 @@ def settle(
     services: Sequence[str] = (),
     patience: Patience = PATIENT,
     say: Say = silent,
+    seen: Seen | None = None,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Outcome:
@@ -49,15 +50,18 @@ def settle(
 
     ``report``: ``restart`` names what still runs what was before. ``services``: each of ``services`` that runs is
     restarted first. ``reboot``: the host is, where it says that this is due, or cannot say; it has to come back, and
-    is proven again. A host on which the run changed nothing since its last restart is left alone.
+    is proven again. A host on which the run changed nothing since its last restart is left alone. ``seen``: what it
+    said to ``bring`` or ``restore``.
     """
     if policy == "none" or not outcome.proven:
         return outcome
-    talk = Talk(connection=connection, run=run_id, patience=patience, say=say, now=now, sleep=sleep)
+    talk = Talk(
+        connection=connection, run=run_id, patience=patience, seen=seen or Seen(), say=say, now=now, sleep=sleep
+    )
     began = now()
     try:
         naming.check_services(services)
-        if _changed(talk.steps()):
+        if _changed(talk.known_steps()):
             outcome = _settled(talk, aim, outcome, policy, services)
     except HostFault as fault:
         outcome = replace(outcome, proven=False, trouble=fault.trouble, text=str(fault), output=fault.output)
@@ -92,7 +96,10 @@ def _settled(talk: Talk, aim: Aim, outcome: Outcome, policy: Policy, services: S
 
 
 def _due(talk: Talk, aim: Aim) -> _Due:
-    facts = talk.facts([aim.repository], [])
+    facts = talk.seen.facts
+    # Whatever packages they are of: tools are in all of them.
+    if facts is None or aim.repository not in talk.seen.asked[0]:
+        facts = talk.facts([aim.repository], [])
     tool, program = choosing.chosen(facts, aim.repository)
     asked = restarting.questions(tool, program, facts.tools)
     if asked is None:

@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from repod.client.fleet import Host
@@ -90,6 +91,32 @@ class Teller:
                 self._say(f"the daemon is not told of this run, which goes on: {error}")
 
 
+@dataclass(slots=True, kw_only=True)
+class Heard:
+    """What hosts said that they run when the run had done its work there, until the daemon is told.
+
+    ``wanted``: whether anybody asks for it. Used by many threads.
+    """
+
+    wanted: bool = False
+    _said: dict[str, str] = field(default_factory=dict, init=False)
+
+    def put(self, host: str, text: str) -> None:
+        """Keep it, in place of what the host said before; empty where it did not say."""
+        self._said.pop(host, None)
+        if text and self.wanted:
+            self._said[host] = text
+
+    def take(self, host: str) -> str:
+        """What it said; it is not kept any more."""
+        return self._said.pop(host, "")
+
+    def stop(self) -> None:
+        """Nobody asks any more."""
+        self.wanted = False
+        self._said.clear()
+
+
 class Census:
     """A watcher that has the daemon told what each host runs when this run is done with it.
 
@@ -97,9 +124,17 @@ class Census:
     """
 
     def __init__(
-        self, daemon: Daemon, packages: Callable[[Host], str], *, say: Callable[[str], object], threads: int = 4
+        self,
+        daemon: Daemon,
+        packages: Callable[[Host], str],
+        *,
+        say: Callable[[str], object],
+        heard: Heard | None = None,
+        threads: int = 4,
     ) -> None:
-        """``packages``: what a host runs, as ``rpm -qa`` prints it."""
+        """``packages``: what a host runs, as ``rpm -qa`` prints it. Asked of those that are not in ``heard``."""
+        self._heard = heard or Heard()
+        self._heard.wanted = True
         self._daemon = daemon
         self._packages = packages
         self._say = say
@@ -130,8 +165,10 @@ class Census:
             standing, name = one
             host = next(host for host in standing.plan.hosts if host.name == name)
             try:
-                self._daemon.report_host(standing.plan.repository, name, self._packages(host))
+                text = self._heard.take(name) or self._packages(host)
+                self._daemon.report_host(standing.plan.repository, name, text)
             except NotFound:
+                self._heard.stop()
                 return  # it keeps no such reports: [repository.retention] hosts is not set
             except RepodError as error:
                 self._missed.append(f"{name} runs: {error}")

@@ -15,17 +15,18 @@ _LIMITS = Limits()
 class Inside:
     """See ``fleet.Connection``. ``asked``: every call.
 
-    ``cut``: asked before each call; where it says so, that one's connection ends a second after it began.
+    ``cut``: asked before each call; where it says so, that one's connection ends a second after it began, and what
+    it gives is raised then, if that is an exception.
     """
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.asked: list[Sequence[str]] = []
-        self.cut: Callable[[Sequence[str]], bool] = lambda _: False
+        self.cut: Callable[[Sequence[str]], bool | BaseException] = lambda _: False
 
     def actions(self) -> list[str]:
-        """What ``host.sh`` was asked for, in order."""
-        return [argv[3] for argv in self.asked if argv[:2] == ["sh", "-s"]]
+        """What ``host.sh`` was asked for, in order, whether in one call or in several."""
+        return [action for argv in self.asked for action in actions(argv)]
 
     def run(self, argv: Sequence[str], *, root: bool = False, data: bytes = b"", limits: Limits = _LIMITS) -> Ran:
         """See ``fleet.Connection``; it is root already."""
@@ -49,8 +50,23 @@ class Inside:
                     os.killpg(process.pid, signal.SIGHUP)
                     os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
+                if isinstance(lost, BaseException):
+                    raise lost from None
                 trouble = Trouble.LOST if lost else Trouble.TIME_LIMIT
                 raise HostFault(trouble, f"{self.machine.name}: the connection ended") from None
         if lost:
             raise HostFault(Trouble.LOST, f"{self.machine.name}: the connection ended")
         return Ran(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"))
+
+
+def actions(argv: Sequence[str]) -> list[str]:
+    """What one call asks ``host.sh`` for; nothing where it is not called."""
+    if list(argv[:2]) != ["sh", "-s"]:
+        return []
+    if argv[3] != "all":
+        return [argv[3]]
+    words, found = list(argv[4:]), list[str]()
+    while words:
+        found.append(words[1])
+        words = words[int(words[0]) + 1 :]
+    return found

@@ -11,7 +11,7 @@ from repod.client.fleet import HostFault, Ran, Trouble
 from repod.client.talk import Patience, Talk
 from repod.client.toolkit.asked import Step
 from repod.client.toolkit.facts import SCRIPT, framed, read
-from tests.lab.inside import Inside
+from tests.lab.inside import Inside, actions
 from tests.lab.machines import Machines
 from tests.lab.rpms import tool
 from tests.lab.wait import until
@@ -100,11 +100,48 @@ def test_two_that_start_the_same_at_once_run_it_once(inside: Inside) -> None:
 
 def test_a_command_goes_on_where_the_connection_ends(inside: Inside) -> None:
     talk = _talk(inside)
-    inside.cut = lambda argv: argv[3] == "follow" and inside.actions().count("follow") < 3
+    inside.cut = lambda argv: "follow" in actions(argv) and inside.actions().count("follow") < 3
     ended = talk.carried(_step("sleep 2.5; echo done"))
     assert (ended.code, ended.output) == (0, "done")
     assert inside.actions().count("follow") >= 3
     assert inside.actions().count("start") == 1
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_may_not_have_arrived_is_begun_where_the_host_knows_nothing_of_it_in_the_same_boot(
+    inside: Inside, *, restarted: bool
+) -> None:
+    talk = _talk(inside)
+    talk.facts([], [])
+    if restarted:
+        talk.seen.boot = "11111111-aaaa"
+
+    def cut(argv: Sequence[str]) -> bool:
+        if "start" in actions(argv) and inside.actions().count("start") == 1:
+            raise HostFault(Trouble.LOST, "the connection ended before anything was sent")
+        return False
+
+    inside.cut = cut
+    ended = talk.carried(_step("echo done"))
+    assert (ended.code, ended.output) == ((None, "") if restarted else (0, "done"))
+    assert inside.actions()[1:] == ["start", "follow", "follow", "same", "start", "follow"]
+    assert len(talk.steps()) == (not restarted)
+
+
+def test_facts_and_packages_come_with_the_end_and_are_those_after_it(inside: Inside) -> None:
+    talk = _talk(inside)
+    talk.seen.counting = True
+    before = talk.look(["lab-prod"], ["lab-base"])
+    inside.asked.clear()
+    ended = talk.carried(_step("rm -f /etc/machine-id"), then=(["lab-prod"], ["lab-base"]))
+    after = talk.latest(["lab-prod"], ["lab-base"])
+    assert (ended.code, before.machine != "", after.machine) == (0, True, "")
+    assert talk.seen.packages == "lab-base-1.0-1.noarch\n"
+    assert inside.actions() == ["start", "follow", "facts", "packages"]
+    assert len(inside.asked) == 1
+    talk.carried(_step("echo", "s2-do"))
+    assert (talk.seen.facts, talk.seen.packages) == (None, "")
+    inside.machine.put("/etc/machine-id", "0" * 32 + "\n")
 
 
 def test_of_long_output_the_beginning_and_the_end_are_kept(inside: Inside) -> None:

@@ -27,7 +27,7 @@ from repod.client.rollout import Run
 from repod.client.rundoors import Brake, Watcher
 from repod.client.runs import Plan, Standing, begun, document
 from repod.client.settings import Settings
-from repod.client.teller import Census, Teller
+from repod.client.teller import Census, Heard, Teller
 from repod.errors import Conflict, Misconfigured, Unavailable
 from repod.options import person, say
 from repod.show import show
@@ -121,16 +121,16 @@ def _strategy(settings: Settings, group: str, options: Mapping[str, Any]) -> Rol
 def _carry_out(settings: Settings, standing: Standing, journal: FileJournal) -> Standing:
     plan = standing.plan
     transport = outfit.ways(settings, plan)
-    brake = Brake()
+    brake, heard = Brake(), Heard()
     with (
         outfit.reporting_api(settings, os.environ) as api,
         _view() as view,
-        _told(api, plan, transport) as tellers,
+        _told(api, plan, transport, heard) as tellers,
         _signals(brake),
     ):
         return Run(
             standing,
-            hands=open_hands(transport, plan, outfit.record_of(api, plan)),
+            hands=open_hands(transport, plan, outfit.record_of(api, plan), heard),
             health=outfit.health_of(plan, transport),
             journal=journal,
             watchers=[view, *tellers],
@@ -150,14 +150,16 @@ def _view() -> Lines | Table:
 
 
 @contextlib.contextmanager
-def _told(api: Api, plan: Plan, transport: Transport) -> Iterator[Sequence[Watcher]]:
+def _told(api: Api, plan: Plan, transport: Transport, heard: Heard) -> Iterator[Sequence[Watcher]]:
     """Those who tell the daemon, where it lets this caller."""
     if why := outfit.unreported(api):
         say(f"the daemon is not told of this run: {why}")
         yield ()
         return
     teller = Teller(api, say=say)
-    census = Census(api, outfit.census_of(transport), say=say) if plan.strategy.report_hosts else None
+    census = None
+    if plan.strategy.report_hosts:
+        census = Census(api, outfit.census_of(transport), say=say, heard=heard)
     try:
         yield [teller, census] if census else [teller]
     finally:

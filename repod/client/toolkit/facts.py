@@ -110,12 +110,29 @@ def _is_odd(row: Row) -> bool:
     return len(row) < fields or (number > 0 and _COUNT.fullmatch(row[number]) is None)
 
 
+def whole(rows: Sequence[Row]) -> bool:
+    """Whether the transport kept all of an answer."""
+    return not any(_LEFT_OUT.fullmatch(row[0]) for row in rows)
+
+
+def parts(rows: Sequence[Row]) -> Mapping[str, Sequence[Row]]:
+    """An answer to several questions, by their names."""
+    found: dict[str, list[Row]] = {}
+    mine: list[Row] = []
+    for row in rows:
+        if row[0] == "part" and len(row) == 2:  # noqa: PLR2004 - its name, and that of the question
+            mine = found.setdefault(row[1], [])
+        else:
+            mine.append(row)
+    return found
+
+
 def read(rows: Sequence[Row], names: Sequence[str]) -> Facts:
     """Facts of a host.
 
     ``HostFault`` where a part is missing, or rpm does not say of each of ``names`` whether it is installed.
     """
-    if any(_LEFT_OUT.fullmatch(row[0]) for row in rows):
+    if not whole(rows):
         text = "what the host says of itself is longer than comes through whole; for SSM, set [ssm] output"
         raise HostFault(Trouble.FAILED, text)
     faults = [" ".join(row[1:]) for row in rows if row[0] == "fault"]

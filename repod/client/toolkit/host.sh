@@ -8,6 +8,10 @@
 #   put RUN FILE TEXT                           a file beside it
 #   keys RUN FILE                               the same, with the keys that rpm trusts
 #   clean RUN                                   removes all of a run that has ended
+#   packages                                    all packages, as `rpm -qa` prints them
+#   same BOOT                                   whether the host was not restarted since
+#   all COUNT ACTION ARGUMENT... COUNT ...      several of these in one answer, each of so many words; none follows one
+#                                               that did not come to its end
 #
 # Answers are lines of fields with tabs between them, inside two marks: what log-in shells write is outside of them.
 # POSIX sh with the tools of every host that has rpm: it runs under dash, bash and busybox.
@@ -22,11 +26,16 @@ lasting=/var/lib/repod-run
 fleeting=/run/repod-run
 days=7
 tab=$(printf '\t')
+breaks=$(printf '\t\n\r')
 
 # One line of fields; what would break it becomes a space.
 say() {
     line=
-    for field in "$@"; do line=$line$tab$(printf '%s' "$field" | tr '\t\n\r' '   '); done
+    for field in "$@"; do
+        # Most have nothing of the kind, and a process for each field takes its time.
+        case $field in *["$breaks"]*) field=$(printf '%s' "$field" | tr '\t\n\r' '   ') ;; esac
+        line=$line$tab$field
+    done
     printf '%s\n' "${line#"$tab"}"
 }
 
@@ -63,6 +72,13 @@ of_tools() {
         say tool "$name" "$real" "$version"
     done
     found=$(command -v needs-restarting 2>/dev/null) && say tool needs-restarting "$(readlink -f "$found")" ''
+    # The plug-in of dnf 4; where its settings name other folders, it may be there.
+    for file in /usr/lib*/python*/*-packages/dnf-plugins/needs_restarting.py; do
+        [ -f "$file" ] || continue
+        say tool dnf-needs-restarting "$file" ''
+        return
+    done
+    grep -q '^[[:space:]]*pluginpath' /etc/dnf/dnf.conf 2>/dev/null && say tool dnf-needs-restarting /etc/dnf/dnf.conf ''
 }
 
 # Settings of repositories, without user names and passwords in their URLs.
@@ -129,6 +145,7 @@ rpm_said() {
 of_locks() {
     for file in /var/lib/dnf/rpmdb_lock.pid /var/cache/dnf/metadata_lock.pid /var/cache/dnf/download_lock.pid \
         /var/cache/dnf/modulefailsafe_lock.pid /run/dnf.pid /run/yum.pid /var/run/yum.pid /run/zypp.pid; do
+        [ -s "$file" ] || continue
         holds "$(word "$file")" "$file"
     done
     for file in /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock; do
@@ -216,6 +233,7 @@ END
 }
 
 start() {
+    went=
     place "$1" || return 0
     unit=repod-$1-$2
     step=$run/$2
@@ -230,13 +248,14 @@ start() {
     if [ ! -d "$step/claim" ]; then
         detached "$unit" "$step" "$limit" "$part" "$@"
         tries=0
-        while [ ! -d "$step/claim" ] && [ "$tries" -lt 100 ]; do
-            sleep 0.1
+        while [ ! -d "$step/claim" ] && [ "$tries" -lt 400 ]; do
+            sleep 0.025
             tries=$((tries + 1))
         done
     fi
     [ -d "$step/claim" ] || { say state unstarted; return; }
     say state started
+    went=yes
 }
 
 # Under systemd it gets a unit of its own: a package that restarts what brought the connection ends not this.
@@ -260,6 +279,7 @@ alive() {
 }
 
 follow() {
+    went=
     run=$fleeting/$1
     [ -d "$lasting/$1/$2" ] && run=$lasting/$1
     step=$run/$2
@@ -267,9 +287,12 @@ follow() {
     end=$(($(date +%s) + $3))
     while [ ! -f "$step/code" ] && [ "$(date +%s)" -lt "$end" ]; do
         alive || { [ -f "$step/pid" ] && sleep 1 && break; }
-        sleep 0.2
+        for _ in 1 2 3 4; do
+            [ -f "$step/code" ] || sleep 0.05
+        done
     done
     if [ -f "$step/code" ]; then
+        went=yes
         say state ended "$(word "$step/code")"
         say took "$(word "$step/began")" "$(word "$step/ended")"
         output
@@ -350,10 +373,40 @@ clean() {
     say state cleaned
 }
 
-main() {
+packages() {
+    rpm -qa 2>/dev/null && say state listed
+}
+
+same() {
+    [ "$(word /proc/sys/kernel/random/boot_id)" = "$1" ] && return
+    went=
+    say state restarted
+}
+
+all() {
+    went=yes
+    while [ "$#" -gt 1 ] && [ -n "$went" ]; do
+        say part "$2"
+        first "$@"
+        shift "$(($1 + 1))"
+    done
+}
+
+# Carries out the first so many words.
+first() {
+    left=$1
+    shift
+    for argument in "$@"; do
+        shift
+        [ "$left" -gt 0 ] && set -- "$@" "$argument"
+        left=$((left - 1))
+    done
+    act "$@"
+}
+
+act() {
     action=$1
     shift
-    printf '\n@@repod-begin@@\n'
     case $action in
     facts) facts "$@" ;;
     start) start "$@" ;;
@@ -362,8 +415,16 @@ main() {
     keys) keys "$@" ;;
     clean) clean "$@" ;;
     steps) steps "$@" ;;
+    packages) packages ;;
+    same) same "$@" ;;
+    all) all "$@" ;;
     *) say state wrong "$action" ;;
     esac
+}
+
+main() {
+    printf '\n@@repod-begin@@\n'
+    act "$@"
     printf '@@repod-end@@\n'
 }
 

@@ -31,7 +31,8 @@ def questions(tool: ToolName, program: str, tools: Mapping[str, str]) -> Questio
         # A program of yum-utils.
         there = "needs-restarting" in tools
         return Questions(reboot=["needs-restarting", "-r"], services=["needs-restarting", "-s"]) if there else None
-    if tool is ToolName.MICRODNF:
+    # The answer of a dnf without the plug-in takes as long as one of a dnf that has it.
+    if tool is ToolName.MICRODNF or (tool is ToolName.DNF and "dnf-needs-restarting" not in tools):
         return None
     common = [program, "-C", "needs-restarting"]
     return Questions(reboot=[*common, "-r"], services=[*common, "-s"])
