@@ -18,7 +18,7 @@ from repod.hosts.faults import WrongUse
 PROGRAM = "usr/local/bin/repod-s3"
 AGENT = "repod.hosts.agent.command"
 PYTHON = "/usr/bin/python3"
-_OLD = 315_532_800  # 1980, the first year of a zip: the same sources give the same file
+_OLD = 315_532_800  # 1980, the first year of a zip: the same sources, whatever their modes, give the same file
 _S3 = "repod.hosts.command"
 _RUNS = "import sys\n\nfrom {module} import main\n\nsys.exit(main())\n"
 
@@ -41,6 +41,7 @@ def pack(target: Path, python: str = PYTHON, module: str = _S3) -> Path:
         _unpacked(stage)
         (stage / "__main__.py").write_text(_RUNS.format(module=module), encoding="utf-8")
         for path in stage.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
             os.utime(path, (_OLD, _OLD))
         made = Path(work, "made")
         zipapp.create_archive(stage, made, interpreter=python)
