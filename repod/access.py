@@ -32,7 +32,7 @@ VERBS: Mapping[Verb, str] = {
     ROLLBACK: "publish what an earlier generation listed",
     REMOVE: "take builds out of the metadata",
     MARK: "pin, unpin, label and unlabel builds",
-    PRUNE: "carry out what retention plans",
+    PRUNE: "carry out what retention plans, and forget hosts that are gone",
     VERIFY: "have everything proven, and mended",
     REPORT: "report rollouts and what hosts run",
     RING: "say which builds the hosts of a ring are to run",

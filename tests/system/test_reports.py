@@ -67,7 +67,7 @@ def repod(
 
 @pytest.fixture(scope="module")
 def token(repod: Repod) -> str:
-    return repod.cli("token add", "client", "--may", "report").out.strip()
+    return repod.cli("token add", "client", "--may", "report", "--may", "prune").out.strip()
 
 
 def ask(
@@ -275,6 +275,15 @@ def test_strangers_are_told_how_many_hosts_run_a_build_and_not_which(repod: Repo
     assert [host["state"] for host in one["rollout"]["hosts"]] == ["proven", "pending"]
     assert ask(repod, "GET", "test/rollouts/veiled", token=token)[1]["rollout"]["hosts"][0]["host"] == "web1"
     assert repod.cli("hosts forget", "test", "secret-db").rc == 0
+
+
+def test_who_may_report_may_not_make_repod_forget_what_another_host_runs(repod: Repod, token: str) -> None:
+    assert says(repod, token, "kept1", {"packages": [{"nevra": "hello-1.0-0.noarch"}]})[0] == 200
+    reporter = repod.cli("token add", "reporter", "--may", "report").out.strip()
+    until(lambda: says(repod, reporter, "own1", {"packages": [{"nevra": "a-1-1.noarch"}]})[0] == 200, 10, "the token")
+    status, said = ask(repod, "DELETE", "plain/hosts/kept1", token=reporter)
+    assert (status, "prune" in said["detail"]) == (403, True)
+    assert ask(repod, "DELETE", "plain/hosts/kept1", token=token)[0] == 204
 
 
 def test_repoctl_lists_hosts_that_report_and_forgets_one(repod: Repod, token: str) -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Res
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from repod.access import REPORT
+from repod.access import PRUNE, REPORT
 from repod.office import By, Office
 from repod.reports import (
     LARGEST,
@@ -97,7 +97,7 @@ def make_reports(door: Door) -> APIRouter:
 
 
 def _hosts(api: APIRouter, door: Door) -> None:
-    admitted = Depends(door.changes(REPORT))
+    admitted, forgets = Depends(door.changes(REPORT)), Depends(door.changes(PRUNE))
 
     @api.get(
         "/hosts",
@@ -125,8 +125,8 @@ def _hosts(api: APIRouter, door: Door) -> None:
         return await door.ask(lambda office: office.reports.host(name, host, said, by))
 
     @api.delete("/hosts/{host}", operation_id="forgetHost", status_code=204, responses=documented("not-found"))
-    async def forget(name: Name, host: _Host, by: By = admitted) -> None:
-        """Remove the report of a host that is gone: what it ran is not kept for it any more."""
+    async def forget(name: Name, host: _Host, by: By = forgets) -> None:
+        """Remove the report of a host that is gone: what it ran may be pruned then, so the verb is `prune`."""
         await door.ask(lambda office: office.reports.forget(name, host, by))
 
 
