@@ -182,8 +182,9 @@ def test_every_documented_metric_is_there_from_the_start_and_promtool_has_no_com
     assert status == 200
     there = {name for name, _ in _samples(page)}
     assert there >= _METRICS
-    assert set(re.findall(r"(?<!/)\brepod_[a-z_]+", _README.read_text())) <= there
     families = [family.name for family in text_string_to_metric_families(page.decode())]
+    # Hosts are counted by builds that they run, so a family of theirs has no sample before one reports.
+    assert set(re.findall(r"(?<!/)\brepod_[a-z_]+", _README.read_text())) <= there | set(families)
     assert len(families) == len({name.removesuffix("_total").removesuffix("_created") for name in families})
     done = subprocess.run([tool("promtool"), "check", "metrics"], input=page, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
