@@ -210,9 +210,11 @@ def test_events_are_followed_and_what_was_missed_comes_first(lab: Lab, tmp_path:
     assert (first["type"], first["data"]["generation"]) == ("repod.generation.published.v1", 1)
     heard = tmp_path / "heard"
     lab.done("label", "staging", _HELLO.format("1.0"), "tested")
+    # A test run in the background of a shell hands on that Ctrl-C is ignored.
+    words = ["env", "--default-signal=INT", *command("events", "prod", "--after", "0")]
     with (
         heard.open("wb") as out,
-        subprocess.Popen(command("events", "prod", "--after", "0"), env=environment(lab.env()), stdout=out) as process,
+        subprocess.Popen(words, env=environment(lab.env()), stdout=out) as process,
     ):
         try:
             until(heard.read_bytes, 30, "what was missed")
