@@ -121,8 +121,9 @@ def test_a_change_by_a_command_beside_the_daemon_is_on_the_page_soon(daemon: Rep
 
 
 def test_verify_and_prune_let_the_page_be_and_one_that_is_not_ours_is_told_of(daemon: Repod) -> None:
+    rpms.quick(daemon.inbox("next"), "another")
+    until(lambda: b"another" in page(daemon, "next"), 30, "the page to follow the inbox")
     before = page(daemon, "next")
-    assert before
     found = daemon.cli("verify", "next")
     assert (found.rc, "index.html" in found.out) == (0, False)
     assert daemon.cli("prune", "next").rc == 0
