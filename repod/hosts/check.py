@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from repod.hosts.bucket import Buckets
 from repod.hosts.faults import Absent, Fault
+from repod.hosts.finding import Finding
 from repod.hosts.place import Prefix, Target
 from repod.hosts.settings import Listen, Settings
 
 _INDEX = "repodata/repomd.xml"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: of what, whether it is well, and what was found, with a remedy where it is not."""
-
-    what: str
-    well: bool
-    found: str
 
 
 def findings(settings: Settings) -> Iterator[Finding]:

@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from repod import __version__
 from repod.hosts import install
 from repod.hosts import settings as reading
 from repod.hosts.faults import Fault, WrongUse
+from repod.hosts.frame import DONE, FAILED, UNAVAILABLE, WRONG_USE, carried_out, show_findings, show_written
 from repod.hosts.settings import CONFIG, Settings
 
-_DONE, _FAILED, _WRONG_USE, _UNAVAILABLE = 0, 1, 2, 4
 _EPILOG = "Exit status: 0 done, 1 failed, 2 wrong use, 4 cannot listen or start."
 _PARTS = ("dnf", "zypper", "systemd")
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run it; the exit status."""
-    options = _parser().parse_args(words)
-    try:
-        return int(options.run(options))
-    except WrongUse as fault:
-        return _told(fault, _WRONG_USE)
-    except Fault as fault:
-        return _told(fault, _UNAVAILABLE)
-    except KeyboardInterrupt:
-        return _FAILED
-
-
-def _told(fault: Fault, status: int) -> int:
-    print(f"repod-s3: {fault}", file=sys.stderr)
-    return status
+    return carried_out(_parser(), words, {WrongUse: WRONG_USE, Fault: UNAVAILABLE}, interrupted=FAILED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,23 +91,14 @@ def _serve(options: argparse.Namespace) -> int:
         serve.serve_child(_settings(options), verbose=options.verbose)
     else:
         serve.serve(_settings(options), os.environ, verbose=options.verbose)
-    return _DONE
+    return DONE
 
 
 def _check(options: argparse.Namespace) -> int:
     _with_botocore()
     from repod.hosts.check import findings  # noqa: PLC0415
 
-    well = True
-    found = []
-    for finding in findings(_settings(options)):
-        well = well and finding.well
-        found.append(asdict(finding))
-        if not options.json:
-            print(f"{'ok  ' if finding.well else 'FAIL'}  {finding.what}: {finding.found}")
-    if options.json:
-        print(json.dumps({"well": well, "findings": found}, indent=2))
-    return _DONE if well else _FAILED
+    return show_findings(findings(_settings(options)), as_json=options.json)
 
 
 def _with_botocore() -> None:
@@ -135,27 +111,21 @@ def _with_botocore() -> None:
 
 def _pack(options: argparse.Namespace) -> int:
     print(f"written  {install.pack(options.file, options.python)}")
-    return _DONE
+    return DONE
 
 
 def _install(options: argparse.Namespace) -> int:
     if not options.parts:
         msg = f"install: expected at least one of {' '.join('--' + part for part in _PARTS)}, found none"
         raise WrongUse(msg)
-    done = []
-    for written in install.install(options.root, options.parts, python=options.python, dnf_plugins=options.dnf_plugins):
-        done.append({"path": str(written.path), "what": written.what})
-        if not options.json:
-            print(f"{written.what:<9}  {written.path}")
-    if options.json:
-        print(json.dumps({"files": done}, indent=2))
-    elif "systemd" in options.parts:
-        print("then: set allow in /etc/repod-s3.conf; systemctl daemon-reload; systemctl enable --now repod-s3.socket")
-    return _DONE
+    files = install.install(options.root, options.parts, python=options.python, dnf_plugins=options.dnf_plugins)
+    then = "set allow in /etc/repod-s3.conf; systemctl daemon-reload; systemctl enable --now repod-s3.socket"
+    show_written(files, then if "systemd" in options.parts else "", as_json=options.json)
+    return DONE
 
 
 def _resolve(_: argparse.Namespace) -> int:
     from repod.hosts import zypper  # noqa: PLC0415
 
     zypper.resolve(*zypper.streams(), install.own_command(), os.getppid())
-    return _DONE
+    return DONE

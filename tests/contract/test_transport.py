@@ -13,31 +13,11 @@ from repod.client.grouping import Ssm
 from repod.client.transports.local import LocalTransport
 from repod.client.transports.ssm import SsmTransport
 from tests.lab.machines import Machines
+from tests.lab.oddwords import ODD
 from tests.lab.reached import ssh
 from tests.lab.ssmagents import Machine, SsmAgents
 
 Reached = tuple[Transport, Host]
-
-_ODD = [
-    "a b",
-    "'",
-    '"',
-    "$HOME",
-    "`id`",
-    "\\n",
-    "\\",
-    "x\ny\n",
-    "é",
-    "!",
-    "*",
-    "~",
-    "",
-    "-n",
-    "%s",
-    "#",
-    "\t",
-    "a;b&c|d",
-]
 
 
 @contextmanager
@@ -83,8 +63,8 @@ def _fault(connection: Connection, *argv: str, seconds: float) -> HostFault:
 
 
 def test_each_argument_arrives_as_it_is(connection: Connection) -> None:
-    ran = connection.run(["printf", "<%s>\n", *_ODD])
-    assert (ran.code, ran.out, ran.err) == (0, "".join(f"<{word}>\n" for word in _ODD), "")
+    ran = connection.run(["printf", "<%s>\n", *ODD])
+    assert (ran.code, ran.out, ran.err) == (0, "".join(f"<{word}>\n" for word in ODD), "")
 
 
 def test_bytes_that_are_no_utf8_are_taken_and_replaced_in_what_comes_back(connection: Connection) -> None:

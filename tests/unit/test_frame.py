@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from repod.client.transports.frame import READER, Stream, line, marked
 from repod.client.transports.kept import Kept, last_line
+from tests.lab.oddwords import ODD
 
 MARK = "0123456789abcdef" * 2
 
@@ -35,27 +36,7 @@ def _through(
     return out, err
 
 
-_WORDS = [
-    "a b",
-    "'",
-    '"',
-    "$HOME",
-    "`id`",
-    "\\n",
-    "\\",
-    "x\ny\n",
-    "é",
-    "!",
-    "!!",
-    "*",
-    "~",
-    "",
-    "%s",
-    "#",
-    "\t",
-    "\\0012",
-]
-_WORDS += [b"\xff\xc3".decode("utf-8", "surrogateescape"), "\\c", "\n7", "x" * 100_000]
+_WORDS = [*ODD, b"\xff\xc3".decode("utf-8", "surrogateescape"), "\\c", "\n7", "x" * 100_000]
 
 
 def _arrive(out: Stream, err: Stream) -> None:

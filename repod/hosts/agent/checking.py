@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from repod.hosts.agent import signature
@@ -14,15 +13,7 @@ from repod.hosts.agent.settings import Settings
 from repod.hosts.agent.state import StateFile
 from repod.hosts.agent.tools import detect
 from repod.hosts.faults import Fault, WrongUse
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    what: str
-    well: bool
-    found: str
+from repod.hosts.finding import Finding
 
 
 def findings(settings: Settings, agent: Agent) -> Iterator[Finding]:

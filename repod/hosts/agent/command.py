@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -19,32 +18,20 @@ from repod.hosts.agent.running import Agent
 from repod.hosts.agent.settings import CONFIG, load
 from repod.hosts.agent.state import StateFile
 from repod.hosts.faults import Fault, Malformed, Refused, WrongUse
+from repod.hosts.frame import DONE, FAILED, REFUSED, UNAVAILABLE, WRONG_USE, carried_out, show_findings, show_written
 
-_DONE, _FAILED, _WRONG_USE, _REFUSED, _UNAVAILABLE = 0, 1, 2, 3, 4
 _EPILOG = (
     "Exit status: 0 the host runs what it is to run, or its turn has not come; 1 it does not, as a build failed here; "
     "2 wrong use; 3 the rollout file may not be followed; 4 unavailable, tried again."
 )
 
 
+_STATUSES = {WrongUse: WRONG_USE, Refused: REFUSED, Malformed: REFUSED, Fault: UNAVAILABLE}
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run it; the exit status."""
-    options = _parser().parse_args(words)
-    try:
-        return int(options.run(options))
-    except WrongUse as fault:
-        return _told(fault, _WRONG_USE)
-    except (Refused, Malformed) as fault:
-        return _told(fault, _REFUSED)
-    except Fault as fault:
-        return _told(fault, _UNAVAILABLE)
-    except KeyboardInterrupt:
-        return _UNAVAILABLE
-
-
-def _told(fault: Fault, status: int) -> int:
-    print(f"repod-agent: {fault}", file=sys.stderr)
-    return status
+    return carried_out(_parser(), words, _STATUSES, interrupted=UNAVAILABLE)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,7 +92,7 @@ def _run(options: argparse.Namespace) -> int:
         print(json.dumps(asdict(outcome), indent=1))
     else:
         print(f"{outcome.what}: {outcome.text}")
-    return _FAILED if outcome.bad else _DONE
+    return FAILED if outcome.bad else DONE
 
 
 def _asked_to_stop() -> Callable[[], bool]:
@@ -125,34 +112,20 @@ def _status(options: argparse.Namespace) -> int:
         print("it has not run yet")
     if state.pending and not options.json:
         print(f"at work or interrupted: {', '.join(map(str, state.pending.wanted))}, step {state.pending.step}")
-    return _FAILED if state.held or state.last.get("outcome") == "failed" else _DONE
+    return FAILED if state.held or state.last.get("outcome") == "failed" else DONE
 
 
 def _check(options: argparse.Namespace) -> int:
     settings = load(options.config)
-    found = list(findings(settings, Agent(settings, time.time)))
-    well = all(one.well for one in found)
-    if options.json:
-        print(json.dumps({"well": well, "findings": [asdict(one) for one in found]}, indent=1))
-    else:
-        for one in found:
-            print(f"{'ok  ' if one.well else 'FAIL'}  {one.what}: {one.found}")
-    return _DONE if well else _FAILED
+    return show_findings(findings(settings, Agent(settings, time.time)), as_json=options.json)
 
 
 def _pack(options: argparse.Namespace) -> int:
     print(f"written  {install.pack(options.file, options.python, install.AGENT)}")
-    return _DONE
+    return DONE
 
 
 def _install(options: argparse.Namespace) -> int:
-    done = []
-    for written in install.install_agent(options.root, options.python):
-        done.append({"path": str(written.path), "what": written.what})
-        if not options.json:
-            print(f"{written.what:<9}  {written.path}")
-    if options.json:
-        print(json.dumps({"files": done}, indent=1))
-    else:
-        print("then: set /etc/repod-agent.conf; repod-agent check; systemctl enable --now repod-agent.timer")
-    return _DONE
+    then = "set /etc/repod-agent.conf; repod-agent check; systemctl enable --now repod-agent.timer"
+    show_written(install.install_agent(options.root, options.python), then, as_json=options.json)
+    return DONE
