@@ -1,11 +1,14 @@
 """The README's commands do what it says, run as they stand there, in a fresh checkout."""
 
+import contextlib
+import fcntl
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +69,15 @@ def checkout(target: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def tour(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterator[Tour]:
+def alone() -> Iterator[None]:
+    """No other process of the run follows README: its commands install packages, and write to this machine's /etc."""
+    with Path(tempfile.gettempdir(), "repod-readme.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="module")
+def tour(alone: None, tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterator[Tour]:
     folder = tmp_path_factory.mktemp("readme") / "repod"
     checkout(folder)
     with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
@@ -90,7 +101,8 @@ def tour(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iter
         long_lived |= processes.descendants(processes.mark())
         yield Tour(folder=folder, port=port, fleet=fleet, output=output)
     finally:
-        os.killpg(shell.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGTERM)
         shell.wait(20)
         for path in HOST_FILES:
             if path.is_dir():
@@ -98,7 +110,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iter
             path.unlink(missing_ok=True)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_first_command_ends_by_printing_the_repo_file_and_the_line_to_try(tour: Tour) -> None:
     printed = tour.output.read_text()
     assert "[demo]\nname=demo\n" in printed
@@ -108,7 +120,7 @@ def test_the_first_command_ends_by_printing_the_repo_file_and_the_line_to_try(to
     assert Path("/var/tmp/repod-try/usr/share/repod-hello/README").is_file()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
     chapters = (
         "Five minutes",
@@ -158,7 +170,7 @@ def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
     assert re.search(r"SUCCESS: [0-9]+ rules found", said[19])
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_build_goes_to_every_host_and_back_as_it_is_told(tour: Tour) -> None:
     said = [tour.run(block) for block in commands("From a build to every host")]
     line = r"web{} +{} +{} +{}"
