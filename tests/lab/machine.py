@@ -116,7 +116,13 @@ class Machine:
 
     def start_sshd(self) -> None:
         """Answer again."""
-        self.run("/usr/sbin/sshd", "-f", "/etc/ssh/sshd_config")
+        # It leaves for the background before it listens, and writes its pid once it does.
+        self.run(
+            "sh",
+            "-c",
+            "rm -f /run/sshd.pid; /usr/sbin/sshd -f /etc/ssh/sshd_config; "
+            "while ! [ -s /run/sshd.pid ]; do sleep .01; done",
+        )
 
     def cut(self) -> None:
         """End all connections of those who are in; what they started without them goes on."""
