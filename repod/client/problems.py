@@ -64,8 +64,18 @@ def error_of(problem: Mapping[str, Any], source: str = "") -> RepodError:
     lines = [str(line) for line in faults if isinstance(line, str)] or [str(problem["detail"])]
     if kind == "credentials" or problem.get("status") == _UNKNOWN:
         return Misconfigured(*(f"{line}; {_token_advice(source, line)}" for line in lines))
+    lines = [f"{line}{_remedy(kind, line)}" for line in lines]
     known = _BY_KIND.get(kind) or _BY_STATUS.get(int(problem.get("status", 0)), Misconfigured)
     return known(*lines) if known is Misconfigured else known("\n".join(lines))
+
+
+def _remedy(kind: str, line: str) -> str:
+    """What to do about what the daemon says without knowing who reads it."""
+    if kind == "forbidden" and " may not " in line:
+        return "; have a token made that may, where repod runs: repod token add"
+    if kind == "not-found" and line.startswith("there is no repository"):
+        return "; repoctl status lists those that this token may read"
+    return ""
 
 
 def stranger(status: int, media: str, body: bytes, url: str) -> RepodError:
