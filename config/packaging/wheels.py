@@ -16,13 +16,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from email.parser import BytesParser
 from pathlib import Path
 
+from config.packaging.target import Target
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
+from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
-
-from config.packaging.target import Target
-
-_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
 def epoch(root: Path) -> str:
@@ -63,25 +61,29 @@ def libraries(root: Path, target: Target, cache: Path) -> Path:
     """
     pins = _pins(root)
     asked = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
-    facts = [target.python, *target.platforms, *asked, *(f"{name}=={version}" for name, version in pins.items())]
+    facts = [*target.platforms, *asked, *(f"{name}=={version}" for name, version in pins.items())]
     home = cache / f"{target.python}-{target.arch}-{hashlib.sha256('|'.join(facts).encode()).hexdigest()[:16]}"
-    if (home / "site").is_dir():
-        return home / "site"
-    wheels, fresh = home / "wheels", home / "fresh"
+    if home.is_dir():
+        return home
+    wheels, fresh = cache / "wheels", home.with_suffix(".fresh")
     wheels.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(fresh, ignore_errors=True)
-    needed = _fetch(asked, pins, target, wheels)
-    install([f"{name}=={pins[name]}" for name in sorted(needed)], target, wheels, fresh)
-    fresh.rename(home / "site")
-    return home / "site"
+    for wheel in _fetched(asked, pins, target, wheels):
+        unpack(wheel, fresh)
+    return fresh.rename(home)
 
 
-def install(requirements: Sequence[str], target: Target, wheels: Path, folder: Path) -> None:
-    """Unpack wheels that lie in ``wheels`` into ``folder``, as ``target``'s Python would find them."""
-    words = ["--no-index", "--find-links", wheels, "--no-compile", "--target", folder, *requirements]
-    _pip("install", target, words)
-    # Their programs begin with the Python that ran pip, and nobody asks for them.
-    shutil.rmtree(folder / "bin", ignore_errors=True)
+def unpack(wheel: Path, folder: Path) -> None:
+    """Put a wheel's packages into ``folder``; its programs, headers and data are left out."""
+    with zipfile.ZipFile(wheel) as packed:
+        for entry in packed.infolist():
+            head, _, rest = entry.filename.partition("/")
+            if head.endswith(".data"):
+                kind, _, rest = rest.partition("/")
+                if kind not in {"purelib", "platlib"}:
+                    continue
+                entry.filename = rest
+            packed.extract(entry, folder)
 
 
 def _pins(root: Path) -> Mapping[str, str]:
@@ -90,25 +92,37 @@ def _pins(root: Path) -> Mapping[str, str]:
     return {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
 
 
-def _fetch(asked: Sequence[str], pins: Mapping[str, str], target: Target, wheels: Path) -> set[str]:
-    """Download the wheels that ``asked`` leads to; the names of all of them."""
+def _fetched(asked: Sequence[str], pins: Mapping[str, str], target: Target, wheels: Path) -> list[Path]:
+    """The wheels that ``asked`` leads to; those that are not in ``wheels`` are downloaded."""
     environment = _environment(target.python)
-    needed: set[str] = set()
+    needed: set[tuple[str, str]] = set()
     fresh = set(_names(map(Requirement, asked), environment, ("",)))
     while fresh:
         unpinned = sorted(name for name, _ in fresh if name not in pins)
         if unpinned:
             msg = f"tests/constraints.txt: expected a pin of each library, found none for {', '.join(unpinned)}; add it"
             raise SystemExit(msg)
-        here = {canonicalize_name(parse_wheel_filename(path.name)[0]) for path in wheels.glob("*.whl")}
-        missing = sorted({name for name, _ in fresh} - here)
+        missing = {name for name, _ in fresh} - set(_fitting(wheels, pins, target))
         if missing:
-            _pip("download", target, ["--dest", wheels, *(f"{name}=={pins[name]}" for name in missing)])
-        found = {canonicalize_name(parse_wheel_filename(path.name)[0]): path for path in wheels.glob("*.whl")}
+            _download([f"{name}=={pins[name]}" for name in sorted(missing)], target, wheels)
+        found = _fitting(wheels, pins, target)
         needed |= fresh
         further = [_names(_requirements(found[name]), environment, ("", extra)) for name, extra in fresh]
         fresh = {pair for pairs in further for pair in pairs} - needed
-    return {name for name, _ in needed}
+    return [found[name] for name in sorted({name for name, _ in needed})]
+
+
+def _fitting(wheels: Path, pins: Mapping[str, str], target: Target) -> Mapping[str, Path]:
+    """The wheels of pinned versions that ``target`` can use, by name."""
+    major, minor = target.python.split(".")
+    version = (int(major), int(minor))
+    usable = {*cpython_tags(version, platforms=target.platforms), *compatible_tags(version, platforms=target.platforms)}
+    found = {}
+    for path in sorted(wheels.glob("*.whl")):
+        name, number, _, tags = parse_wheel_filename(path.name)
+        if pins.get(name) == str(number) and not usable.isdisjoint(tags):
+            found[str(name)] = path
+    return found
 
 
 def _environment(python: str) -> dict[str, str]:
@@ -134,9 +148,10 @@ def _requirements(wheel: Path) -> Iterator[Requirement]:
     yield from map(Requirement, head.get_all("Requires-Dist", []))
 
 
-def _pip(command: str, target: Target, words: Sequence[str | Path]) -> None:
-    about = ["--no-deps", "--only-binary=:all:", "--implementation=cp", f"--python-version={target.python}"]
-    platforms = [f"--platform={name}" for name in target.platforms]
-    done = subprocess.run([*_PIP, command, *about, *platforms, *words], capture_output=True, text=True, check=False)
+def _download(requirements: Sequence[str], target: Target, wheels: Path) -> None:
+    words = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download", "--no-deps"]
+    words += ["--only-binary=:all:", "--implementation=cp", f"--python-version={target.python}"]
+    words += [f"--platform={name}" for name in target.platforms]
+    done = subprocess.run([*words, "--dest", wheels, *requirements], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"pip {command} for Python {target.python} on {target.arch}:\n{done.stderr.strip()}")
+        raise SystemExit(f"no wheels for Python {target.python} on {target.arch}:\n{done.stderr.strip()}")
