@@ -33,7 +33,7 @@ def epoch(root: Path) -> str:
 
 
 def build(root: Path, out: Path) -> tuple[Path, Path]:
-    """Build the source archive from ``root``, and the wheel from that archive: what others can build is what we ship."""
+    """Build the source archive from ``root``, and the wheel from that: what others can build is what we ship."""
     environ = os.environ | {"SOURCE_DATE_EPOCH": epoch(root)}
     archive = _made(root, out, "sdist", environ)
     scratch = out / ".sdist"
