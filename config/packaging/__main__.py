@@ -13,7 +13,8 @@ from config.packaging.target import targets
 from config.packaging.wheels import build, epoch, libraries
 
 _ROOT = Path(__file__).parents[2]
-_CACHE = Path(sysconfig.get_path("data"), "share/repod-packaging")
+CACHE = Path(sysconfig.get_path("data"), "share/repod-packaging")
+"""Where libraries are kept, for the life of the virtual environment."""
 
 
 @click.command()
@@ -24,7 +25,7 @@ _CACHE = Path(sysconfig.get_path("data"), "share/repod-packaging")
 @click.option(
     "--cache",
     type=click.Path(path_type=Path),
-    default=_CACHE,
+    default=CACHE,
     help="Where libraries are kept between builds. [default: a folder of the virtual environment]",
 )
 @click.option("--fetch", is_flag=True, help="Only download the libraries.")

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from config.packaging.wheels import unpack
 from packaging.utils import canonicalize_name
 from repod.cli import main as repod
 from repod.client.cli import main as repoctl
-from repod.hosts.install import AGENT, S3, pack
 
 _HERE = Path(__file__).parent
 _DAEMON = ("repod-common", "repod", "repod-client")
@@ -123,8 +123,9 @@ def _client(release: Release, stage: Path) -> None:
 def _host(release: Release, target: Target, stage: Path) -> None:
     files = release.root / "repod/hosts/files"
     (stage / "usr/bin").mkdir(parents=True)
-    for name, module in (("repod-s3", S3), ("repod-agent", AGENT)):
-        pack(stage / "usr/bin" / name, target.host_python, module)
+    for name, module in (("repod-s3", "repod.hosts"), ("repod-agent", "repod.hosts.agent")):
+        words = ["-m", module, "pack", stage.resolve() / "usr/bin" / name, "--python", target.host_python]
+        subprocess.run([sys.executable, *words], cwd=release.root, check=True, stdout=subprocess.DEVNULL)
     _copy(files / "repod-report", stage / "usr/bin/repod-report", 0o755)
     for name in ("repod-s3.conf", "repod-agent.conf", "repod-report.conf"):
         _copy(files / name, stage / "etc" / name)

@@ -19,7 +19,7 @@ PROGRAM = "usr/local/bin/repod-s3"
 AGENT = "repod.hosts.agent.command"
 PYTHON = "/usr/bin/python3"
 _OLD = 315_532_800  # 1980, the first year of a zip: the same sources, whatever their modes, give the same file
-S3 = "repod.hosts.command"
+_S3 = "repod.hosts.command"
 _RUNS = "import sys\n\nfrom {module} import main\n\nsys.exit(main())\n"
 
 
@@ -31,7 +31,7 @@ class Written:
     what: str
 
 
-def pack(target: Path, python: str = PYTHON, module: str = S3) -> Path:
+def pack(target: Path, python: str = PYTHON, module: str = _S3) -> Path:
     """Write a program as one file that ``python`` (an absolute path) runs.
 
     ``module`` has its ``main``: that of `repod-s3`, which needs botocore beside it, or ``AGENT``.

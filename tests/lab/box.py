@@ -53,6 +53,11 @@ class Box:
         """Its root, as seen from outside while it runs; symbolic links in it lead astray, so use ``run`` for those."""
         return Path(f"/proc/{self.pid}/root")
 
+    @property
+    def changes(self) -> Path:
+        """What was written since it began, as a tree beside its root: the files of it that differ, and their folders."""
+        return Path(f"/proc/{self._process.pid}/root{self._own}/disk/upper")
+
     def await_up(self) -> None:
         """Until its sshd listens."""
         up = self._own / "up"
