@@ -13,7 +13,8 @@ import rpm_rs
 
 from repod.doors import Unreadable
 from repod.package import Fault, Nevra, Sha256, sha256
-from repod.rpmhead import LEAD_MAGIC, LEAD_SIZE, head_size, promised_size
+from repod.rpmhead import LEAD_MAGIC, LEAD_SIZE, head_size, payload_start, promised_size
+from repod.rpmindex import index_fault
 
 _PIECE = 1 << 20
 _HEAD = 1 << 16
@@ -76,7 +77,13 @@ def _open(path: Path, size: int) -> rpm_rs.PackageMetadata:
 
 
 def metadata_of(path: Path) -> rpm_rs.PackageMetadata:
-    """What the file says of itself; ``Unreadable`` where that cannot be read. Its payload is not looked at."""
+    """What the file says of itself; ``Unreadable`` where that cannot be read. Its payload is not looked at.
+
+    The one way to rpm-rs: what it could not survive is refused before.
+    """
+    wrong = index_fault(_whole_head(path))
+    if wrong:
+        raise Unreadable(Fault(code="not-rpm", text=f"damaged header ({wrong}); upload it again"))
     try:
         return rpm_rs.PackageMetadata.open(str(path))
     except OSError as error:
@@ -87,6 +94,19 @@ def metadata_of(path: Path) -> rpm_rs.PackageMetadata:
     except (RuntimeError, ValueError) as error:
         text = f"damaged header ({str(error)[:160]}); upload it again"
         raise Unreadable(Fault(code="not-rpm", text=text)) from error
+
+
+def _whole_head(path: Path) -> bytes:
+    """The file up to where its payload begins, as far as it goes."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        while (needed := payload_start(head) or 0) > len(head):
+            more = file.read(needed - len(head))
+            if not more:
+                text = f"truncated inside its header: expected {needed} bytes of it, found {len(head)}; upload it again"
+                raise Unreadable(Fault(code="truncated", text=text))
+            head += more
+    return head
 
 
 def nevra_of(metadata: rpm_rs.PackageMetadata) -> Nevra:

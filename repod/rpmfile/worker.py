@@ -171,7 +171,7 @@ def _doubt(path: Path, published: bytes) -> str:
 
     rpm-rs checks the signature for rpm 6, and the one for rpm 4 only where there is no other.
     """
-    metadata = rpm_rs.PackageMetadata.open(str(path))
+    metadata = metadata_of(path)
     certificates = list(pysequoia.Cert.split_bytes(published))
     reports = [metadata.check_signatures(rpm_rs.Verifier(str(each).encode())).signatures for each in certificates]
     if not any(results and all(result.is_verified() for result in results) for results in reports):

@@ -49,6 +49,7 @@ _LAYERS = (
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
             ("repod.rings",),
             ("repod.carrying", "repod.idle", "repod.letterbox", "repod.office", "repod.refused", "repod.relating"),
+            ("repod.rpmindex",),
             ("repod.rpmproof",),
             ("repod.welcome",),
         ),
