@@ -7,11 +7,30 @@ was found and what to do. ``exit_code`` is what a command line answers with.
 from collections.abc import Sequence
 from typing import ClassVar
 
+_LONGEST = 2000
+
+
+def shown(text: str) -> str:
+    """``text`` as one line for a log or a terminal: bounded, and what cannot be printed is escaped.
+
+    Names, versions and values that strangers chose stand in messages; none of them may begin a line of its own,
+    move a cursor, or fill a log.
+    """
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}… and {len(text) - _LONGEST} characters more"
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
 
 class RepodError(Exception):
-    """Root of all errors that repod raises on purpose."""
+    """Root of all errors that repod raises on purpose. Each line of a message is ``shown``."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, *messages: object) -> None:
+        """``messages``: one, as a rule; of one line, or of a line for each fault."""
+        super().__init__(*("\n".join(map(shown, str(each).split("\n"))) for each in messages))
 
 
 class Misconfigured(RepodError):
@@ -21,8 +40,8 @@ class Misconfigured(RepodError):
 
     def __init__(self, *faults: str) -> None:
         """``faults``: one line each; all that were found, not only the first."""
-        super().__init__("\n".join(faults))
-        self.faults: Sequence[str] = faults
+        self.faults: Sequence[str] = tuple(map(shown, faults))
+        super().__init__("\n".join(self.faults))
 
 
 class NotFound(RepodError):

@@ -7,6 +7,8 @@ from typing import NewType
 
 import rpm_rs
 
+from repod.errors import shown
+
 Sha256 = NewType("Sha256", str)
 """64 lower-case hexadecimal digits."""
 
@@ -119,10 +121,14 @@ class Nevra:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One reason why an arrival is refused. ``code`` is from the fixed set in ``REASONS``."""
+    """One reason why an arrival is refused. ``code`` is from the fixed set in ``REASONS``; ``text`` is ``shown``."""
 
     code: str
     text: str
+
+    def __post_init__(self) -> None:
+        """Whatever a stranger's file says, it is told in one line."""
+        object.__setattr__(self, "text", shown(self.text))
 
 
 REMEDIES: Mapping[str, str] = {

@@ -45,6 +45,8 @@ class Target:
     open: Callable[[Path], Any]
     seconds: float = 5.0
     memory: int = 512 << 20
+    contain: Callable[[bytes], str] | None = None
+    """Where repod reads such input in a process that may die: what becomes of one by which it does."""
 
 
 @dataclass(kw_only=True)
