@@ -6,14 +6,13 @@ Rules after rpm's lib/header.c (``hdrblobVerifyInfo``).
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from repod.rpmhead import LEAD_SIZE, payload_start, signature_end
 
 _INTRO = 16
 _FIRST_TAG = 100
-_REGIONS = {61, 62, 63}
-_IMMUTABLE = 63
+_OF_SIGNATURE, _OF_MAIN = {61, 62}, {63}
 # Bytes of an item, which is its alignment too; a string has no fixed length.
 _WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1}
 _STRING, _BINARY, _STRING_ARRAY, _I18N = 6, 7, 8, 9
@@ -38,10 +37,10 @@ def index_fault(head: bytes) -> str:
     signature, main = signature_end(head), payload_start(head)
     if signature is None or main is None or len(head) < main:
         return "expected a signature header and a main header, found none, or a part of one"
-    wrong = _fault(head, LEAD_SIZE, _stranger)
+    wrong = _fault(head, LEAD_SIZE, _OF_SIGNATURE, _stranger)
     if wrong:
         return f"signature header: {wrong}"
-    wrong = _fault(head, signature + -signature % 8)
+    wrong = _fault(head, signature + -signature % 8, _OF_MAIN, _any)
     return f"main header: {wrong}" if wrong else ""
 
 
@@ -57,14 +56,14 @@ def _any(_tag: int, _kind: int) -> str:
     return ""
 
 
-def _fault(head: bytes, start: int, stranger: Callable[[int, int], str] = _any) -> str:
+def _fault(head: bytes, start: int, regions: Collection[int], stranger: Callable[[int, int], str]) -> str:
     count, size = struct.unpack_from(">II", head, start + 8)
     first = start + _INTRO
     rows = list(struct.iter_unpack(">IIII", head[first : first + 16 * count]))
     if not rows:
         return "expected entries, found none"
     data = memoryview(head)[first + 16 * count : first + 16 * count + size]
-    if rows[0][0] in _REGIONS:  # its data are a trailer, at the end of all others
+    if rows[0][0] in regions:  # its data are a trailer, at the end of all others
         wrong = _region_fault(rows[0], data, len(rows))
         if wrong:
             return wrong
@@ -88,7 +87,7 @@ def _region_fault(row: tuple[int, ...], data: memoryview, entries: int) -> str:
     right = of == tag or (of, tag) == (61, 62)
     if not right or (kind, items) != (_BINARY, _TRAILER) or back % 16 or not 0 < covered <= entries:
         return f"tag {tag}: expected the end of a region of {entries} entries, found one of tag {of}, type {kind}"
-    if tag == _IMMUTABLE and covered != entries:
+    if tag in _OF_MAIN and covered != entries:
         return f"tag {tag}: expected a region of all {entries} entries, found {covered}"
     return ""
 

@@ -142,7 +142,7 @@ def header_faults(metadata: rpm_rs.PackageMetadata) -> list[Fault]:
         for name in ("header_sha1", "header_sha256", "header_sha3_256")
         if getattr(report, name).is_mismatch()
     ]
-    if not report.has_header_digest():
+    if not report.has_header_digest() or not _known_to_hosts(metadata, metadata.signature, "SHA1", "SHA256"):
         faults.append(
             Fault(
                 code="unverifiable",
@@ -150,6 +150,14 @@ def header_faults(metadata: rpm_rs.PackageMetadata) -> list[Fault]:
             )
         )
     return faults
+
+
+def _known_to_hosts(metadata: rpm_rs.PackageMetadata, header: Any, *names: str) -> bool:
+    """Whether ``header`` has a digest that rpm 4 knows, where it is rpm 4 that hosts read the package with."""
+    if metadata.header.entry_is_present(rpm_rs.Tag.RPMFORMAT):
+        return True
+    tags = rpm_rs.SignatureTag if header is metadata.signature else rpm_rs.Tag
+    return any(header.entry_is_present(getattr(tags, name)) for name in names)
 
 
 def raw_faults(path: Path, header: bytes, offsets: Any) -> list[Fault]:
@@ -187,7 +195,7 @@ def _payload_faults(path: Path, metadata: rpm_rs.PackageMetadata, offsets: Any) 
     ]
     if md5 and md5.hexdigest() != sigmd5:
         faults.append(Fault(code="digest", text=f"MD5 of header and payload does not match: expected {sigmd5}"))
-    if not any(wanted.values()):
+    if not any(wanted.values()) or not _known_to_hosts(metadata, metadata.header, "PAYLOADSHA256"):
         text = "not verifiable: no SHA-256 of the payload, at most MD5; rebuild it with rpm 4.14 or newer"
         faults.append(Fault(code="unverifiable", text=text))
     return sha256(found["PAYLOADSHA256"]), faults
