@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from repod import jsontext
 from repod.doors import Expect, Store, Stored, Version
 from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Head
@@ -175,7 +176,7 @@ def _to_json(fields: dict[str, Any]) -> bytes:
 
 
 def _from_json(data: bytes) -> dict[str, Any]:
-    tree = json.loads(data)
+    tree = jsontext.loads(data)
     if tree["format"] != FORMAT:
         msg = f"expected format {FORMAT}, found {tree['format']!r}"
         raise ValueError(msg)

@@ -8,6 +8,7 @@ from typing import NewType
 import rpm_rs
 
 from repod.errors import shown
+from repod.numerals import EPOCH, number
 
 Sha256 = NewType("Sha256", str)
 """64 lower-case hexadecimal digits."""
@@ -110,9 +111,13 @@ class Nevra:
             msg = f"not a NEVRA: {text!r}; expected NAME-[EPOCH:]VERSION-RELEASE.ARCH"
             raise ValueError(msg)
         parts = match.groupdict()
+        epoch = number(parts["epoch"] or "0", EPOCH)
+        if epoch is None:
+            msg = f"not a NEVRA: {text!r}; expected an epoch up to {EPOCH}"
+            raise ValueError(msg)
         return cls(
             name=parts["name"],
-            epoch=int(parts["epoch"] or 0),
+            epoch=epoch,
             version=parts["version"],
             release=parts["release"],
             arch=parts["arch"],

@@ -7,6 +7,7 @@ Rules after rpm's lib/header.c (``hdrblobVerifyInfo``).
 
 import struct
 from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 from repod.rpmhead import LEAD_SIZE, payload_start, signature_end
 
@@ -16,6 +17,7 @@ _OF_SIGNATURE, _OF_MAIN = {61, 62}, {63}
 # Bytes of an item, which is its alignment too; a string has no fixed length.
 _WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1}
 _STRING, _BINARY, _STRING_ARRAY, _I18N = 6, 7, 8, 9
+_STRINGS = {_STRING, _STRING_ARRAY, _I18N}
 _TRAILER = 16
 _MOST_TAG = (1 << 31) - 1
 _FIRST_OF_MAIN = 1000
@@ -44,39 +46,48 @@ def index_fault(head: bytes) -> str:
     return f"main header: {wrong}" if wrong else ""
 
 
-def _stranger(tag: int, kind: int) -> str:
+class _Entry(NamedTuple):
+    """An entry of an index: what it says."""
+
+    tag: int
+    kind: int
+    offset: int
+    items: int
+
+
+def _stranger(row: _Entry) -> str:
     """Why an entry has no place in a signature header; empty where it has."""
-    expected = _SIGNATURE_TYPES.get(tag)
+    expected = _SIGNATURE_TYPES.get(row.tag)
     if expected is None:
-        return "expected a signature, a digest or a size, found something else" if tag >= _FIRST_OF_MAIN else ""
-    return "" if kind == expected else f"expected type {expected}, found {kind}"
+        return "expected a signature, a digest or a size, found something else" if row.tag >= _FIRST_OF_MAIN else ""
+    return "" if row.kind == expected else f"expected type {expected}, found {row.kind}"
 
 
-def _any(_tag: int, _kind: int) -> str:
+def _any(_row: _Entry) -> str:
     return ""
 
 
-def _fault(head: bytes, start: int, regions: Collection[int], stranger: Callable[[int, int], str]) -> str:
+def _fault(head: bytes, start: int, regions: Collection[int], stranger: Callable[[_Entry], str]) -> str:
     count, size = struct.unpack_from(">II", head, start + 8)
     first = start + _INTRO
-    rows = list(struct.iter_unpack(">IIII", head[first : first + 16 * count]))
+    rows = [_Entry(*row) for row in struct.iter_unpack(">IIII", head[first : first + 16 * count])]
     if not rows:
         return "expected entries, found none"
     data = memoryview(head)[first + 16 * count : first + 16 * count + size]
-    if rows[0][0] in regions:  # its data are a trailer, at the end of all others
+    if rows[0].tag in regions:  # its data are a trailer, at the end of all others
         wrong = _region_fault(rows[0], data, len(rows))
         if wrong:
             return wrong
         del rows[0]
-    ends = [offset for _, _, offset, _ in rows[1:]] + [size]
-    for (tag, kind, offset, items), end in zip(rows, ends, strict=True):
-        wrong = stranger(tag, kind) or _entry_fault(tag, kind, offset, items, end, data)
+    ends = [row.offset for row in rows[1:]] + [size]
+    for row, end in zip(rows, ends, strict=True):
+        wrong = stranger(row) or _entry_fault(row, data[row.offset : end])
         if wrong:
-            return f"tag {tag}: {wrong}"
+            return f"tag {row.tag}: {wrong}"
     return ""
 
 
-def _region_fault(row: tuple[int, ...], data: memoryview, entries: int) -> str:
+def _region_fault(row: _Entry, data: memoryview, entries: int) -> str:
     """The first entry speaks of those that belong to the region; its data, at the end of all, say how many."""
     tag, kind, offset, items = row
     if (kind, items) != (_BINARY, _TRAILER) or offset + _TRAILER > len(data):
@@ -92,21 +103,18 @@ def _region_fault(row: tuple[int, ...], data: memoryview, entries: int) -> str:
     return ""
 
 
-def _entry_fault(tag: int, kind: int, offset: int, items: int, end: int, data: memoryview) -> str:
-    """``end``: where the next entry's data begin."""
-    if not _FIRST_TAG <= tag <= _MOST_TAG:
+def _entry_fault(row: _Entry, data: memoryview) -> str:
+    """``data``: from where the entry's own begin to where the next one's do; empty where that is outside of all."""
+    width = _WIDTHS.get(row.kind, 0)
+    if not _FIRST_TAG <= row.tag <= _MOST_TAG:
         return f"expected a tag from {_FIRST_TAG} to {_MOST_TAG}"
-    if not items or not offset < end <= len(data):
-        return f"expected data within {len(data)} bytes that end before those of the next, found {items} at {offset}"
-    width = _WIDTHS.get(kind, 0)
+    if not row.items or not data:
+        return f"expected data that end before those of the next entry, found {row.items} items at {row.offset}"
     if width:
-        fits = offset % width == 0 and items * width <= end - offset
-        return "" if fits else f"expected {items} items of {width} bytes, aligned, found {end - offset} bytes at {offset}"
-    if kind == _STRING and items != 1:
-        return f"expected one string, found {items}"
-    if kind not in {_STRING, _STRING_ARRAY, _I18N}:
-        return f"expected a type from 1 to 9, found {kind}"
+        fits = row.offset % width == 0 and row.items * width <= len(data)
+        return "" if fits else f"expected {row.items} items of {width} bytes, found {len(data)} at {row.offset}"
+    if row.kind not in _STRINGS or (row.kind == _STRING and row.items != 1):
+        return f"expected one string, or items of a type from 1 to 9, found {row.items} of type {row.kind}"
     # Each ends with a NUL.
-    if items > end - offset or bytes(data[offset:end]).count(0) < items:
-        return f"expected {items} strings in {end - offset} bytes, found fewer"
-    return ""
+    fits = row.items <= len(data) and bytes(data).count(0) >= row.items
+    return "" if fits else f"expected {row.items} strings in {len(data)} bytes, found fewer"

@@ -20,7 +20,9 @@ _BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 def main() -> int:
     """Exit status: 1 where anything was found."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all where none is named")
+    parser.add_argument(
+        "targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all where none is named"
+    )
     parser.add_argument("--minutes", type=float, default=1.0, help="for each target (default: 1)")
     parser.add_argument("--seed", type=int, default=None, help="default: a new one, which is printed")
     parser.add_argument("--engine", choices=("atheris", "blind"), default="atheris", help="default: atheris")

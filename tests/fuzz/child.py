@@ -101,7 +101,10 @@ class Feeder:
     def _found(self, error: BaseException, data: bytes | None) -> None:
         data = error.data if isinstance(error, Finding) and error.data is not None else data
         where = _where(error)
-        kind = f"{type(error).__name__} {where} {re.sub(r'[0-9]+', '#', str(error))[:60]}"
+        first = (data or b"").partition(b"\n")[0]
+        door = first.decode() if len(first) < 20 and first.isascii() and where.startswith("core.py") else ""  # noqa: PLR2004
+        said = re.sub(r"[0-9]+", "#", str(error).partition(":")[0])[:60]
+        kind = " ".join([type(error).__name__, where, said, door])
         if kind in self._findings or len(self._findings) > 200:
             return
         name = self._keep(f"findings/{hashlib.sha1(kind.encode()).hexdigest()[:10]}", data or b"")
@@ -183,7 +186,15 @@ def guided(feeder: Feeder, first: Sequence[bytes], seed: int, folder: Path, unti
     def mutator(data: bytes, most: int, number: int) -> bytes:
         return feeder.target.mutate(Random(number), data)[:most]
 
-    words = [sys.argv[0], str(seeds), f"-seed={seed}", "-max_len=1048576", "-timeout=0", "-rss_limit_mb=0", "-len_control=0"]
+    words = [
+        sys.argv[0],
+        str(seeds),
+        f"-seed={seed}",
+        "-max_len=1048576",
+        "-timeout=0",
+        "-rss_limit_mb=0",
+        "-len_control=0",
+    ]
     atheris.Setup(words, once, custom_mutator=mutator)
     atheris.Fuzz()
 

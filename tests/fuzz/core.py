@@ -100,10 +100,10 @@ def _through(doors: Mapping[str, Door], data: bytes) -> str:
     door = doors.get(name.decode(errors="replace"))
     if door is None:
         return "no such door"
-    return f"{name.decode()}: {asked(door, rest)}"
+    return f"{name.decode()}: {_asked(door, rest)}"
 
 
-def asked(door: Door, data: bytes) -> str:
+def _asked(door: Door, data: bytes) -> str:
     """What came of it; a refusal must be said well."""
     try:
         found = door.read(data)
@@ -117,13 +117,13 @@ def said_well(text: str, lines: int = 1) -> None:
     """``Finding`` where a refusal is not what a person can read in a log: one bounded line, nothing a terminal obeys."""
     found = text.split("\n")
     if lines and len(found) > lines:
-        raise Finding(f"a refusal of {len(found)} lines: {text[:300]!r}")
+        raise Finding(f"a refusal has several lines: {text[:300]!r}")
     for line in found:
-        odd = next((char for char in line if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}), "")
+        odd = next((char for char in line if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}), "")
         if odd or not line.strip():
-            raise Finding(f"a refusal holds {odd!r}: {line[:300]!r}")
+            raise Finding(f"a refusal holds what steers a terminal: {odd!r}: {line[:300]!r}")
         if len(line) > _LONGEST_LINE:
-            raise Finding(f"a refusal has a line of {len(line)} characters: {line[:200]!r}…")
+            raise Finding(f"a refusal has a line without bound: {len(line)} characters: {line[:200]!r}…")
 
 
 def kind_of(text: str) -> str:

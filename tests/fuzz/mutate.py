@@ -110,7 +110,15 @@ def markup(draw: Random, data: bytes) -> bytes:
         return _replaced(draw, data, _TAG, lambda _: b"")
     if kind == 4:
         return _element(draw, data)
-    extra = (b"<!-- x -->", b"<![CDATA[<x>]]>", b"<?x y?>", b"<x xmlns='u'/>", b'<!DOCTYPE x SYSTEM "x">', b"&x;", b"&#0;")
+    extra = (
+        b"<!-- x -->",
+        b"<![CDATA[<x>]]>",
+        b"<?x y?>",
+        b"<x xmlns='u'/>",
+        b'<!DOCTYPE x SYSTEM "x">',
+        b"&x;",
+        b"&#0;",
+    )
     return _replaced(draw, data, _TAG, lambda old: old + draw.choice(extra))
 
 

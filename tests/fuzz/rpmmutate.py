@@ -28,7 +28,30 @@ _NUMBERS = (
     1003, 1006, 1009, 1028, 1030, 1033, 1034, 1037, 1045, 1048, 1053, 1080, 1095, 1096, 1112, 1114, 1116, 1140, 1143, 5008,
     5009, 5011, 5037, 5048, 5051, 5054, 5057, 5093, 5112, 5114,
 )  # fmt: skip
-_OTHERS = (100, 61, 62, 63, 257, 261, 262, 263, 267, 268, 269, 270, 273, 274, 276, 278, 999, 1000, 1106, 5092, 5097, 5116)
+_OTHERS = (
+    100,
+    61,
+    62,
+    63,
+    257,
+    261,
+    262,
+    263,
+    267,
+    268,
+    269,
+    270,
+    273,
+    274,
+    276,
+    278,
+    999,
+    1000,
+    1106,
+    5092,
+    5097,
+    5116,
+)
 _WORDS = (
     "hello", "1.0", "noarch", "src", "x86_64", "gzip", "zstd", "xz", "bzip2", "lzma", "none", "cpio", "/usr/bin/", "/",
     "rpmlib(PayloadIsZstd)", "(a if b)", "(a and (b or c))", "a >= 1", "config(hello)", "/bin/sh", "2:1.0-1", "1.0-1",
@@ -91,7 +114,10 @@ def _number(draw: Random, rpm: Rpm) -> None:
     kind = there.kind if there and there.kind in {INT16, INT32, INT64} else draw.choice((INT32, INT32, INT16, INT64))
     most = 1 << {INT16: 16, INT32: 32, INT64: 64}[kind]
     old = list(rpm.header.numbers(tag)) if there and there.kind == kind else [0]
-    rows = [*old[: draw.randrange(len(old) + 1)], *(draw.choice(_EDGES) % most for _ in range(draw.choice((0, 1, 1, 3))))]
+    rows = [
+        *old[: draw.randrange(len(old) + 1)],
+        *(draw.choice(_EDGES) % most for _ in range(draw.choice((0, 1, 1, 3)))),
+    ]
     rpm.header.set(tag, kind, rows or [draw.choice(_EDGES) % most])
 
 
@@ -199,7 +225,9 @@ def _mangled(draw: Random) -> Callable[[bytes], bytes]:
             kind = draw.randrange(8)
             row = 16 + 16 * draw.randrange(max(count, 1))
             if kind == 0:  # what the header says of its size
-                struct.pack_into(">I", found, draw.choice((8, 12)), draw.choice((*_EDGES, count + 1, length + 8, length - 1)) % 2**32)
+                struct.pack_into(
+                    ">I", found, draw.choice((8, 12)), draw.choice((*_EDGES, count + 1, length + 8, length - 1)) % 2**32
+                )
             elif kind == 1:  # rows in another order
                 other = 16 + 16 * draw.randrange(max(count, 1))
                 found[row : row + 16], found[other : other + 16] = found[other : other + 16], found[row : row + 16]
@@ -210,7 +238,9 @@ def _mangled(draw: Random) -> Callable[[bytes], bytes]:
             elif kind == 4:
                 found[draw.randrange(len(found))] = draw.randrange(256)
             else:
-                struct.pack_into(">I", found, row + 4 * draw.randrange(4), draw.choice((*_EDGES, length - 1, length)) % 2**32)
+                struct.pack_into(
+                    ">I", found, row + 4 * draw.randrange(4), draw.choice((*_EDGES, length - 1, length)) % 2**32
+                )
         return bytes(found)
 
     return mangle
@@ -225,5 +255,3 @@ def _after(draw: Random, data: bytes) -> bytes:
     if kind < 0.13:
         return mutate.flip(draw, data)
     return data
-
-

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from repod.client.toolkit.asked import ToolName
+from repod.numerals import EPOCH, number
 from repod.package import Nevra
 
 _SOLVABLE = re.compile(r"<solvable\b([^>]*)>")
@@ -22,9 +23,9 @@ def offered(tool: ToolName, output: str) -> Sequence[Nevra]:
 def _piped(output: str) -> Iterator[Nevra]:
     for line in output.splitlines():
         parts = line.strip().removeprefix("@").split("|")
-        if line.startswith("@") and len(parts) == _PIPED and parts[1].isdecimal():
-            name, epoch, version, release, arch = parts
-            yield Nevra(name=name, epoch=int(epoch), version=version, release=release, arch=arch)
+        if line.startswith("@") and len(parts) == _PIPED and (epoch := number(parts[1], EPOCH)) is not None:
+            name, _, version, release, arch = parts
+            yield Nevra(name=name, epoch=epoch, version=version, release=release, arch=arch)
 
 
 def _columns(output: str) -> Iterator[Nevra]:

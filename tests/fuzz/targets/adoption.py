@@ -140,7 +140,9 @@ class Adoption:
                 path = self._folder / f"{kind}.xml"
                 path.write_bytes(text.head(kind, count) + column + text.tail(kind))
                 paths.append(str(path))
-            read = len(list(createrepo_c.PackageIterator(*paths, warningcb=lambda _kind, message: _warned(message, data))))
+            read = len(
+                list(createrepo_c.PackageIterator(*paths, warningcb=lambda _kind, message: _warned(message, data)))
+            )
             if read != count:
                 raise Finding(f"createrepo_c reads {read} packages of {count}", data)
             with Path(paths[0]).open("rb") as file:
@@ -162,7 +164,9 @@ def mutated(draw: Random, data: bytes) -> bytes:
     how = mutate.text if name == "modules" else mutate.xml
     found[name] = how(draw, found[name])
     if name in text.KINDS and draw.random() < 0.5:  # the same change in all, so that they fit together
-        of, to = draw.choice(((b"noarch", mutate.odd(draw)), (b"hello", mutate.odd(draw)), (b'epoch="0"', b'epoch="9"')))
+        of, to = draw.choice(
+            ((b"noarch", mutate.odd(draw)), (b"hello", mutate.odd(draw)), (b'epoch="0"', b'epoch="9"'))
+        )
         found |= {kind: found[kind].replace(of, to) for kind in text.KINDS if kind in found}
     return joined(found)
 
@@ -181,7 +185,9 @@ def _index(packing: str) -> bytes:
 
 def _seeds() -> Iterator[bytes]:
     entries = [made(nevra).entry for nevra in _NEVRAS]
-    texts = [b"".join(column) for column in zip(*((one.primary, one.filelists, one.other) for one in entries), strict=True)]
+    texts = [
+        b"".join(column) for column in zip(*((one.primary, one.filelists, one.other) for one in entries), strict=True)
+    ]
     documents = {
         kind: text.head(kind, len(entries)) + column + text.tail(kind)
         for kind, column in zip(text.KINDS, texts, strict=True)

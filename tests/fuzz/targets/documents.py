@@ -23,7 +23,10 @@ from tests.lab import foreign, forms, papers
 from tests.lab.entries import made
 from tests.lab.rpms import tool
 
-_BUILDS = {nevra: made(nevra).package for nevra in map(Nevra.parse, ("hello-1.0-1.noarch", "pkg00002-1.0-1.noarch", "a-1-1.x86_64"))}
+_BUILDS = {
+    nevra: made(nevra).package
+    for nevra in map(Nevra.parse, ("hello-1.0-1.noarch", "pkg00002-1.0-1.noarch", "a-1-1.x86_64"))
+}
 _PACKERS = {
     "gz": lambda data: gzip.compress(data, 1, mtime=0),
     "bz2": bz2.compress,
@@ -129,14 +132,20 @@ class Documents:
                     words = [tool(_SOLVERS[kind])]
                     done = subprocess.run(words, input=text, capture_output=True, check=False, timeout=60)
                     if done.returncode or done.stderr:
-                        raise Finding(f"{words[0]} says of what was let in: {done.returncode} {done.stderr[:200]!r}", data)
+                        raise Finding(
+                            f"{words[0]} says of what was let in: {done.returncode} {done.stderr[:200]!r}", data
+                        )
                 if kind == updateinfo.TYPE:
                     found = [update.id for update in createrepo_c.UpdateInfo(str(path)).updates]
                     if found != bulletins.ids_of(text):
                         raise Finding(f"createrepo_c reads other advisories: {found[:5]}", data)
 
 
-_CHECKS = {comps.TYPE: comps.check, modules.TYPE: lambda text: list(modules._documents(text)), updateinfo.TYPE: bulletins.check}
+_CHECKS = {
+    comps.TYPE: comps.check,
+    modules.TYPE: lambda text: list(modules._documents(text)),
+    updateinfo.TYPE: bulletins.check,
+}
 
 
 def _modules(text: bytes) -> dict[Sequence[str], str]:

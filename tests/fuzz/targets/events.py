@@ -10,7 +10,15 @@ from repod.inbox import events
 from tests.fuzz import mutate
 from tests.fuzz.core import Door, Finding, of_doors
 
-_KEYS = ("in/a b+c~1^é.rpm", "in/plain.rpm", "in/100%.rpm", "in/ü/漢字.rpm", "in/a%2Bb.rpm", "in/x\ty.rpm", "in/'\"<&>.rpm")
+_KEYS = (
+    "in/a b+c~1^é.rpm",
+    "in/plain.rpm",
+    "in/100%.rpm",
+    "in/ü/漢字.rpm",
+    "in/a%2Bb.rpm",
+    "in/x\ty.rpm",
+    "in/'\"<&>.rpm",
+)
 _SHAPES = ("s3", "sns", "eventbridge", "minio", "bare")
 
 
@@ -19,7 +27,9 @@ def body(shape: str, key: str, encode: str = "plus") -> bytes:
     encoded = {"plus": quote_plus, "percent": quote, "none": str}[encode](key)
     if shape == "eventbridge":
         detail = {"bucket": {"name": "b"}, "object": {"key": key, "size": 5, "etag": "e", "sequencer": "00"}}
-        return json.dumps({"version": "0", "source": "aws.s3", "detail-type": "Object Created", "detail": detail}).encode()
+        return json.dumps(
+            {"version": "0", "source": "aws.s3", "detail-type": "Object Created", "detail": detail}
+        ).encode()
     source = "minio:s3" if shape == "minio" else "aws:s3"
     name = "s3:ObjectCreated:Put" if shape == "minio" else "ObjectCreated:CompleteMultipartUpload"
     object_ = {"key": encoded, "size": 5, "eTag": "e", "sequencer": "00"}
@@ -28,7 +38,9 @@ def body(shape: str, key: str, encode: str = "plus") -> bytes:
     if shape == "bare":
         message = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}
     if shape == "sns":
-        return json.dumps({"Type": "Notification", "TopicArn": "arn:aws:sns:x", "Message": json.dumps(message)}).encode()
+        return json.dumps(
+            {"Type": "Notification", "TopicArn": "arn:aws:sns:x", "Message": json.dumps(message)}
+        ).encode()
     return json.dumps(message).encode()
 
 
@@ -43,7 +55,13 @@ def _read(data: bytes) -> str:
 def _key(data: bytes) -> str:
     """Whatever a key is, it comes out as it went in, in every shape and encoding that S3 has for it."""
     key = data.decode("utf-8", "replace")
-    for shape, encode in (("s3", "plus"), ("s3", "percent"), ("sns", "plus"), ("minio", "plus"), ("eventbridge", "none")):
+    for shape, encode in (
+        ("s3", "plus"),
+        ("s3", "percent"),
+        ("sns", "plus"),
+        ("minio", "plus"),
+        ("eventbridge", "none"),
+    ):
         for one in events.parse(body(shape, key, encode).decode()):
             if one.key != key:
                 raise Finding(f"{shape} {encode}: {key!r} came as {one.key!r}")
@@ -74,4 +92,6 @@ def _doors(_folder: Path) -> Mapping[str, Door]:
     }
 
 
-EVENTS = of_doors("events", "messages of SQS, SNS and EventBridge: told of no object, or of the one that is meant", _doors)
+EVENTS = of_doors(
+    "events", "messages of SQS, SNS and EventBridge: told of no object, or of the one that is meant", _doors
+)

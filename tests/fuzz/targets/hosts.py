@@ -53,10 +53,17 @@ _ALLOWED = (place.Prefix("bucket", "el9/"), place.Prefix("other", ""))
 def rollout() -> bytes:
     """A rollout document as repod writes it."""
     build = RingBuild(nevra=Nevra.parse("hello-2:1.0-1.noarch"), header_sha256=sha256("a" * 64))
-    ring = Ring(builds=[build], phases=[Phase(percent=10, since=1_700_000_000)], windows=["daily 01:00-02:00"], salt="s")
+    ring = Ring(
+        builds=[build], phases=[Phase(percent=10, since=1_700_000_000)], windows=["daily 01:00-02:00"], salt="s"
+    )
     return write(
         RolloutFile(
-            repository="el9-prod", serial=7, generation=3, issued=1_700_000_000, expires=1_800_000_000, rings={"early": ring}
+            repository="el9-prod",
+            serial=7,
+            generation=3,
+            issued=1_700_000_000,
+            expires=1_800_000_000,
+            rings={"early": ring},
         )
     ).encode()
 
@@ -100,13 +107,18 @@ def _doors(folder: Path) -> Mapping[str, Door]:
     told = settings.Settings(repository="el9-prod", ring="early", key=Path("/k"))
 
     def door(
-        read: Callable[[bytes], object], *seeds: bytes, how: Callable[[Random, bytes], bytes], no: tuple[type[BaseException], ...] = (WrongUse,)
+        read: Callable[[bytes], object],
+        *seeds: bytes,
+        how: Callable[[Random, bytes], bytes],
+        no: tuple[type[BaseException], ...] = (WrongUse,),
     ) -> Door:
         return Door(read=read, refusals=no, mutate=how, seeds=seeds)
 
     return {
         "agent.conf": door(_file(agent, lambda: settings.load(agent) and "settings"), _AGENT, how=mutate.text),
-        "s3.conf": door(_file(s3, lambda: gateway.parse(gateway.read(s3, required=True)) and "settings"), _S3, how=mutate.text),
+        "s3.conf": door(
+            _file(s3, lambda: gateway.parse(gateway.read(s3, required=True)) and "settings"), _S3, how=mutate.text
+        ),
         "repo": door(_file(repo, lambda: repofile.find(told, [folder]) and "a source"), _REPO, how=mutate.text),
         "envelope": door(
             lambda data: document.opened(data) and "opened", envelope, how=mutate.as_json, no=(Malformed,)

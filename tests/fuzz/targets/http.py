@@ -39,9 +39,7 @@ _SENT = (
     ("PUT", "/api/v1/repositories/test/hosts/web1", b'{"packages": [{"nevra": "a-1-1.noarch"}]}', "application/json"),
     ("POST", "/api/v1/repositories/test/advisories", b'{"id": "A-1"}', "application/json"),
 )
-_PARTS = (
-    b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.rpm"\r\nContent-Type: application/x-rpm\r\n\r\nxyz\r\n--b--\r\n'
-)
+_PARTS = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.rpm"\r\nContent-Type: application/x-rpm\r\n\r\nxyz\r\n--b--\r\n'
 
 
 def _request(method: str, path: str, body: bytes = b"", media: str = "", *more: str) -> bytes:
@@ -84,7 +82,9 @@ def mutated(draw: Random, data: bytes) -> bytes:
     else:
         return mutate.text(draw, data)
     lines = [
-        f"Content-Length: {len(body)}".encode() if line.lower().startswith(b"content-length:") and draw.random() < 0.9 else line
+        f"Content-Length: {len(body)}".encode()
+        if line.lower().startswith(b"content-length:") and draw.random() < 0.9
+        else line
         for line in head.split(b"\r\n")
     ]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body

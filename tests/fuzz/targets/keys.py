@@ -109,7 +109,9 @@ def _head(data: bytes) -> str:
 def _headed() -> bytes:
     (signature, _) = _signed()
     row = b"".join(number.to_bytes(4) for number in (268, 7, 0, len(signature)))
-    return bytes(96) + bytes.fromhex("8eade80100000000") + (1).to_bytes(4) + len(signature).to_bytes(4) + row + signature
+    return (
+        bytes(96) + bytes.fromhex("8eade80100000000") + (1).to_bytes(4) + len(signature).to_bytes(4) + row + signature
+    )
 
 
 def _doors(_folder: Path) -> Mapping[str, Door]:

@@ -246,7 +246,11 @@ def _seeds() -> Iterator[bytes]:
 
 
 def _built(folder: Path) -> Iterator[Path]:
-    rich = {"requires": ["a >= 2:1-1", "(b if c)", "/bin/sh"], "provides": ["p = 1", "q"], "changelog": rpms.changelog(3)}
+    rich = {
+        "requires": ["a >= 2:1-1", "(b if c)", "/bin/sh"],
+        "provides": ["p = 1", "q"],
+        "changelog": rpms.changelog(3),
+    }
     files = {f"/usr/share/hello/{number}": bytes([number]) * 40 for number in range(4)} | {"/usr/bin/hello": b"#!"}
     yield rpms.quick(folder, "hello", files=files, scriptlets={"post_install": "true"}, **rich)
     yield rpms.quick(folder, "six", fmt=6, files=files, **rich)

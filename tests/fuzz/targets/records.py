@@ -143,7 +143,9 @@ def _rolled(store: MemoryStore) -> str:
 
 
 def _kept_rollout() -> bytes:
-    one = Reported(rollout=Rollout.model_validate_json(json.dumps(_ROLLOUT)), reported_by="x", reported=_ROLLOUT["started"])
+    one = Reported(
+        rollout=Rollout.model_validate_json(json.dumps(_ROLLOUT)), reported_by="x", reported=_ROLLOUT["started"]
+    )
     return rollouts._to_json(one)
 
 
@@ -156,7 +158,9 @@ def _lines(data: bytes) -> str:
 
 
 def _sealed() -> bytes:
-    noted = Noted(time=_NOW, by=By(actor="ann", why="x"), what="promote", repository="a", details={"n": [1]}, outcome="done")
+    noted = Noted(
+        time=_NOW, by=By(actor="ann", why="x"), what="promote", repository="a", details={"n": [1]}, outcome="done"
+    )
     first, head = chain.sealed(noted, chain.NOTHING)
     return first + chain.sealed(noted, head)[0]
 
@@ -181,7 +185,11 @@ def _journal(folder: Path) -> Callable[[bytes], object]:
 
 def _doors(folder: Path) -> Mapping[str, Door]:
     def door(
-        look: Callable[[bytes], object], *seeds: bytes, how: Mutate = mutate.as_json, no: type[BaseException] = Corrupt, lines: int = 1
+        look: Callable[[bytes], object],
+        *seeds: bytes,
+        how: Mutate = mutate.as_json,
+        no: type[BaseException] = Corrupt,
+        lines: int = 1,
     ) -> Door:
         return Door(read=look, refusals=(no,), mutate=how, seeds=seeds, lines=lines)
 
@@ -212,7 +220,9 @@ def _doors(folder: Path) -> Mapping[str, Door]:
             lines=0,
         ),
         "host report": door(
-            only(lambda data: HostSays.model_validate_json(data) and "a report", ValidationError), json.dumps(_SAYS).encode(), lines=0
+            only(lambda data: HostSays.model_validate_json(data) and "a report", ValidationError),
+            json.dumps(_SAYS).encode(),
+            lines=0,
         ),
         "rpm -qa": door(
             only(lambda data: str(min(len(read_lines(data.decode(errors="replace")).packages), 9)), ValueError),

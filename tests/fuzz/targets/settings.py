@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from repod import config
+from repod import config, jsontext
 from repod.callers.passwords import PasswordFile
 from repod.callers.tokens import TokenFile
 from repod.client import settings as client
@@ -14,7 +14,7 @@ from repod.client.hostpatterns import chosen
 from repod.client.hostranges import expanded
 from repod.client.inventory import ansiblefiles
 from repod.client.transports.known import KnownHosts
-from repod.errors import Misconfigured, Unavailable
+from repod.errors import Corrupt, Misconfigured, Unavailable
 from repod.windows import Window
 from tests.fuzz import mutate
 from tests.fuzz.core import Door, Finding, of_doors, only
@@ -23,7 +23,14 @@ _EXAMPLES = Path(__file__).parents[3] / "config"
 _TOKENS = {
     "version": 1,
     "tokens": [
-        {"name": "ci", "sha256": "a" * 64, "verbs": ["upload"], "repositories": ["*"], "created": 1.7e9, "expires": None},
+        {
+            "name": "ci",
+            "sha256": "a" * 64,
+            "verbs": ["upload"],
+            "repositories": ["*"],
+            "created": 1.7e9,
+            "expires": None,
+        },
         {"name": "b", "sha256": "b" * 64, "verbs": ["read"], "repositories": ["x"], "created": 1.7e9, "expires": 1.8e9},
     ],
 }
@@ -132,7 +139,7 @@ def _known(path: Path) -> object:
 
 def _printed(tree: Tree, data: bytes) -> object:
     try:
-        found = json.loads(data)
+        found = jsontext.loads(data)
     except ValueError as error:
         raise Misconfigured(str(error)) from error
     return ansiblefiles.read_listed(tree, found, "script")
@@ -144,7 +151,7 @@ def _yaml(tree: Tree, data: bytes) -> None:
 
 def _doors(folder: Path) -> Mapping[str, Door]:
     def door(read: Callable[[bytes], object], *seeds: bytes, how: Any = mutate.toml, lines: int = 0) -> Door:
-        return Door(read=read, refusals=(Misconfigured, Unavailable), mutate=how, seeds=seeds, lines=lines)
+        return Door(read=read, refusals=(Misconfigured, Unavailable, Corrupt), mutate=how, seeds=seeds, lines=lines)
 
     def example(name: str) -> bytes:
         return (_EXAMPLES / name).read_bytes()
@@ -174,13 +181,21 @@ def _doors(folder: Path) -> Mapping[str, Door]:
             how=mutate.text,
         ),
         "hosts.ini": door(
-            _inventory(lambda tree, data: ansiblefiles.read_ini(tree, _text(data), "hosts")), _INI, how=mutate.text, lines=1
+            _inventory(lambda tree, data: ansiblefiles.read_ini(tree, _text(data), "hosts")),
+            _INI,
+            how=mutate.text,
+            lines=1,
         ),
         "hosts.yml": door(_inventory(_yaml), _YAML, how=mutate.text, lines=1),
         "hosts.json": door(_inventory(_printed), _LIST, how=mutate.as_json, lines=1),
         "pattern": door(_patterned, b"web:&db:!web3", b"db*", b"~web[0-9]+", b"web[0:2]", b"all[-1]", how=mutate.text),
         "range": door(
-            lambda data: str(min(len(expanded(_text(data))), 99)), b"web[1:9].x", b"[01:12]", b"[a:f]", b"[0:20:5]", how=mutate.text
+            lambda data: str(min(len(expanded(_text(data))), 99)),
+            b"web[1:9].x",
+            b"[01:12]",
+            b"[a:f]",
+            b"[0:20:5]",
+            how=mutate.text,
         ),
         "known_hosts": door(_file(known, lambda: _known(known)), _KNOWN, how=mutate.text),
     }
@@ -190,4 +205,6 @@ def _clients(folder: Path) -> list[bytes]:
     return [(folder / "repoctl.toml").read_bytes()]
 
 
-SETTINGS = of_doors("settings", "repod.toml, repoctl.toml, tokens, passwords, inventories: settings, or all faults", _doors)
+SETTINGS = of_doors(
+    "settings", "repod.toml, repoctl.toml, tokens, passwords, inventories: settings, or all faults", _doors
+)
