@@ -4,7 +4,7 @@ What the daemon lets in and what the client sends is proven by the same rules.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,8 @@ def header_faults(metadata: rpm_rs.PackageMetadata) -> list[Fault]:
         for name in ("header_sha1", "header_sha256", "header_sha3_256")
         if getattr(report, name).is_mismatch()
     ]
-    if not report.has_header_digest() or not _known_to_hosts(metadata, metadata.signature, "SHA1", "SHA256"):
+    known = (rpm_rs.SignatureTag.SHA1, rpm_rs.SignatureTag.SHA256)
+    if not report.has_header_digest() or not _known_to_hosts(metadata, map(metadata.signature.entry_is_present, known)):
         faults.append(
             Fault(
                 code="unverifiable",
@@ -152,12 +153,9 @@ def header_faults(metadata: rpm_rs.PackageMetadata) -> list[Fault]:
     return faults
 
 
-def _known_to_hosts(metadata: rpm_rs.PackageMetadata, header: Any, *names: str) -> bool:
-    """Whether ``header`` has a digest that rpm 4 knows, where it is rpm 4 that hosts read the package with."""
-    if metadata.header.entry_is_present(rpm_rs.Tag.RPMFORMAT):
-        return True
-    tags = rpm_rs.SignatureTag if header is metadata.signature else rpm_rs.Tag
-    return any(header.entry_is_present(getattr(tags, name)) for name in names)
+def _known_to_hosts(metadata: rpm_rs.PackageMetadata, present: Iterable[bool]) -> bool:
+    """Whether one of the digests that rpm 4 knows is ``present``, where hosts read the package with rpm 4."""
+    return metadata.header.entry_is_present(rpm_rs.Tag.RPMFORMAT) or any(present)
 
 
 def raw_faults(path: Path, header: bytes, offsets: Any) -> list[Fault]:
@@ -195,7 +193,7 @@ def _payload_faults(path: Path, metadata: rpm_rs.PackageMetadata, offsets: Any) 
     ]
     if md5 and md5.hexdigest() != sigmd5:
         faults.append(Fault(code="digest", text=f"MD5 of header and payload does not match: expected {sigmd5}"))
-    if not any(wanted.values()) or not _known_to_hosts(metadata, metadata.header, "PAYLOADSHA256"):
+    if not any(wanted.values()) or not _known_to_hosts(metadata, [bool(wanted["PAYLOADSHA256"])]):
         text = "not verifiable: no SHA-256 of the payload, at most MD5; rebuild it with rpm 4.14 or newer"
         faults.append(Fault(code="unverifiable", text=text))
     return sha256(found["PAYLOADSHA256"]), faults

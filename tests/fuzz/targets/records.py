@@ -40,7 +40,7 @@ _ROLLOUT: Mapping[str, Any] = {
     "state": "running",
     "actor": "ann",
     "started": "2026-01-01T00:00:00Z",
-    "hosts": [{"host": "web1", "state": "updated", "from": "", "to": "hello-2:1.0-1.noarch", "seconds": 1.5}],
+    "hosts": [{"host": "web1", "state": "proven", "from": "", "to": "hello-2:1.0-1.noarch", "seconds": 1.5}],
 }
 _SAYS = {"packages": [{"nevra": "hello-2:1.0-1.noarch", "header_sha256": "a" * 64}], "previous": []}
 _REASON = {
