@@ -16,11 +16,10 @@ def shown(text: str) -> str:
     Names, versions and values that strangers chose stand in messages; none of them may begin a line of its own,
     move a cursor, or fill a log.
     """
-    if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST]}… and {len(text) - _LONGEST} characters more"
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    line = text[:_LONGEST]
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    return f"{line[:_LONGEST]}… ({len(text)} characters)" if len(line) > _LONGEST or len(text) > _LONGEST else line
 
 
 class RepodError(Exception):

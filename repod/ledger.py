@@ -220,7 +220,7 @@ def _known(row: dict[str, Any]) -> Known:
         msg = f"expected one of {', '.join(HOW)}, found {came['origin']['how']!r}"
         raise ValueError(msg)
     return Known(
-        nevra=Nevra(**row["nevra"]),
+        nevra=Nevra.of(row["nevra"]),
         pkgid=sha256(row["pkgid"]),
         came=Coming(**came | {"origin": Origin(**came["origin"])}) if came else None,
         pin=Mark(**row["pin"]) if row["pin"] else None,

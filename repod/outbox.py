@@ -96,6 +96,9 @@ class Outbox:
         data = self._store.read(stored.path).data
         try:
             event = _from_json(data)["event"]
+            if not isinstance(event["data"], dict):
+                msg = f"data: expected a table, found {event['data']!r:.40}"
+                raise TypeError(msg)  # noqa: TRY301 - as what else is wrong in it
             return Event(**event | {"kind": Kind(event["kind"]), "time": float(event["time"])})
         except (ValueError, KeyError, TypeError) as error:
             msg = f"{stored.path} is unreadable ({error}); nobody is told of it"

@@ -74,14 +74,16 @@ def _fault(head: bytes, start: int, regions: Collection[int], stranger: Callable
     if not rows:
         return "expected entries, found none"
     data = memoryview(head)[first + 16 * count : first + 16 * count + size]
-    if rows[0].tag in regions:  # its data are a trailer, at the end of all others
-        wrong = _region_fault(rows[0], data, len(rows))
+    trailer = size
+    if rows[0].tag in regions:  # its data are a trailer, at the end of all that belong to it
+        wrong, trailer = _region_fault(rows[0], data, len(rows)), rows[0].offset
         if wrong:
             return wrong
         del rows[0]
     ends = [row.offset for row in rows[1:]] + [size]
     for row, end in zip(rows, ends, strict=True):
-        wrong = stranger(row) or _entry_fault(row, data[row.offset : end])
+        most = min(end, trailer) if row.offset < trailer else end
+        wrong = stranger(row) or _entry_fault(row, data[row.offset : most])
         if wrong:
             return f"tag {row.tag}: {wrong}"
     return ""

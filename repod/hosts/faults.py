@@ -7,9 +7,10 @@ _LONGEST = 2000
 
 def shown(text: str) -> str:
     """``text`` as one line for a log or a terminal: bounded, and what cannot be printed is escaped."""
-    if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST]}... and {len(text) - _LONGEST} characters more"
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    line = text[:_LONGEST]
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    return f"{line[:_LONGEST]}... ({len(text)} characters)" if len(line) > _LONGEST or len(text) > _LONGEST else line
 
 
 class Fault(Exception):

@@ -1,7 +1,7 @@
 """The long form: ``python -m tests.fuzz [TARGET…] [--minutes M] [--seed S]``; see README.md beside it."""
 
 import argparse
-import datetime
+import datetime as dt
 import os
 import platform
 import random
@@ -61,11 +61,11 @@ def _one(target: Target, folder: Path, given: argparse.Namespace, seed: int) -> 
 
 
 def _table(results: list[Result], command: str, seed: int, engine: str) -> str:
+    where = f"{os.cpu_count()} cores shared with other work ({platform.machine()}), Python {platform.python_version()}"
     lines = [
-        f"`{command}`, seed {seed}, {datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {os.cpu_count()} cores shared with other "
-        f"work ({platform.machine()}), Python {platform.python_version()}, {engine}:",
+        f"`{command}`, seed {seed}, {dt.datetime.now(dt.UTC):%Y-%m-%d}, {where}, {engine}:",
         "",
-        "| target | minutes | executions | a second | outcomes | edges covered | peak MiB | slowest input, s | findings |",
+        "| target | minutes | executions | a second | outcomes | edges | peak MiB | slowest input, s | findings |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [

@@ -73,7 +73,7 @@ class Feeder:
             return self._opened.run(data)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a panic of native code is no ordinary exception
+        except BaseException as error:  # noqa: BLE001 - a panic of native code is no ordinary exception
             self._found(error, data)
             return f"FOUND: {type(error).__name__}"
 
@@ -93,7 +93,7 @@ class Feeder:
             self._opened.settle()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it was found
             self._found(error, None)
         self._settled = time.monotonic()
         self._peak = max(_peak(), self._peak)
@@ -102,9 +102,9 @@ class Feeder:
         data = error.data if isinstance(error, Finding) and error.data is not None else data
         where = _where(error)
         first = (data or b"").partition(b"\n")[0]
-        door = first.decode() if len(first) < 20 and first.isascii() and where.startswith("core.py") else ""  # noqa: PLR2004
+        door = first.decode() if len(first) < 20 and first.isascii() and where.startswith("core.py") else ""
         said = re.sub(r"[0-9]+", "#", str(error).partition(":")[0])[:60]
-        kind = " ".join([type(error).__name__, where, said, door])
+        kind = f"{type(error).__name__} {where} {said} {door}"
         if kind in self._findings or len(self._findings) > 200:
             return
         name = self._keep(f"findings/{hashlib.sha1(kind.encode()).hexdigest()[:10]}", data or b"")

@@ -43,7 +43,7 @@ class Target:
     seeds: Callable[[], Iterable[bytes]]
     mutate: Mutate
     open: Callable[[Path], Any]
-    seconds: float = 5.0
+    seconds: float = 3.0
     memory: int = 512 << 20
     contain: Callable[[bytes], str] | None = None
     """Where repod reads such input in a process that may die: what becomes of one by which it does."""
@@ -114,7 +114,7 @@ def _asked(door: Door, data: bytes) -> str:
 
 
 def said_well(text: str, lines: int = 1) -> None:
-    """``Finding`` where a refusal is not what a person can read in a log: one bounded line, nothing a terminal obeys."""
+    """``Finding`` where a refusal is not fit for a log: one bounded line, nothing in it that a terminal obeys."""
     found = text.split("\n")
     if lines and len(found) > lines:
         raise Finding(f"a refusal has several lines: {text[:300]!r}")
@@ -128,7 +128,7 @@ def said_well(text: str, lines: int = 1) -> None:
 
 def kind_of(text: str) -> str:
     """A refusal without what is in it of the input, so that equal kinds are equal."""
-    return " ".join(_ODD.sub("#", text.split("\n")[0]).split()[:9])
+    return " ".join(_ODD.sub("#", text.split("\n", maxsplit=1)[0]).split()[:9])
 
 
 def only(read: Callable[[bytes], Any], *allowed: type[BaseException]) -> Callable[[bytes], object]:

@@ -13,20 +13,21 @@ import zstandard
 
 from tests.fuzz import mutate
 from tests.lab import headers
-from tests.lab.headers import BINARY, I18N, INT16, INT32, INT64, STRING, STRINGS, Entry, Header, Rpm
+from tests.lab.headers import BINARY, I18N, INT16, INT32, INT64, STRING, STRINGS, Entry, Rpm
 
 _INT8 = 2
 _KINDS = (0, 1, _INT8, INT16, INT32, INT64, STRING, BINARY, STRINGS, I18N, 10, 255, 1 << 31)
 _TEXTS = (
-    1000, 1001, 1002, 1004, 1005, 1007, 1011, 1014, 1015, 1016, 1020, 1021, 1022, 1044, 1124, 1125, 1126, 1132, 5062, 5011,
+    1000, 1001, 1002, 1004, 1005, 1007, 1011, 1014, 1015, 1016, 1020, 1021, 1022, 1044, 1124, 1125, 1126, 1132,
+    5062, 5011,
 )  # fmt: skip
 _LISTS = (
-    1027, 1035, 1036, 1039, 1040, 1047, 1049, 1050, 1054, 1055, 1081, 1082, 1090, 1113, 1115, 1117, 1118, 1119, 5035, 5036,
-    5046, 5047, 5049, 5050, 5052, 5053, 5055, 5056,
+    1027, 1035, 1036, 1039, 1040, 1047, 1049, 1050, 1054, 1055, 1081, 1082, 1090, 1113, 1115, 1117, 1118, 1119, 5035,
+    5036, 5046, 5047, 5049, 5050, 5052, 5053, 5055, 5056,
 )  # fmt: skip
 _NUMBERS = (
-    1003, 1006, 1009, 1028, 1030, 1033, 1034, 1037, 1045, 1048, 1053, 1080, 1095, 1096, 1112, 1114, 1116, 1140, 1143, 5008,
-    5009, 5011, 5037, 5048, 5051, 5054, 5057, 5093, 5112, 5114,
+    1003, 1006, 1009, 1028, 1030, 1033, 1034, 1037, 1045, 1048, 1053, 1080, 1095, 1096, 1112, 1114, 1116, 1140, 1143,
+    5008, 5009, 5011, 5037, 5048, 5051, 5054, 5057, 5093, 5112, 5114,
 )  # fmt: skip
 _OTHERS = (
     100,
@@ -55,7 +56,8 @@ _OTHERS = (
 _WORDS = (
     "hello", "1.0", "noarch", "src", "x86_64", "gzip", "zstd", "xz", "bzip2", "lzma", "none", "cpio", "/usr/bin/", "/",
     "rpmlib(PayloadIsZstd)", "(a if b)", "(a and (b or c))", "a >= 1", "config(hello)", "/bin/sh", "2:1.0-1", "1.0-1",
-    "../../../etc/", "/usr/../../etc/", "x/y", ".", "..", "<b>&amp;]]>", "\u202ehello", "hello\u0301", "a" * 255, "b" * 300,
+    "../../../etc/", "/usr/../../etc/", "x/y", ".", "..", "<b>&amp;]]>", "\u202ehello", "hello\u0301", "a" * 255,
+    "b" * 300,
 )  # fmt: skip
 _EDGES = (0, 1, 2, 3, 4, 7, 8, 15, 16, 255, 256, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF)
 _DEEPEST = 1 << 20
@@ -210,8 +212,8 @@ def _digest_form(draw: Random, rpm: Rpm) -> None:
 
 
 _CHANGES: Sequence[Change] = (
-    *(_text, _list, _number) * 4, *(_retyped, _stranger, _dropped) * 2, _moved, _payload, _lead, _source, _room, _md5_only,
-    _digest_form,
+    *(_text, _list, _number) * 4, *(_retyped, _stranger, _dropped) * 2, _moved, _payload, _lead, _source, _room,
+    _md5_only, _digest_form,
 )  # fmt: skip
 
 

@@ -7,8 +7,9 @@ from repod.client.toolkit.asked import ToolName
 from repod.numerals import EPOCH, number
 from repod.package import Nevra
 
-_SOLVABLE = re.compile(r"<solvable\b([^>]*)>")
-_ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
+# Each looks at a text of any length once: a host may send what fits almost, again and again.
+_SOLVABLE = re.compile(r"<solvable\b([^<>]*)>")
+_ATTRIBUTE = re.compile(r'\b(\w{1,40})="([^"]*)"')
 _PIPED = 5
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -140,9 +141,7 @@ class Adoption:
                 path = self._folder / f"{kind}.xml"
                 path.write_bytes(text.head(kind, count) + column + text.tail(kind))
                 paths.append(str(path))
-            read = len(
-                list(createrepo_c.PackageIterator(*paths, warningcb=lambda _kind, message: _warned(message, data)))
-            )
+            read = len(list(createrepo_c.PackageIterator(*paths, warningcb=partial(_warned, data))))
             if read != count:
                 raise Finding(f"createrepo_c reads {read} packages of {count}", data)
             with Path(paths[0]).open("rb") as file:
@@ -151,7 +150,7 @@ class Adoption:
                 raise Finding(f"rpmmd2solv: {done.returncode} {done.stderr[:200]!r}", data)
 
 
-def _warned(message: str, data: bytes) -> bool:
+def _warned(data: bytes, _kind: int, message: str) -> bool:
     raise Finding(f"createrepo_c warns of what was taken over: {message}", data)
 
 

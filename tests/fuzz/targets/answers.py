@@ -48,12 +48,16 @@ _SAID = (
     b"System management is locked by the application with pid 5 (zypper).\n",
 )
 _PROBLEM = {"type": "https://repod/problems/refused", "title": "t", "status": 403, "detail": "d", "faults": ["a", "b"]}
-_EVENT = b'id: 5\ndata: {"type": "repod.generation.published.v1", "source": "/repositories/a", "time": "x",\ndata: "data": {"number": 5, "added": ["a-1-1.noarch"], "removed": [], "total": 1}}\n\n'
+_EVENT = b"""id: 5
+data: {"type": "repod.generation.published.v1", "source": "/repositories/a", "time": "x",
+data: "data": {"generation": 5, "actor": "inbox", "added": [{"nevra": "a-1-1.noarch"}], "added_total": 1}}
+
+"""
 _REPOMD = b"""<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>5</revision><data type="primary">
 <checksum type="sha256">aaaa</checksum><location href="repodata/p.xml.gz"/></data></repomd>"""
 _METALINK = b"""<metalink xmlns="http://www.metalinker.org/"><files><file name="repomd.xml"><verification>
-<hash type="sha256">aaaa</hash></verification><resources><url protocol="http" preference="100">http://x/repodata/repomd.xml</url>
-</resources></file></files></metalink>"""
+<hash type="sha256">aaaa</hash></verification><resources>
+<url protocol="http" preference="100">http://x/repodata/repomd.xml</url></resources></file></files></metalink>"""
 _PRIMARY = (
     b'<metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="1">'
     + made("hello-1.0-1.noarch").entry.primary

@@ -43,7 +43,8 @@ severity = "important"
 href = "https://example.com/CVE-2026-1"
 type = "cve"
 """
-_JSON = b'{"id": "FIX-2", "type": "bugfix", "title": "t", "issued": "2026-01-31T12:00:00Z", "packages": ["hello-1.0-1.noarch"]}'
+_JSON = b"""{"id": "FIX-2", "type": "bugfix", "title": "t", "issued": "2026-01-31T12:00:00Z",
+"packages": ["hello-1.0-1.noarch"]}"""
 _SOLVERS = {"group": "comps2solv", "updateinfo": "updateinfoxml2solv"}
 _PRESENT: Mapping[str, bytes] = {
     comps.TYPE: papers.comps("hello"),
@@ -161,7 +162,7 @@ def _many(kind: str, text: bytes) -> str:
 def mutated(draw: Random, data: bytes) -> bytes:
     """A mutant by the kind of the document; what is packed is a mutant within its packing, or of it."""
     name, _, rest = data.partition(b"\n")
-    stem, _, ending = name.decode(errors="replace").rpartition(".")
+    _, _, ending = name.decode(errors="replace").rpartition(".")
     if draw.random() < 0.02:
         return mutate.token(draw, name) + b"\n" + rest
     if ending in _PACKERS:

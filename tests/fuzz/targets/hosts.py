@@ -11,8 +11,8 @@ from repod.hosts import place, zypper
 from repod.hosts import settings as gateway
 from repod.hosts.agent import document, repofile, settings, signature, state
 from repod.hosts.faults import Absent, Fault, Malformed, Refused, WrongUse
-from repod.rings import Phase, Ring, RingBuild, RolloutFile, write
 from repod.package import Nevra, sha256
+from repod.rings import Phase, Ring, RingBuild, RolloutFile, write
 from tests.fuzz import mutate
 from tests.fuzz.core import Door, Finding, of_doors
 

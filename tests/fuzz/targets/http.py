@@ -39,7 +39,10 @@ _SENT = (
     ("PUT", "/api/v1/repositories/test/hosts/web1", b'{"packages": [{"nevra": "a-1-1.noarch"}]}', "application/json"),
     ("POST", "/api/v1/repositories/test/advisories", b'{"id": "A-1"}', "application/json"),
 )
-_PARTS = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.rpm"\r\nContent-Type: application/x-rpm\r\n\r\nxyz\r\n--b--\r\n'
+_PARTS = (
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.rpm"\r\n'
+    b"Content-Type: application/x-rpm\r\n\r\nxyz\r\n--b--\r\n"
+)
 
 
 def _request(method: str, path: str, body: bytes = b"", media: str = "", *more: str) -> bytes:
@@ -122,10 +125,10 @@ class Daemon:
     def _answer(self, sent: bytes) -> bytes:
         began, found = time.monotonic(), b""
         with socket.create_connection(self._place, timeout=_WAIT) as wire:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):
                 wire.sendall(sent)
                 wire.shutdown(socket.SHUT_WR)
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError):  # a time-out is none
                 while (piece := wire.recv(1 << 16)) and len(found) < 1 << 20:
                     found += piece
         if time.monotonic() - began > _WAIT:

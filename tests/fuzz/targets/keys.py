@@ -25,8 +25,10 @@ def _keys() -> list[Key]:
     """Keys as people have them; made once."""
     if not _MADE:
         with gnupghome() as home:
-            for algorithm in ("rsa2048", "ed25519"):
-                _MADE.append(export(home, generate(home, algorithm, uid=f"{algorithm} <a@example.com>")))
+            made = [
+                generate(home, algorithm, uid=f"{algorithm} <a@example.com>") for algorithm in ("rsa2048", "ed25519")
+            ]
+            _MADE.extend(export(home, fingerprint) for fingerprint in made)
             add_subkey(home, _MADE[0].fingerprint, "rsa2048")
             _MADE.append(export(home, _MADE[0].fingerprint))
     return _MADE

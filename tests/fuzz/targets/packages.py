@@ -21,9 +21,9 @@ from tests.fuzz.rpmmutate import package
 from tests.lab import readers, rpms, views
 from tests.lab.clients import rpmkeys_check
 from tests.lab.daemon import Repod
+from tests.lab.frozen_check import check_every
 from tests.lab.keys import Key, make_key
 from tests.lab.listing import Listed
-from tests.lab.checker import check
 
 ARCHES = ("noarch", "x86_64", "i686", "src")
 _RULES = Rules(arches=ARCHES, profile="fedora")
@@ -169,6 +169,7 @@ class Generation:
         own = {"profile": "fedora", "arches": list(ARCHES)}
         self._base = base
         self._repod = Repod(base, secret, {"test": own}, settings=settings)
+        self._repod.unsound.add("test")  # whether it is, is said here with the file that makes it so
         self._files = files
 
     def prove(self, names: Sequence[str]) -> None:
@@ -183,11 +184,24 @@ class Generation:
         left = [path.name for path in inbox.iterdir()]
         if left:
             raise Finding(f"left in the inbox: {left[:5]}: {done.err[-1500:]}", self._files[int(left[0][:4])])
-        report = check(self._repod.store())
+        report = check_every(self._repod.store(), (self._repod.store() / "RPM-GPG-KEY-test").read_bytes())
+        if report.faults:
+            raise Finding(f"a generation is not sound: {report.faults[:3]}", self._guilty(report.faults[0]))
         if "sound-7.0-1.noarch" not in report.packages:
             raise Finding(f"a sound package is not listed beside them: {sorted(report.packages)[:5]}")
         self._reasons()
         self._read(report.packages, names)
+
+    def _guilty(self, fault: str) -> bytes | None:
+        """The file that a fault speaks of, as far as it can be told."""
+        for data in self._files:
+            path = self._base / "one.rpm"
+            path.write_bytes(data)
+            lines = _queried(path)
+            name = lines[0].split("|")[0] if lines else ""
+            if name and name in fault:
+                return data
+        return None
 
     def _reasons(self) -> None:
         for path in self._repod.rejected().glob("*.json"):
@@ -205,7 +219,7 @@ class Generation:
             found = {nevra: _identity(facts) for nevra, facts in readers.READERS[name](view, work).items()}
             faults = views.differences({nevra: _identity(facts) for nevra, facts in wanted.items()}, found)
             if faults:
-                raise Finding(f"{name} sees other packages: {faults[:3]}")
+                raise Finding(f"{name} sees other packages: {faults[:3]}", self._guilty(faults[0]))
 
 
 def _identity(facts: views.Facts) -> views.Facts:

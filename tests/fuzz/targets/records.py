@@ -157,6 +157,19 @@ def _lines(data: bytes) -> str:
     return f"{min(walk.count, 5)} records"
 
 
+def _model(read: Callable[[bytes], object]) -> Callable[[bytes], object]:
+    """A body of the API; how its faults are said there is the target ``http``'s."""
+
+    def given(data: bytes) -> object:
+        try:
+            read(data)
+        except ValidationError as error:
+            raise Corrupt(f"{error.error_count()} faults") from error
+        return "a report"
+
+    return given
+
+
 def _sealed() -> bytes:
     noted = Noted(
         time=_NOW, by=By(actor="ann", why="x"), what="promote", repository="a", details={"n": [1]}, outcome="done"
@@ -215,12 +228,12 @@ def _doors(folder: Path) -> Mapping[str, Door]:
         "reason": door(lambda data: str(len(refusals._parsed(data))), json.dumps(_REASON).encode()),
         "told": door(lambda data: str(len(told._understood(data))), json.dumps(_REASON).encode()),
         "rollout report": door(
-            only(lambda data: Rollout.model_validate_json(data).counts and "a rollout", ValidationError),
+            _model(lambda data: Rollout.model_validate_json(data).counts),
             json.dumps(_ROLLOUT).encode(),
             lines=0,
         ),
         "host report": door(
-            only(lambda data: HostSays.model_validate_json(data) and "a report", ValidationError),
+            _model(HostSays.model_validate_json),
             json.dumps(_SAYS).encode(),
             lines=0,
         ),

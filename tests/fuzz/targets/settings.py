@@ -78,7 +78,8 @@ _YAML = b"""web:
   children:
     db: {hosts: {db1: }}
 """
-_LIST = b'{"_meta": {"hostvars": {"a": {"ansible_host": "10.1"}}}, "web": {"hosts": ["a", "b"], "vars": {"x": 1}}, "db": ["c"]}'
+_LIST = b"""{"_meta": {"hostvars": {"a": {"ansible_host": "10.1"}}},
+"web": {"hosts": ["a", "b"], "vars": {"x": 1}}, "db": ["c"]}"""
 _KNOWN = b"""web1,10.0.0.1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE0=
 @revoked * ssh-rsa AAAAB3Nz
 |1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ssh-rsa AAAAB3Nz
