@@ -176,7 +176,7 @@ def _typed(fields: dict[str, Any], kind: type, *names: str) -> None:
 def _packages(rows: Iterable[dict[str, Any]]) -> tuple[Package, ...]:
     return tuple(
         Package(
-            nevra=Nevra(**row["nevra"]),
+            nevra=Nevra.of(row["nevra"]),
             pkgid=sha256(row["pkgid"]),
             size=int(row["size"]),
             href=store_path(row["href"]),
@@ -186,6 +186,7 @@ def _packages(rows: Iterable[dict[str, Any]]) -> tuple[Package, ...]:
 
 
 def _origin(row: dict[str, Any]) -> Origin:
+    _typed(row, str, *row)
     origin = Origin(**row)
     if origin.how not in HOW:
         msg = f"how: expected one of {', '.join(HOW)}, found {origin.how!r}"
@@ -208,6 +209,8 @@ def _lengths(row: Sequence[Any]) -> tuple[int, ...]:
 
 
 def _document(row: dict[str, Any]) -> Document:
+    _typed(row, str, "type")
+    _typed(row, int, "size", "open_size", "timestamp")
     return Document(
         **row
         | {

@@ -7,11 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from repod import jsontext
+
 
 def recall(path: Path) -> Any:
     """What ``remember`` put there; None where it cannot be read."""
     try:
-        return json.loads(path.read_bytes())
+        return jsontext.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
 

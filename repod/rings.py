@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from repod import jsontext
 from repod.doors import Store
 from repod.errors import Corrupt, NotFound
 from repod.package import Nevra, Sha256, StorePath, sha256
@@ -118,7 +119,7 @@ class Envelope:
     def from_json(cls, data: bytes) -> "Envelope":
         """What the bytes hold; ``Corrupt`` where that is no envelope."""
         try:
-            tree = json.loads(data)
+            tree = jsontext.loads(data)
             _known(tree["format"])
             return cls(document=str(tree["document"]), signature=str(tree["signature"]))
         except (ValueError, KeyError, TypeError) as error:
@@ -151,7 +152,7 @@ def row(ring: Ring) -> dict[str, Any]:
 def read(text: str) -> RolloutFile:
     """The document that ``write`` wrote; ``Corrupt`` where it is none."""
     try:
-        tree = json.loads(text)
+        tree = jsontext.loads(text)
         _known(tree["format"])
         return RolloutFile(
             repository=str(tree["repository"]),

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from repod import jsontext
 from repod.access import ANY, Caller, Reason, Stranger, Verb
 from repod.callers.watched import Watched
 from repod.errors import Conflict, Misconfigured, NotFound, Unavailable
@@ -170,7 +171,7 @@ def _parse(data: bytes) -> Iterator[Token]:
     if not data:
         return
     try:
-        tree: Any = json.loads(data)
+        tree: Any = jsontext.loads(data)
         version = tree["version"]
         if version == _VERSION:
             yield from (Token(**token) for token in tree["tokens"])

@@ -19,6 +19,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from repod import jsontext
 from repod.doors import Fetch
 from repod.errors import Corrupt, Unavailable
 from repod.repodata import codec
@@ -238,7 +239,7 @@ class Cache:
         # A flipped bit in here would make ``find`` look in the wrong segment and miss a package.
         if digest != _digest(data):
             return None
-        fields: dict[str, Any] = json.loads(data)
+        fields: dict[str, Any] = jsontext.loads(data)
         return fields if fields["format"] == FORMAT else None
 
     def load(self) -> Index | None:

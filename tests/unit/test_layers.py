@@ -33,13 +33,13 @@ class Layer:
 
 
 _LAYERS = (
-    # What hosts run. It stands alone, and nothing imports it; of repod it has the version and what windows mean.
-    Layer(name="hosts", rows=(("repod.hosts.*",),), also=("repod", "repod.windows")),
+    # What hosts run. It stands alone, and nothing imports it; of repod it has the version, what windows mean, and JSON.
+    Layer(name="hosts", rows=(("repod.hosts.*",),), also=("repod", "repod.jsontext", "repod.windows")),
     Layer(
         name="vocabulary",
         rows=(
             ("repod",),
-            ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
+            ("repod.errors", "repod.access", "repod.jsontext", "repod.numerals", "repod.happenings", "repod.times"),
             ("repod.children", "repod.processes", "repod.memo", "repod.patient", "repod.tomltext", "repod.windows"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.auditing", "repod.hooking", "repod.listening", "repod.reports"),
@@ -49,6 +49,7 @@ _LAYERS = (
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
             ("repod.rings",),
             ("repod.carrying", "repod.idle", "repod.letterbox", "repod.office", "repod.refused", "repod.relating"),
+            ("repod.rpmindex",),
             ("repod.rpmproof",),
             ("repod.welcome",),
         ),

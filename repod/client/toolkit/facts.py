@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 
 from repod.client.fleet import HostFault, Installed, Ran, Trouble
+from repod.numerals import number
 from repod.package import Nevra
 
 SCRIPT = files("repod.client.toolkit").joinpath("host.sh").read_bytes()
@@ -148,7 +149,7 @@ def read(rows: Sequence[Row], names: Sequence[str]) -> Facts:
         arch=_one(rows, "arch"),
         machine=_one(rows, "machine"),
         boot=_one(rows, "boot"),
-        free={row[1]: int(row[2]) for row in _of(rows, "free", 3) if row[2].isdecimal()},
+        free={row[1]: size for row in _of(rows, "free", 3) if (size := number(row[2])) is not None},
         tools={row[1]: row[2] for row in _of(rows, "tool", 4)},
         versions={row[1]: row[3] for row in _of(rows, "tool", 4) if row[3]},
         repositories=_repositories(rows),
