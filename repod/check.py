@@ -43,7 +43,7 @@ def _state(settings: Settings) -> Iterator[Problem]:
 
 def _key(settings: Settings, now: float, environ: Mapping[str, str]) -> Iterator[Problem]:
     try:
-        signer = open_signer(settings.signing, now, environ)
+        signer = open_signer(settings.signing, now, environ, confine=settings.workers.confine)
     except Misconfigured as error:
         yield from (fault("signing", text) for text in error.faults)
         return
