@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from repod.confinement.answers import read
 from repod.confinement.bounds import Bounds, allow_time, confine, let_go, shield
-from repod.errors import Unavailable
+from repod.errors import Misconfigured, Unavailable
 
 _Result = TypeVar("_Result")
 _CREDENTIALS = "AWS_"
@@ -41,6 +41,14 @@ _servers = multiprocessing.get_context("forkserver")
 _servers.set_forkserver_preload(["repod.preload"])
 
 
+# What this process does not do of its bounds.
+_gaps: list[str] = []
+
+
+def _found() -> Sequence[str]:
+    return _gaps
+
+
 class Lost(Exception):
     """The task's process ended under it, each time that it was tried."""
 
@@ -50,14 +58,14 @@ class Lost(Exception):
         self.exitcode = exitcode
 
 
-class Unconfined(Unavailable):
-    """A process is not within its bounds, and must be; the text says what is missing."""
+class Unconfined(Misconfigured):
+    """A process is not within its bounds, and must be: a line for each thing that is missing."""
 
     def __init__(self, gaps: Sequence[str]) -> None:
         """``gaps`` as ``Processes.gaps`` has them."""
+        way = 'use a kernel that can, or say "auto"'
         super().__init__(
-            f'[workers] confine is "require", and this kernel cannot: {"; ".join(gaps)};'
-            ' run it on a newer kernel, or say "auto"'
+            *(f'[workers] confine is "require", and a process is not confined: {gap}; {way}' for gap in gaps)
         )
 
 
@@ -183,13 +191,16 @@ class _Worker:
         self._closing = False
         self._running: tuple[BaseProcess, _Pipe] | None = None
         self._done = 0
+        self._gaps: Sequence[str] = ()
 
     def run(self, task: Callable[..., _Result], arguments: Sequence[Any]) -> _Result:
         """See ``Processes.run``; ``_Closed`` after ``close``."""
         pipe, new = self._started()
         try:
             if new:
-                self._refuse_gaps(_awaited(pipe, _START, EOFError))
+                _, self._gaps = read(_awaited(pipe, _START, EOFError), ())
+            if task is not _found:
+                self._refuse_gaps()
             pipe.send((task, arguments))
             done, answer = read(_awaited(pipe, self._timeout, Overtime), self._kind.answers)
         except (EOFError, OSError) as error:
@@ -205,10 +216,9 @@ class _Worker:
         result: _Result = answer
         return result
 
-    def _refuse_gaps(self, found: bytes) -> None:
-        _, gaps = read(found, ())
-        if gaps and self._kind.bounds.mode == "require":
-            raise Unconfined(gaps)
+    def _refuse_gaps(self) -> None:
+        if self._gaps and self._kind.bounds.mode == "require":
+            raise Unconfined(self._gaps)
 
     def close(self) -> None:
         """End the process for good; may be called while another thread is in ``run``."""
@@ -272,14 +282,6 @@ def _awaited(pipe: _Pipe, seconds: float, late: type[Exception]) -> bytes:
     if not pipe.poll(seconds):
         raise late
     return pipe.recv_bytes()
-
-
-# What this process does not do of its bounds.
-_gaps: list[str] = []
-
-
-def _found() -> Sequence[str]:
-    return _gaps
 
 
 def _serve(pipe: _Pipe, bounds: Bounds, timeout: float, begin: Callable[..., object], *arguments: Any) -> None:

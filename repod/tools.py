@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from repod.confinement.bounds import Bounds
 from repod.doors import Repodata, Store
 from repod.errors import Misconfigured
 from repod.holdings import Holdings, Tell
+from repod.processes import Unconfined
 from repod.publish import Publisher
 from repod.rebuild import Rebuild
 from repod.repodata.engine import SegmentedRepodata
@@ -50,6 +51,17 @@ def open_rpms(settings: Settings, *, count: int = 0) -> RpmWorkers:
         mode=workers.confine,
     )
     return RpmWorkers(count=count or workers.count, timeout=workers.timeout, bounds=bounds)
+
+
+def refuse_gaps(settings: Settings, rpms: RpmWorkers) -> Sequence[str]:
+    """What the kernel does not do of what confines processes, found in one of them.
+
+    Raises ``Misconfigured`` where the settings require it.
+    """
+    gaps = [] if settings.workers.confine == "off" else rpms.gaps()
+    if gaps and settings.workers.confine == "require":
+        raise Unconfined(gaps)
+    return gaps
 
 
 def open_staff(settings: Settings, environ: Mapping[str, str], stack: ExitStack, *, signers: int = 2) -> Staff:

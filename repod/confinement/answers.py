@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import PosixPath
 from typing import Any
 
+from repod.confinement.shapes import misfit
+
 _ERRORS = "repod.errors"
 
 
@@ -36,6 +38,10 @@ def read(data: bytes, modules: Sequence[str]) -> tuple[bool, Any]:
         raise Dishonest(msg) from error
     if not isinstance(done, bool) or not (done or isinstance(answer, Exception)):
         msg = "its answer is neither a result nor an error"
+        raise Dishonest(msg)
+    field = misfit(answer)
+    if field:
+        msg = f"its answer holds something else in {field} than belongs there"
         raise Dishonest(msg)
     return done, answer
 

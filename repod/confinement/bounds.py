@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from repod.confinement import landlock, seccomp
+from repod.confinement.hiding import hide
 
 Mode = Literal["auto", "require", "off"]
 """As far as the kernel can; wholly or not at all; without what the kernel has for it."""
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _DESCRIPTORS = 64
 
@@ -38,12 +38,11 @@ class Bounds:
 
 
 def shield() -> None:
-    """No core dump, no look from others of its user, no new privileges; and gone with its parent."""
+    """Hidden, without new privileges, and gone with its parent."""
+    hide()
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A terminal's Ctrl-C goes to the whole group; the parent decides when these end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -290,11 +290,7 @@ def test_a_process_that_dies_or_has_too_little_memory_costs_the_answer_alone(tas
         closing(RelationWorker(timeout=60, bounds=temporary(1 << 30))) as worker,
         pytest.raises(Unavailable, match=rf"not found out: its process {how}.*; see \[workers\] memory"),
     ):
-        worker._ask({"abort": os.abort, "fill": _fill}[task])
-
-
-def _fill() -> None:
-    bytearray(2 << 30)
+        worker._ask(*{"abort": (os.abort,), "fill": (bytearray, 2 << 30)}[task])
 
 
 def test_a_question_that_takes_too_long_is_given_up() -> None:
