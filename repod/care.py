@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from repod.audit import Audit, Known
 from repod.config import Repository, Settings
@@ -51,7 +50,7 @@ def open_care(
     """
     repository = settings.named(name)
     with ExitStack() as stack:
-        folder = stack.enter_context(workspace(Path(settings.state_dir)))
+        folder = stack.enter_context(workspace(settings))
         signer, rpms = staff or open_staff(settings, environ, stack, signers=1)
         tools = Tools(settings=settings, signer=signer, rpms=rpms, workspace=folder)
         yield _joined(tools, repository, open_store(settings, repository), tell)

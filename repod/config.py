@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from repod.auditing import Audit
+from repod.confinement.bounds import Mode
 from repod.errors import Misconfigured
 from repod.hooking import Hook, strangers
 from repod.listening import Http
@@ -86,11 +87,15 @@ class Signing(Section):
 
 
 class Workers(Section):
-    """``[workers]``: the processes that read packages. ``count`` 0 means one per core."""
+    """``[workers]``: the processes that read packages. ``count`` 0 means one per core.
+
+    ``confine``: how they are kept from all that they do not need, by what the kernel has for it.
+    """
 
     count: Annotated[int, Field(ge=0, le=256)] = 0
     timeout: Seconds = 120.0
     memory: Bytes = 2 << 30
+    confine: Mode = "auto"
 
 
 class Watch(Section):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from repod.config import Repository, Settings
+from repod.confinement.bounds import Bounds
 from repod.doors import Need, Store
 from repod.generation import Generation
 from repod.history import History
@@ -124,7 +125,8 @@ def open_relations(
     """The relations of a repository; ``workspace`` holds their texts as long, a process begins when first asked."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=workspace, ignore_cleanup_errors=True)))
-        worker = RelationWorker(timeout=settings.workers.timeout, memory=settings.workers.memory)
+        bounds = Bounds(reads=[workspace], memory=settings.workers.memory, mode=settings.workers.confine)
+        worker = RelationWorker(timeout=settings.workers.timeout, bounds=bounds)
         stack.enter_context(closing(worker))
 
         def bases() -> list[_Texts]:

@@ -40,11 +40,10 @@ from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
 from repod.retaining import open_planner, open_pruner
 from repod.ringing import Rings
-from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.signing.verify import verify_detached
-from repod.tools import Tools, open_rebuild
+from repod.tools import Tools, open_rebuild, open_rpms, work_folder
 from repod.turn import Turns
 from repod.values import S3Place
 
@@ -138,17 +137,16 @@ def pause(attempt: int, unit: float = 0.01) -> None:
 
 
 @contextmanager
-def workspace(state_dir: Path) -> Iterator[Path]:
+def workspace(settings: Settings) -> Iterator[Path]:
     """A private folder for copies; what stopped processes left behind is removed first."""
-    work = state_dir / "work"
+    work = work_folder(settings)
     try:
-        work.mkdir(parents=True, exist_ok=True, mode=0o700)
         for left_over in work.glob("*-*"):
             if not Path("/proc", left_over.name.partition("-")[0]).exists():
                 shutil.rmtree(left_over, ignore_errors=True)
         folder = tempfile.TemporaryDirectory(dir=work, prefix=f"{os.getpid()}-", ignore_cleanup_errors=True)
     except OSError as error:
-        msg = f"state_dir {state_dir} cannot be used ({error}); create it and make it writable for repod"
+        msg = f"state_dir {settings.state_dir} cannot be used ({error}); create it and make it writable for repod"
         raise Misconfigured(msg) from error
     with folder as name:
         yield Path(name)
@@ -265,15 +263,19 @@ class System:
         self.books: dict[str, HostBook] = {}
         with ExitStack() as stack:
             self._stack = stack
-            self.workspace = stack.enter_context(workspace(Path(settings.state_dir)))
+            self.workspace = stack.enter_context(workspace(settings))
+            workers = settings.workers
             self.signer: OpenSigner = open_signer(
-                settings.signing, time.time(), environ, processes=settings.workers.count or os.cpu_count() or 1
+                settings.signing,
+                time.time(),
+                environ,
+                processes=workers.count or os.cpu_count() or 1,
+                confine=workers.confine,
             )
             stack.callback(self.signer.close)
-            workers = settings.workers
-            self.rpms = RpmWorkers(count=workers.count, timeout=workers.timeout, memory=workers.memory)
+            self.rpms = open_rpms(settings)
             stack.callback(self.rpms.close)
-            self.documents = DocumentReader(self.rpms.run)
+            self.documents = DocumentReader(self.rpms.run_document)
             self._inboxes = Inboxes(
                 settings, log=log, wanted=self.documents.knows, count=count, workspace=self.workspace
             )

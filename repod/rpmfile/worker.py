@@ -44,11 +44,20 @@ def answer(task: Callable[..., Any], *arguments: Any) -> Answer:
         text = "reading it needs more memory than [workers] memory allows"
         return ("unreadable", (Fault(code="reader", text=text),))
     except BaseException as error:  # noqa: BLE001 - see above
+        if isinstance(error, PermissionError) and not _is_private(error.filename, arguments):
+            text = f"it made its reader ask for what no reader needs, and the kernel refused that ({error})"
         # rpm-rs raises OSError for what is wrong inside a file too, but with no errno.
-        if isinstance(error, OSError) and error.errno is not None:
+        elif isinstance(error, OSError) and error.errno is not None:
             return ("unavailable", f"the private copy cannot be worked on ({error}); see the disk of [state_dir]")
-        text = f"it cannot be read ({type(error).__name__}: {str(error)[:160]}); rebuild the package"
+        else:
+            text = f"it cannot be read ({type(error).__name__}: {str(error)[:160]}); rebuild the package"
         return ("unreadable", (Fault(code="reader", text=text),))
+
+
+def _is_private(name: object, arguments: Sequence[object]) -> bool:
+    """Whether a file is the copy that the task is about, or lies beside it."""
+    beside = {argument.parent for argument in arguments if isinstance(argument, Path)}
+    return isinstance(name, str | Path) and Path(name).parent in beside
 
 
 def examine(path: Path, trusted: bytes) -> Facts:

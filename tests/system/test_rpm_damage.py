@@ -13,6 +13,7 @@ from repod.doors import Unreadable
 from repod.package import REASONS, Facts, Fault, store_path
 from repod.rpmfile.pool import RpmWorkers
 from tests.lab import damage, rpms
+from tests.lab.bounds import temporary
 from tests.lab.clients import rpmkeys_check
 from tests.lab.keys import Key
 
@@ -22,7 +23,7 @@ RULES = Rules(arches=["noarch"], profile="fedora")  # whose rpm takes each kind 
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[RpmWorkers]:
-    workers = RpmWorkers(count=2, timeout=60, memory=2 << 30)
+    workers = RpmWorkers(count=2, timeout=60, bounds=temporary())
     yield workers
     workers.close()
 

@@ -40,6 +40,7 @@ _LAYERS = (
         rows=(
             ("repod",),
             ("repod.errors", "repod.access", "repod.jsontext", "repod.numerals", "repod.happenings", "repod.times"),
+            ("repod.confinement.*",),
             ("repod.children", "repod.processes", "repod.memo", "repod.patient", "repod.tomltext", "repod.windows"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.auditing", "repod.hooking", "repod.listening", "repod.reports"),

@@ -25,6 +25,7 @@ from repod.related import Related
 from repod.relations.pool import RelationWorker
 from repod.repodata.listing import StoredListings, plain
 from repod.repodata.taken import TakenDocuments
+from tests.lab.bounds import temporary
 from tests.lab.desk import Desk, desk
 from tests.lab.fakes import FakeRpms, MacSigner, rpm
 from tests.lab.faulty import Crash, FaultyStore, Moment, Step, at
@@ -96,7 +97,7 @@ class Two:
         return Headers(store=store, rpms=FakeRpms(), changelogs=10, workspace=self.work)
 
     def _relations(self, store: FaultyStore) -> Related:
-        worker = self.stack.enter_context(closing(RelationWorker(timeout=60, memory=2 << 30)))
+        worker = self.stack.enter_context(closing(RelationWorker(timeout=60, bounds=temporary())))
         settings = Repository(name="prod", inbox="/i", store="/s", arches=["noarch"])
         return Related(repository=settings, store=store, worker=worker, folder=self.work, bases=list)
 
