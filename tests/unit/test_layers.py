@@ -47,7 +47,8 @@ _LAYERS = (
             ("repod.config",),
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
-            ("repod.rings",),
+            ("repod.signed",),
+            ("repod.rings", "repod.statement"),
             ("repod.carrying", "repod.idle", "repod.letterbox", "repod.office", "repod.refused", "repod.relating"),
             ("repod.rpmproof",),
             ("repod.welcome",),
@@ -101,8 +102,8 @@ _LAYERS = (
     Layer(
         name="use cases",
         rows=(
-            ("repod.copies", "repod.claims"),
-            ("repod.views",),
+            ("repod.copies", "repod.claims", "repod.stating"),
+            ("repod.drafting", "repod.views"),
             ("repod.intake",),
             ("repod.publish",),
             ("repod.documents",),

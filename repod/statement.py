@@ -1,0 +1,93 @@
+"""What the current generation of a repository is, and until when that is to be believed: a signed statement.
+
+A signature over ``repomd.xml`` says who made it and never when it was replaced: whoever stands between repository and
+hosts can show an old one for ever, with all updates since left out. The statement lies beside the live index and
+ends soon, so that a copy of long ago is known by its end; and it names the record of its generation, which names the
+record before it, so that history cannot be written anew without being seen.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from repod.generation import Generation
+from repod.package import Sha256, StorePath, sha256
+from repod.signed import FORMAT, Envelope, Term, known, unreadable
+from repod.times import stamp
+
+STATEMENT = StorePath("repodata/statement.json")
+_KIND = "repod statement"
+_REMEDY = "repod writes it anew at the next publish, or: repod verify --repair"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """The document. ``published``, ``issued`` and ``expires`` are seconds since 1970.
+
+    ``record``: SHA-256 of the record of ``generation`` as it is stored. ``repomd`` and ``frozen_repomd``: of the
+    indexes of its two views. ``keys``: fingerprints of the keys that signed it.
+    """
+
+    repository: str
+    generation: int
+    record: Sha256
+    repomd: Sha256
+    frozen_repomd: Sha256
+    published: int
+    issued: int
+    expires: int
+    keys: Sequence[str] = ()
+
+    @property
+    def term(self) -> Term:
+        """From when until when it is good."""
+        return Term(issued=self.issued, expires=self.expires)
+
+    def says(self, generation: Generation, record: Sha256) -> bool:
+        """Whether it is about that generation, whose record has that digest."""
+        indexes = (digest(generation.repomd.encode()), digest(generation.frozen_repomd.encode()))
+        found = (self.generation, self.record, self.repomd, self.frozen_repomd)
+        return found == (generation.number, record, *indexes)
+
+
+def digest(data: bytes) -> Sha256:
+    """The SHA-256 by which a statement names an object."""
+    return Sha256(hashlib.sha256(data).hexdigest())
+
+
+def write(statement: Statement) -> str:
+    """The text that is signed as it is. ``kind`` keeps a signature over any other document from passing for one."""
+    times = {name: stamp(getattr(statement, name)) for name in ("published", "issued", "expires")}
+    return json.dumps({"format": FORMAT, "kind": _KIND, **asdict(statement), **times}, indent=1)
+
+
+def read(text: str) -> Statement:
+    """The statement that ``write`` wrote; ``Corrupt`` where it is none."""
+    try:
+        tree = json.loads(text)
+        known(tree["format"])
+        known(tree["kind"], _KIND)
+        return Statement(
+            repository=str(tree["repository"]),
+            generation=int(tree["generation"]),
+            record=sha256(tree["record"]),
+            repomd=sha256(tree["repomd"]),
+            frozen_repomd=sha256(tree["frozen_repomd"]),
+            published=_seconds(tree["published"]),
+            issued=_seconds(tree["issued"]),
+            expires=_seconds(tree["expires"]),
+            keys=tuple(map(str, tree["keys"])),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise unreadable(STATEMENT, error, _REMEDY) from error
+
+
+def envelope(data: bytes) -> Envelope:
+    """What lies at ``STATEMENT``; ``Corrupt`` where that is no envelope."""
+    return Envelope.from_json(data, STATEMENT, _REMEDY)
+
+
+def _seconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp())
