@@ -19,6 +19,7 @@ from repod.times import stamp
 
 STATEMENT = StorePath("repodata/statement.json")
 _KIND = "repod statement"
+_LINKS = 50
 _REMEDY = "repod writes it anew at the next publish, or: repod verify --repair"
 
 
@@ -27,7 +28,9 @@ class Statement:
     """The document. ``published``, ``issued`` and ``expires`` are seconds since 1970.
 
     ``record``: SHA-256 of the record of ``generation`` as it is stored. ``repomd`` and ``frozen_repomd``: of the
-    indexes of its two views. ``keys``: fingerprints of the keys that signed it.
+    indexes of its two views. ``keys``: fingerprints of the keys that signed it. ``before``: the generations before
+    it and the digests of their records, newest first, as far as they hang together: for who knows one of them and
+    cannot read the records.
     """
 
     repository: str
@@ -39,6 +42,7 @@ class Statement:
     issued: int
     expires: int
     keys: Sequence[str] = ()
+    before: Sequence[tuple[int, Sha256]] = ()
 
     @property
     def term(self) -> Term:
@@ -50,6 +54,15 @@ class Statement:
         indexes = (digest(generation.repomd.encode()), digest(generation.frozen_repomd.encode()))
         found = (self.generation, self.record, self.repomd, self.frozen_repomd)
         return found == (generation.number, record, *indexes)
+
+
+def before(generation: Generation, last: Statement | None) -> Sequence[tuple[int, Sha256]]:
+    """What a statement says of the generations before; ``last``: one of ours, which the chain may go on from."""
+    if generation.parent_sha256 is None:
+        return ()
+    if last and last.record == generation.parent_sha256:
+        return [(last.generation, last.record), *last.before][:_LINKS]
+    return [(generation.parent, generation.parent_sha256)]
 
 
 def digest(data: bytes) -> Sha256:
@@ -79,6 +92,7 @@ def read(text: str) -> Statement:
             issued=_seconds(tree["issued"]),
             expires=_seconds(tree["expires"]),
             keys=tuple(map(str, tree["keys"])),
+            before=tuple((int(number), sha256(record)) for number, record in tree["before"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise unreadable(STATEMENT, error, _REMEDY) from error

@@ -10,7 +10,7 @@ from repod.errors import Corrupt
 from repod.generation import Generation, record_path
 from repod.package import Sha256
 from repod.signed import Envelope, Kept
-from repod.statement import STATEMENT, Statement, digest, envelope, read, write
+from repod.statement import STATEMENT, Statement, before, digest, envelope, read, write
 from repod.times import stamp
 
 Proves = Callable[[bytes, bytes, bytes], bool]
@@ -41,6 +41,7 @@ class Statements:
         self._proves = proves
         self._valid = valid
         self._clock = clock
+        self._last: Statement | None = None
 
     def make(self, generation: Generation, record: Sha256) -> bytes:
         """The statement of a generation that this process has just made; ``record``: the digest of its record."""
@@ -55,7 +56,9 @@ class Statements:
             issued=now,
             expires=now + int(self._valid),
             keys=self._keys,
+            before=self._before(generation, record),
         )
+        self._last = statement
         text = write(statement)
         signature = self._armor(self._signer.sign_index(text.encode())).decode()
         return Envelope(document=text, signature=signature).to_json()
@@ -68,11 +71,12 @@ class Statements:
         """
         record = self._record(generation)
         found = self._own(present)
+        if found:
+            _refuse_contradiction(found, generation, record)
+            self._last = found
         same = found and found.says(generation, record) and found.keys == self._keys
         if present and found and same and found.term.fresh(self._clock(), self._valid):
             return present, Kept(expires=found.expires, anew=False)
-        if found:
-            _refuse_contradiction(found, generation, record)
         self._refuse_unsigned(generation)
         made = self.make(generation, record)
         return made, Kept(expires=read(envelope(made).document).expires, anew=True)
@@ -90,6 +94,10 @@ class Statements:
         if self._clock() >= found.expires:
             return f"expired at {stamp(found.expires)}"
         return ""
+
+    def _before(self, generation: Generation, record: Sha256) -> Sequence[tuple[int, Sha256]]:
+        last = self._last
+        return last.before if last and last.record == record else before(generation, last)
 
     def _refuse_unsigned(self, generation: Generation) -> None:
         repomd, signature = generation.repomd.encode(), generation.signature.encode()
