@@ -9,9 +9,12 @@ record before it, so that history cannot be written anew without being seen.
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from repod.doors import Store
+from repod.errors import Corrupt, NotFound
 from repod.generation import Generation
 from repod.package import Sha256, StorePath, sha256
 from repod.signed import FORMAT, Envelope, Term, known, unreadable
@@ -101,6 +104,13 @@ def read(text: str) -> Statement:
 def envelope(data: bytes) -> Envelope:
     """What lies at ``STATEMENT``; ``Corrupt`` where that is no envelope."""
     return Envelope.from_json(data, STATEMENT, _REMEDY)
+
+
+def read_end(store: Store) -> int | None:
+    """Until when the statement of a repository is good, seconds since 1970, unproven; None where there is none."""
+    with suppress(NotFound, Corrupt):
+        return read(envelope(store.read(STATEMENT).data).document).expires
+    return None
 
 
 def _seconds(text: str) -> int:

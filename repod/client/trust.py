@@ -67,14 +67,14 @@ def from_file(path: Path, now: float) -> Trust:
 def of_mirror(fetcher: Fetcher, base: str, now: float, fingerprints: Sequence[str] = ()) -> Trust:
     """The keys that lie beside the index; of them those with these fingerprints, where any are given.
 
-    ``Refused`` where the mirror does not have them.
+    ``Refused`` where the mirror has others, ``NotFound`` where it has none.
     """
     place = joined(base, KEYS)
     try:
         data = read(fetcher, place, limit=_LARGEST, current=True)
         chosen = pinned(data, tuple(fingerprints)) if fingerprints else _armored(place, data)
     except NotFound as error:
-        raise Refused(f"{error}: give the key as a file, --key FILE") from error
+        raise NotFound(f"{error}; if there is a repository, give the key as a file: --key FILE") from error
     except Misconfigured as error:
         raise Refused(*error.args) from error
     return Trust(chosen, now)
