@@ -21,6 +21,7 @@ from repod.tools import Staff, Tools, open_holdings, open_staff
 from repod.views import Views
 from repod.wiring import (
     open_repodata,
+    open_statements,
     pause,
     public_url,
     rebuilding,
@@ -68,6 +69,7 @@ def _joined(tools: Tools, repository: Repository, store: Store, tell: Tell) -> C
         with closing(open_repodata(tools.settings, repository, store)) as repodata:
             yield repodata
 
+    statements = open_statements(repository, store, tools.signer)
     audit = Audit(
         store=store,
         documents=documents,
@@ -76,6 +78,7 @@ def _joined(tools: Tools, repository: Repository, store: Store, tell: Tell) -> C
             url=url,
             host_files=host_files(repository.name, repo, key),
             verify_signature=partial(verify_detached, key),
+            statements=statements,
         ),
         clock=time.time,
         pause=pause,
@@ -83,7 +86,7 @@ def _joined(tools: Tools, repository: Repository, store: Store, tell: Tell) -> C
     )
     repair = Repair(
         store=store,
-        views=Views(store, url, pause),
+        views=Views(store, url, pause, statements=statements),
         cached=cached,
         rebuild=rebuild,
         write_host_files=write,

@@ -170,6 +170,12 @@ class PullMode(Section):
     valid: Annotated[Seconds, Field(ge=600)] = 3 * 86400.0
 
 
+class Freshness(Section):
+    """``[repository.freshness]``: the signed statement by which clients tell the repository from an old copy of it."""
+
+    valid: Annotated[Seconds, Field(ge=600)] = 2 * 86400.0
+
+
 class Promotion(Section):
     """``[repository.promotion]``: what builds of other repositories must show before they are let in.
 
@@ -207,6 +213,7 @@ class Repository(Section):
     acceptance: Acceptance = Acceptance()
     promotion: Promotion = Promotion()
     rings: PullMode = PullMode()
+    freshness: Freshness = Freshness()
 
     @field_validator("compression")
     @classmethod

@@ -78,7 +78,8 @@ class Generation:
     primary, ``frozen``, whose hrefs reach the packages from there. The indexes and their
     signatures are the exact bytes, so that whoever starts after a crash can finish both views
     without a key. ``patch``: how the documents came from the parent's; None where most of them is
-    fresh, where they are streams, and in records of old.
+    fresh, where they are streams, and in records of old. ``parent_sha256``: of the parent's record as it is
+    stored, so that the records hang together; None where there is no parent, and in records of old.
     """
 
     number: int
@@ -97,6 +98,7 @@ class Generation:
     frozen_signature: str
     origins: Sequence[Origin] = ()
     patch: Patch | None = None
+    parent_sha256: Sha256 | None = None
 
     @property
     def view(self) -> str:
@@ -147,6 +149,7 @@ class Generation:
                     "frozen": _document(fields["frozen"]),
                     "origins": tuple(_origin(row) for row in fields.get("origins", ())),
                     "patch": _patch(fields.get("patch")),
+                    "parent_sha256": _digest(fields.get("parent_sha256")),
                 }
             )
         except (ValueError, KeyError, TypeError) as error:
@@ -192,6 +195,10 @@ def _origin(row: dict[str, Any]) -> Origin:
         msg = f"how: expected one of {', '.join(HOW)}, found {origin.how!r}"
         raise ValueError(msg)
     return origin
+
+
+def _digest(text: str | None) -> Sha256 | None:
+    return None if text is None else sha256(text)
 
 
 def _patch(row: dict[str, Any] | None) -> Patch | None:

@@ -9,7 +9,7 @@ The order, in which every single step leaves a valid repository:
 4. the frozen view ``generations/N/`` gets its index and signature from the record;
 5. the pointer ``.repod/head.json`` moves from N-1 to N by compare-and-swap;
 6. what clients read follows the pointer: ``metalink.xml`` and ``mirrorlist``, then the live
-   ``repomd.xml`` and its signature.
+   ``repomd.xml`` and its signature, then the statement that says so.
 
 Whoever finds a record without the pointer (the writer was stopped between 3 and 5) carries
 on with 4; whoever finds a pointer ahead of what clients read, with 6. So
@@ -19,15 +19,18 @@ slept and wakes finds its compare-and-swap refused and can move nothing back.
 
 import contextlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from repod.claims import Claimed, Claims, Patience, beside
-from repod.doors import Change, Clock, Draft, Expect, Pause, Piece, Repodata, Signer, Store, Version
+from repod.doors import Change, Clock, Draft, Expect, Pause, Repodata, Signer, Store, Version
+from repod.drafting import Drafting, Signed
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Generation, Head, record_path
-from repod.package import Package, StorePath
+from repod.package import Package
+from repod.signed import Kept
+from repod.stating import Statements
 from repod.views import REPOMD, Views
 
 _ATTEMPTS = 100
@@ -77,8 +80,9 @@ class Publisher:
         warn: Callable[[str], object] = lambda _text: None,
         raced: Callable[[], object] = lambda: None,
         restore: Restore | None = None,
+        statements: Statements | None = None,
     ) -> None:
-        """``url``: where hosts find the store, with a slash at its end.
+        """``url``: where hosts find the store, with a slash at its end; ``statements`` as in ``Views``.
 
         ``restore`` makes documents that are lost or damaged anew from the packages, and returns the
         generation that is current then. ``warn`` is told of what was found damaged and made anew,
@@ -88,10 +92,12 @@ class Publisher:
         self._claims = Claims(store)
         # Kept from one publish to the next, since a store may hold a connection for each thread.
         self._threads = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="publish")
-        self._views = Views(store, url, pause, self._threads)
+        self._views = Views(store, url, pause, self._threads, statements=statements)
+        self._statements = statements
+        self._stated: Future[bytes] | None = None
         self._published = 0
         self._repodata = repodata
-        self._signer = signer
+        self._drafting = Drafting(store, repodata, signer, self._claims, self._threads)
         self._armor = armor
         self._clock = clock
         self._pause = pause
@@ -177,7 +183,8 @@ class Publisher:
                 generation = self._attempt(state, left, actor, why)
                 if generation:
                     self._patience.won()
-                    self._views.advance(generation, state.generation, self._pointed)
+                    stated = self._stated.result if self._stated else None
+                    self._views.advance(generation, state.generation, self._pointed, stated)
                     return generation
             self._patience.lost()
             change, why = again() if again else (change, why)
@@ -220,6 +227,10 @@ class Publisher:
     def sync_live(self) -> None:
         """Make what clients read that of the pointer's generation, without ever moving it back."""
         self._views.follow(self._pointed)
+
+    def renew(self) -> Kept | None:
+        """Sign the statement of the current generation anew where that is due; None where there is none."""
+        return self._views.renew(self._pointed)
 
     def _pointed(self) -> Generation | None:
         return self._state().generation
@@ -289,6 +300,7 @@ class Publisher:
         number = parent.number + 1 if parent else (anew or Anew()).number
         # Clients refuse metadata older than what they have: time never goes back.
         time = max(int(self._clock()), parent.time if parent else 0)
+        self._stated = None
         stored = self._stored_draft(parent, change, number, time, whole=anew is not None)
         if stored is None:
             return None
@@ -313,24 +325,34 @@ class Publisher:
             origins=change.origins(draft.added),
             # What is made anew is not always of what the parent's documents were made of.
             patch=None if anew else draft.patch,
+            parent_sha256=self._claims.digest(parent.number) if parent else None,
         )
+        return self._committed(draft, generation, state.version)
+
+    def _committed(self, draft: Draft, generation: Generation, version: Version | Expect) -> Generation | None:
+        """The generation, claimed and pointed at; None where the number is another writer's."""
         if not self._claims.claim(generation):
             return None
+        if self._statements:  # signed while the rest is written
+            record = self._claims.digest(generation.number)
+            self._stated = self._threads.submit(self._statements.make, generation, record)
         self._views.freeze(generation)
-        self._move(number, state.version)
-        self._published = number
+        self._move(generation.number, version)
+        self._published = generation.number
         self._repodata.adopt(draft, generation)
         return generation
 
     def _stored_draft(
         self, parent: Generation | None, change: Change, number: int, time: int, *, whole: bool
-    ) -> tuple[Draft, bytes, bytes] | None:
+    ) -> Signed | None:
         """A draft whose documents are stored, and the signatures of its two indexes; None: not on ``parent``."""
+        # Nothing is to be uploaded in vain where others publish too.
+        ask = self._published != number - 1
         try:
-            return self._store_documents(change, number, time, whole=whole)
+            return self._drafting.store(change, number, time, whole=whole, ask=ask)
         except NotFound as error:
             self._warn(f"a document of the current generation is gone: {error}; it is made anew from the cache")
-            return self._store_documents(change, number, time, whole=True)
+            return self._drafting.store(change, number, time, whole=True, ask=ask)
         except Corrupt as error:
             # The cache is not what the store holds. Once from the store's own documents;
             # if they are the ones that are wrong, the second error says so.
@@ -338,38 +360,7 @@ class Publisher:
             self._repodata.forget()
             if not self._load(parent):
                 return None
-            return self._store_documents(change, number, time)
-
-    def _store_documents(
-        self, change: Change, number: int, time: int, *, whole: bool = False
-    ) -> tuple[Draft, bytes, bytes]:
-        """A draft, each document stored while the others are made, and the signatures of its two indexes."""
-        adding: dict[StorePath, Future[None]] = {}
-        # Nothing is to be uploaded in vain where others publish too.
-        free = self._claims.free(number, ask=self._published != number - 1)
-
-        def add(piece: Piece) -> None:
-            source = adding.get(piece.source) if piece.source else None
-            adding[piece.path] = self._threads.submit(self._add, piece, source, free)
-
-        try:
-            draft = self._repodata.draft(change, number, time, whole=whole, ready=add)
-            indexes = (draft.repomd, draft.frozen_repomd)
-            live, frozen = beside(self._threads, *(partial(self._signer.sign_index, index) for index in indexes))
-        finally:
-            wait(adding.values())  # what is being stored may lie in the cache alone
-        for added in adding.values():
-            added.result()
-        return draft, live, frozen
-
-    def _add(self, piece: Piece, source: Future[None] | None, free: Callable[[], None]) -> None:
-        free()
-        if source:
-            source.result()  # a copy comes after what it copies
-        if piece.source:
-            self._store.copy(piece.source, piece.path, piece.checksum)
-        else:
-            self._store.add(piece.path, piece.parts, piece.checksum)
+            return self._drafting.store(change, number, time, ask=ask)
 
     def _move(self, number: int, version: Version | Expect) -> None:
         """Move the pointer on to ``number``; losing to somebody who did just that is success."""

@@ -112,9 +112,7 @@ class Looped:
             prepare=partial(wired.write_host_files, self._system.signer),
             watching=partial(getattr, wired.inbox, "up"),
             pruning=pruning,
-            renewing=Renewing(
-                name=name, renew=open_rings(wired.settings, wired.store, self._system.signer).renew, log=log
-            ),
+            renewing=self._renewing(name, wired),
             follower=self._follower(wired, gauges),
             gauges=gauges,
             reporting=reporting,
@@ -124,6 +122,15 @@ class Looped:
             metrics=metrics,
             log=log,
         )
+
+    def _renewing(self, name: str, wired: Wired) -> Sequence[Renewing]:
+        metrics, log = self._metrics, self._log
+        rings = open_rings(wired.settings, wired.store, self._system.signer)
+        statement, rollout = (gauge.labels(name).set for gauge in (metrics.statement_expiry, metrics.rollout_expiry))
+        return [
+            Renewing(name=name, what="statement", renew=wired.publisher.renew, expires=statement, log=log),
+            Renewing(name=name, what="rollout file", renew=rings.renew, expires=rollout, log=log),
+        ]
 
     def _follower(self, wired: Wired, gauges: Gauges) -> Follower:
         settings, name, log = self._system.settings, wired.settings.name, self._log

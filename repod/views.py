@@ -15,9 +15,12 @@ from xml.sax.saxutils import escape, quoteattr
 
 from repod.claims import beside
 from repod.doors import Expect, Store, Version
-from repod.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
+from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown, Unavailable
 from repod.generation import Generation, record_path
 from repod.package import StorePath, store_path
+from repod.signed import Kept
+from repod.statement import STATEMENT
+from repod.stating import Statements
 
 REPOMD = StorePath("repodata/repomd.xml")
 SIGNATURE = StorePath("repodata/repomd.xml.asc")
@@ -105,16 +108,25 @@ class Views:
     """Brings the views of one repository to what its records and its pointer say."""
 
     def __init__(
-        self, store: Store, url: str, pause: Callable[[int], None], threads: ThreadPoolExecutor | None = None
+        self,
+        store: Store,
+        url: str,
+        pause: Callable[[int], None],
+        threads: ThreadPoolExecutor | None = None,
+        *,
+        statements: Statements | None = None,
     ) -> None:
         """``url``: where hosts find the store, with a slash at its end; ``pause`` as in ``Publisher``.
 
-        ``threads``: what asks the store beside each other; own ones where there are none.
+        ``threads``: what asks the store beside each other; own ones where there are none. ``statements``: what is
+        said of the current generation; None: nothing is.
         """
         self._store = store
         self._url = url
         self._pause = pause
         self._threads = threads or ThreadPoolExecutor(len(_CURRENT), thread_name_prefix="views")
+        self._statements = statements
+        self._places = (*_CURRENT, STATEMENT) if statements else _CURRENT
         self._left: Mapping[StorePath, _Seen] = {}
 
     def freeze(self, generation: Generation) -> None:
@@ -138,18 +150,23 @@ class Views:
         raise Unavailable(msg)
 
     def advance(
-        self, generation: Generation, parent: Generation | None, pointed: Callable[[], Generation | None]
+        self,
+        generation: Generation,
+        parent: Generation | None,
+        pointed: Callable[[], Generation | None],
+        statement: Callable[[], bytes] | None = None,
     ) -> None:
         """``follow``, by who has just moved the pointer from ``parent`` to ``generation``.
 
-        What clients read is not asked for where it is as this process left it: the versions that it
-        was left with are older than the pointer, and guard the writes as well.
+        ``statement`` gives that of ``generation``, which may be made meanwhile. What clients read is not
+        asked for where it is as this process left it: the versions that it was left with are older than
+        the pointer, and guard the writes as well.
         """
         seen = self._left
         index = seen[REPOMD][0] if seen else None
         if parent and index == parent.repomd.encode():
             with contextlib.suppress(Conflict, OutcomeUnknown):
-                self._write(current(generation, parent, self._url), seen)
+                self._write(current(generation, parent, self._url), seen, statement)
                 if pointed() == generation:
                     return
         self.follow(pointed)
@@ -161,8 +178,8 @@ class Views:
         """
         for attempt in range(_ATTEMPTS):
             try:
-                found = beside(self._threads, *(partial(self._seen, path) for path in _CURRENT))
-                seen = dict(zip(_CURRENT, found, strict=True))
+                found = beside(self._threads, *(partial(self._seen, path) for path in self._places))
+                seen = dict(zip(self._places, found, strict=True))
                 generation = pointed()
                 if generation is None:
                     return
@@ -170,7 +187,7 @@ class Views:
                 # pointer on since has changed the views, or will.
                 parent = self._parent(generation)
                 wanted = current(generation, parent, self._url, seen[REPOMD][0])
-                self._write(wanted, seen)
+                self._write(wanted, seen, self._stating(generation, seen))
             except (Conflict, OutcomeUnknown):
                 self._pause(attempt)
                 continue
@@ -180,19 +197,61 @@ class Views:
         msg = f"{REPOMD} could not be brought to the pointer's generation in {_ATTEMPTS} tries; it is tried again"
         raise Unavailable(msg)
 
-    def _write(self, wanted: Mapping[StorePath, bytes], seen: Mapping[StorePath, _Seen]) -> None:
-        """Write what is not as ``wanted``, where it is as it was ``seen``."""
+    def renew(self, pointed: Callable[[], Generation | None]) -> Kept | None:
+        """Sign the statement anew where that is due; None where there is none.
+
+        ``Corrupt`` where what the store holds must not be stated.
+        """
+        if self._statements is None:
+            return None
+        present, _ = self._seen(STATEMENT)
+        generation = pointed()
+        if generation is None:
+            return None
+        made, kept = self._statements.kept(generation, present)
+        if made != present:
+            self.follow(pointed)
+        return kept
+
+    def _stating(self, generation: Generation, seen: Mapping[StorePath, _Seen]) -> Callable[[], bytes | None] | None:
+        """What gives the statement of the current generation: nothing where none may be made, which ``renew`` tells."""
+        statements = self._statements
+        if statements is None:
+            return None
+
+        def stated() -> bytes | None:
+            with contextlib.suppress(Corrupt):
+                return statements.kept(generation, seen[STATEMENT][0])[0]
+            return None
+
+        return stated
+
+    def _write(
+        self,
+        wanted: Mapping[StorePath, bytes],
+        seen: Mapping[StorePath, _Seen],
+        statement: Callable[[], bytes | None] | None,
+    ) -> None:
+        """Write what is not as ``wanted``, where it is as it was ``seen``, and the statement, where there is one.
+
+        That comes after the index, since it must not speak of one that nobody can read yet.
+        """
         self._left = {}
         left = dict(seen)
 
-        def write(path: StorePath) -> None:
+        def write(path: StorePath, data: bytes) -> None:
             present, version = seen[path]
-            if present != wanted[path]:
-                left[path] = wanted[path], self._store.write(path, wanted[path], version)
+            if present != data:
+                left[path] = data, self._store.write(path, data, version)
 
-        beside(self._threads, partial(write, METALINK), partial(write, MIRRORLIST))
-        write(REPOMD)
-        write(SIGNATURE)
+        def state() -> None:
+            said = statement() if statement else None
+            if said:
+                write(STATEMENT, said)
+
+        beside(self._threads, *(partial(write, path, wanted[path]) for path in (METALINK, MIRRORLIST)))
+        write(REPOMD, wanted[REPOMD])
+        beside(self._threads, partial(write, SIGNATURE, wanted[SIGNATURE]), state)
         self._left = left
 
     def _parent(self, generation: Generation) -> Generation | None:

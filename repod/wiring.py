@@ -43,6 +43,7 @@ from repod.ringing import Rings
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.signing.verify import verify_detached
+from repod.stating import Statements
 from repod.tools import Tools, open_rebuild, open_rpms, work_folder
 from repod.turn import Turns
 from repod.values import S3Place
@@ -200,17 +201,36 @@ def open_publisher(
         warn=warn,
         raced=raced,
         restore=restore,
+        statements=open_statements(repository, store, signer),
+    )
+
+
+def _signing(signer: OpenSigner) -> list[str]:
+    """The fingerprints of the keys that sign an index."""
+    return [key.fingerprint for key in signer.keys if key.role in {SIGNS, COSIGNS}]
+
+
+def open_statements(repository: Repository, store: Store, signer: OpenSigner) -> Statements:
+    """What is said of the current generation of a repository, signed."""
+    return Statements(
+        repository=repository.name,
+        store=store,
+        signer=signer,
+        keys=_signing(signer),
+        armor=armor,
+        proves=verify_detached,
+        valid=repository.freshness.valid,
+        clock=time.time,
     )
 
 
 def open_rings(repository: Repository, store: Store, signer: OpenSigner) -> Rings:
     """What changes the rings of a repository, and keeps their file fresh."""
-    signs = [key.fingerprint for key in signer.keys if key.role in {SIGNS, COSIGNS}]
     return Rings(
         repository=repository.name,
         store=store,
         signer=signer,
-        keys=signs,
+        keys=_signing(signer),
         armor=armor,
         proves=verify_detached,
         valid=repository.rings.valid,

@@ -561,4 +561,4 @@ def _restore(place: Site, content: Mapping[str, bytes]) -> None:
     """The store as it was, as if nothing had happened."""
     place.inner._objects.clear()
     place.inner._objects.update({StorePath(path): (data, place.clock.now) for path, data in content.items()})
-    place.highest[:] = [0, 0, 0, 0]
+    place.highest[:] = [0, 0, 0, 0, 0]
