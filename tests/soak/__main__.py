@@ -8,7 +8,6 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from tests.lab.keys import make_key
 from tests.lab.seaweed import seaweed
 from tests.soak.plan import Shape
 from tests.soak.report import README, text_of, write
-from tests.soak.run import soak
+from tests.soak.run import Say, soak
 
 _LINE_SECONDS = 30.0
 
@@ -37,15 +36,15 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _teller() -> Callable[[str], None]:
+def _teller() -> Say:
     """Prints over the line before on a terminal, elsewhere a line now and then."""
     last = [0.0]
 
-    def say(line: str) -> None:
+    def say(line: str, *, now: bool = False) -> None:
         if sys.stdout.isatty():
-            print(f"\r\033[K{line}", end="", flush=True)
-        elif time.monotonic() - last[0] >= _LINE_SECONDS:
-            last[0] = time.monotonic()
+            print(f"\r\033[K{line}", end="\n" if now else "", flush=True)
+        elif now or time.monotonic() - last[0] >= _LINE_SECONDS:
+            last[0] = last[0] if now else time.monotonic()
             print(line, flush=True)
 
     return say
@@ -61,6 +60,7 @@ def main() -> int:
         buckets=arguments.repositories // 10 if arguments.buckets is None else arguments.buckets,
         clients=arguments.clients,
         poll=arguments.poll,
+        grace=max(10.0, arguments.minutes * 6),
         seed=arguments.seed,
     )
     with ExitStack() as stack:

@@ -18,7 +18,9 @@ NAMES = 6
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """How long and how much. ``buckets``: how many of the repositories lie in a bucket; ``poll``: seconds between two
-    reads of one client; ``hosts``: how many of the clients are whole dnf commands."""
+    reads of one client; ``hosts``: how many run whole dnf commands, ``listeners``: how many hear all events; ``grace``:
+    seconds for which retention keeps what was current, 3 days by default where repod runs.
+    """
 
     minutes: float = 20.0
     packages: int = 5000
@@ -29,6 +31,7 @@ class Shape:
     listeners: int = 8
     poll: float = 20.0
     seed: int = 1
+    grace: float = 120.0
 
     @property
     def seconds(self) -> float:
@@ -49,11 +52,6 @@ class Shape:
     def promoted(self) -> Sequence[str]:
         """Those that get most of what they have by promotion: a tenth, and one at the least."""
         return self.names[-max(1, self.repositories // 10) :]
-
-    @property
-    def grace(self) -> float:
-        """Seconds for which retention keeps what was current: a tenth of the run, as 3 days are of a month."""
-        return max(10.0, self.seconds / 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

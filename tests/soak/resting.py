@@ -19,6 +19,8 @@ _HREF = re.compile(rb'<location href="([^"]+)"')
 
 def fates(drops: Collection[Drop], log: Log, system: System) -> Iterator[str]:
     """Of which drop it is not true that it ended once: published, known already, or rejected with a reason."""
+    # Of two builds of one NEVRA that come at one time, either may be the first.
+    overtaken = {drop.of for drop in drops if drop.fault == "other bytes" and log.fates.get(drop.file) == ["published"]}
     for drop in drops:
         found = log.fates.get(drop.file, [])
         what = f"{drop.file} in {drop.repository}"
@@ -26,7 +28,7 @@ def fates(drops: Collection[Drop], log: Log, system: System) -> Iterator[str]:
             yield f"{what} ended {len(found)} times: {found}"
         elif drop.fault and drop.fault != "other bytes" and found != ["rejected"]:
             yield f"{what} ({drop.fault}) was {found[0]}"
-        elif not drop.fault and found == ["rejected"]:
+        elif not drop.fault and found == ["rejected"] and not overtaken & {drop.number, drop.of}:
             yield f"{what} was rejected: {log.reasons[drop.file]}"
         elif found == ["rejected"]:
             lying = list(system.repod.rejected(drop.repository).glob(f"{drop.file}*"))

@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from tests.lab.keys import Key
 from tests.lab.seaweed import Seaweed
@@ -25,13 +26,15 @@ _STUCK = 180.0  # seconds in which something must get on, when all is dropped
 _UNSEEN = 15.0  # seconds in which what has ended is seen, or never: it was taken back, or retired, too soon
 _SAMPLES = 400  # in a run, about
 
-Say = Callable[[str], object]
-"""Told, every few seconds, how it goes, in a line."""
+
+class Say(Protocol):
+    """Told, every few seconds, how it goes, in a line."""
+
+    def __call__(self, line: str, *, now: bool = False) -> object:
+        """``now``: it is not of those that the next one replaces."""
 
 
-def soak(
-    shape: Shape, base: Path, key: Key, key_file: Path, s3: Seaweed | None = None, say: Say = print, command: str = ""
-) -> Found:
+def soak(shape: Shape, base: Path, key: Key, key_file: Path, s3: Seaweed | None, say: Say, command: str = "") -> Found:
     """Do it all in the empty folder ``base``; ``s3`` as ``running`` wants it, ``command``: for the report."""
     say(f"making {shape.packages:,} packages")
     day = plan(shape)
@@ -80,11 +83,12 @@ def _live(parts: Parts, say: Say) -> None:
         hands = threading.Thread(target=parts.dropping.run, args=(parts.day, stop.wait), name="day")
         hands.start()
         begun = moved = time.monotonic()
-        before = -1
+        before, told = -1, set[str]()
         try:
             while hands.is_alive() or not _ended(parts):
                 hands.join(2) if hands.is_alive() else time.sleep(0.5)
                 say(_line(parts, time.monotonic() - begun))
+                _tell_errors(parts, told, say)
                 done = len(parts.log.fates) + len(parts.watching.visible)
                 if done != before or hands.is_alive():
                     before, moved = done, time.monotonic()
@@ -94,6 +98,14 @@ def _live(parts: Parts, say: Say) -> None:
         finally:
             stop.set()
             hands.join()
+
+
+def _tell_errors(parts: Parts, told: set[str], say: Say) -> None:
+    """Errors of clients are said as they come; ``told`` are those that were."""
+    for error in verdicts.client_errors(parts):
+        if error not in told:
+            told.add(error)
+            say(f"ERROR {error[:500]}", now=True)
 
 
 def _ended(parts: Parts) -> bool:
@@ -121,7 +133,7 @@ def _clock(seconds: float) -> str:
 def _rest(parts: Parts, say: Say) -> None:
     """Let what is past grace go, and hooks hear the last of it."""
     grace = parts.system.shape.grace
-    say(f"all is quiet; waiting {grace:.0f} s for grace to pass, then everything is pruned")
+    say(f"all is quiet; waiting {grace:.0f} s for grace to pass, then everything is pruned", now=True)
     time.sleep(grace)
     parts.dropping.prune_all()
     scrapes = parts.probe.scrapes

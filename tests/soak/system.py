@@ -15,6 +15,7 @@ from tests.soak.plan import Shape
 
 _VERBS = ("read", "upload", "promote", "rollback", "prune")
 GENERATIONS = 10
+INCOMPLETE = 6
 KEEP = 3
 
 
@@ -41,7 +42,7 @@ def settings_of(shape: Shape, hook: str) -> Mapping[str, Any]:
         "http": {"listen": "127.0.0.1:0", "tokens": "tokens.json"},
         "log": {"format": "json", "level": "info"},
         "workers": {"count": 0},
-        "inbox": {"scan_interval": "5s", "settle": "2s", "incomplete_after": f"{max(4, int(shape.grace / 4))}s"},
+        "inbox": {"scan_interval": "5s", "settle": "2s", "incomplete_after": f"{INCOMPLETE}s"},
         "audit": {"file": "audit.jsonl"},
         "hook": [{"name": "soak", "url": hook}],
     }
@@ -71,7 +72,7 @@ def running(shape: Shape, base: Path, key: Path, s3: Seaweed | None) -> Iterator
 
 
 def _repository(shape: Shape, name: str, s3: Seaweed | None) -> Mapping[str, Any]:
-    retention = {"keep": KEEP, "generations": GENERATIONS, "grace": f"{shape.grace:.0f}s"}
+    retention = {"keep": KEEP, "generations": GENERATIONS, "grace": f"{shape.grace:g}s"}
     if name in shape.in_buckets:
         assert s3, "a repository in a bucket needs an S3 server"
         return {"retention": retention, "store": f"s3://{s3.bucket()}/{name}/"}
