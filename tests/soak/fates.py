@@ -15,11 +15,14 @@ _FATES = {
 
 @dataclass(slots=True)
 class Log:
-    """The log. ``fates`` are those of each file, by its name in the inbox; ``reasons`` why one was rejected."""
+    """The log. ``fates`` are those of each file, by its name in the inbox; ``reasons`` why one was rejected; ``ended``:
+    how often each came. One thread reads on, others may look at counts meanwhile.
+    """
 
     path: Path
     fates: dict[str, list[str]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    ended: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     size: int = 0
@@ -44,6 +47,7 @@ class Log:
         self.events[name] += 1
         if name in _FATES:
             self.fates.setdefault(event["file"], []).append(_FATES[name])
+            self.ended[_FATES[name]] += 1
             self.reasons[event["file"]] = "; ".join(event.get("faults", ()))
         elif event["level"] in {"error", "critical"} or (event["level"] == "warning" and "rejected" not in name):
             self.errors.append(f"the log has {event['level']}: {line.decode(errors='replace')[:1000]}")

@@ -114,12 +114,12 @@ def _ended(parts: Parts) -> bool:
 
 def _line(parts: Parts, seconds: float) -> str:
     shape, sample = parts.system.shape, parts.probe.samples.last
-    kinds = [fate for some in parts.log.fates.values() for fate in some]
+    ended = parts.log.ended
     bad = len(verdicts.client_errors(parts))
     return (
         f"{_clock(seconds)} of {_clock(shape.seconds)}  "
-        f"dropped {parts.dropping.dropped:,} of {len(parts.day.drops):,}: {kinds.count('published'):,} published, "
-        f"{kinds.count('rejected')} rejected, {kinds.count('duplicate')} known, {parts.watching.waiting} not seen yet; "
+        f"dropped {parts.dropping.dropped:,} of {len(parts.day.drops):,}: {ended['published']:,} published, "
+        f"{ended['rejected']} rejected, {ended['duplicate']} known, {parts.watching.waiting} not seen yet; "
         f"reads {parts.polling.total:,}; client errors {bad}; "
         f"daemon {sample('daemon PSS, MiB'):.0f} MiB, workers {sample('workers PSS, MiB'):.0f} MiB, "
         f"{sample('threads'):.0f} threads, {sample('open files'):.0f} files"

@@ -224,7 +224,7 @@ def _latencies(parts: Parts) -> Iterator[tuple[str, Sequence[float]]]:
 
 def _figures(parts: Parts, room: Room) -> Iterator[tuple[str, str]]:
     shape, polling, samples = parts.system.shape, parts.polling, parts.probe.samples
-    fates = Counter(fate for some in parts.log.fates.values() for fate in some)
+    fates = parts.log.ended
     yield "repositories, of which in a bucket", f"{shape.repositories}, {shape.buckets}"
     yield "drops", f"{parts.dropping.dropped:,}: " + ", ".join(f"{n:,} {fate}" for fate, n in sorted(fates.items()))
     yield "a drop began after its time, at the most", f"{parts.dropping.late:.1f} s"

@@ -47,7 +47,8 @@ class Watching:
     @property
     def waiting(self) -> int:
         """How many are not seen yet."""
-        return sum(map(len, list(self._awaited.values())))
+        with self._lock:
+            return sum(map(len, self._awaited.values()))
 
     def forget(self, nvras: Mapping[str, Iterable[str]]) -> None:
         """What came and went without having been seen."""
@@ -72,7 +73,9 @@ class Watching:
 
     def _run(self) -> None:
         while not self._stop.wait(_ROUND):
-            for name in [name for name, some in list(self._awaited.items()) if some]:
+            with self._lock:
+                names = [name for name, some in self._awaited.items() if some]
+            for name in names:
                 if time.monotonic() - self._looked.get(name, 0.0) >= _LOOK:
                     self._looked[name] = time.monotonic()
                     self._look(name)
@@ -87,6 +90,7 @@ class Watching:
         except (OSError, http.client.HTTPException, EOFError, AssertionError) as error:
             self.errors.append(f"the fresh client of {name}: {error!r}")
             self._there.close()
+            self._tags.pop(name, None)  # so that primary is asked for again
 
     def _note(self, name: str, listed: set[str], now: float) -> None:
         with self._lock:
