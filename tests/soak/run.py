@@ -58,8 +58,9 @@ def soak(shape: Shape, base: Path, key: Key, key_file: Path, s3: Seaweed | None,
         )
         _live(parts, say)
         _rest(parts, say)
-        found = verdicts.found(parts, command)
-    return verdicts.with_unsound(found, unsound)
+        left = verdicts.left_at_rest(parts)
+    # What lies in stores moves until the daemon has stopped.
+    return verdicts.found(parts, command, left, unsound)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tests.soak import judge, resting
@@ -52,13 +52,18 @@ def client_errors(parts: Parts) -> Sequence[str]:
     ]
 
 
-def found(parts: Parts, command: str) -> Found:
-    """Figures and verdicts, while the daemon runs still, at rest."""
+def found(parts: Parts, command: str, left: Sequence[str], unsound: Sequence[str]) -> Found:
+    """Figures and verdicts, when the daemon has stopped.
+
+    ``left``: what ``left_at_rest`` said before; ``unsound``: what was found when it was stopped.
+    """
     parts.log.read()
     room = Room()
     for name in parts.system.shape.names:
         resting.explain(room, parts.system.repod.store(name))
     lists = dict(_lists(parts, room))
+    lists["files left in TMPDIR and work folders at rest", ""] = left
+    lists["after the stop every generation is sound, by the independent checker", ""] = unsound
     rows = [none_of(what, errors, of) for (what, of), errors in lists.items()]
     samples = parts.probe.samples
     rows += [
@@ -76,13 +81,6 @@ def found(parts: Parts, command: str) -> Found:
         verdicts=rows,
         violations=[f"{what}: {error}" for (what, _), errors in lists.items() for error in errors],
     )
-
-
-def with_unsound(found: Found, unsound: Sequence[str]) -> Found:
-    """The same, with what was found when the daemon was stopped."""
-    what = "after the stop every generation is sound, by the independent checker"
-    row = none_of(what, unsound)
-    return replace(found, verdicts=[*found.verdicts, row], violations=[*found.violations, *unsound])
 
 
 def _lists(parts: Parts, room: Room) -> Iterator[tuple[tuple[str, str], Sequence[str]]]:
@@ -124,7 +122,6 @@ def _lists(parts: Parts, room: Room) -> Iterator[tuple[tuple[str, str], Sequence
         ("documents of publishes that another was faster than", f"{_OF_ONE} for each of {lost:.0f}"),
         (room.overtaken[int(_OF_ONE * lost) :]),
     )
-    yield ("files left in TMPDIR and work folders at rest", ""), _left(parts)
     verified = parts.system.repod.cli("audit verify")
     yield ("faults of the audit log", ""), [] if verified.rc == 0 else [verified.out + verified.err]
 
@@ -170,7 +167,8 @@ def _untold(parts: Parts) -> Iterator[str]:
             yield f"{source} is at generation {value:.0f}, the hook heard last of {at.get(source)}"
 
 
-def _left(parts: Parts) -> Sequence[str]:
+def left_at_rest(parts: Parts) -> Sequence[str]:
+    """What the daemon keeps in TMPDIR and work folders while it has nothing to do, beyond what it began with."""
     gauges = parts.probe.samples.gauges["files in TMPDIR"]
     now, before = count(parts.system.temporary), gauges[0] if gauges else 0.0
     work = count(parts.system.state / "work")
