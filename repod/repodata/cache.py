@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import tempfile
-import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,11 +21,10 @@ from typing import Any
 from repod import jsontext
 from repod.doors import Fetch
 from repod.errors import Corrupt, Unavailable
-from repod.repodata import codec
+from repod.repodata import buffers, codec
 from repod.repodata.segments import Segment, Span
 
 FORMAT = 3
-_PIECE = 1 << 20
 _STAGE = "index-"
 _CLOSED = -1
 GARBAGE = 64 << 20
@@ -47,17 +45,6 @@ class Index:
     heads: Sequence[int]
     tails: Sequence[int]
     segments: Sequence[Segment]
-
-
-_local = threading.local()
-
-
-def _buffer() -> memoryview:
-    """This thread's buffer, valid until the thread asks again."""
-    if not hasattr(_local, "buffer"):
-        _local.buffer = memoryview(bytearray(_PIECE))
-    buffer: memoryview = _local.buffer
-    return buffer
 
 
 class Log:
@@ -121,16 +108,16 @@ class Log:
             self._feed_run(start, length, update)
 
     def _feed_run(self, at: int, left: int, update: Callable[[memoryview], object]) -> None:
-        view = _buffer()
-        while left:
-            try:
-                count = os.preadv(self._file, [view[: min(left, _PIECE)]], at)
-            except OSError as error:
-                raise _unusable(self.path, error) from error
-            if not count:
-                raise self._short()
-            update(view[:count])
-            at, left = at + count, left - count
+        with buffers.lent() as view:
+            while left:
+                try:
+                    count = os.preadv(self._file, [view[: min(left, buffers.SIZE)]], at)
+                except OSError as error:
+                    raise _unusable(self.path, error) from error
+                if not count:
+                    raise self._short()
+                update(view[:count])
+                at, left = at + count, left - count
 
     def _short(self) -> Corrupt:
         return Corrupt(f"cache file {self.path} is shorter than its index says")
