@@ -1,9 +1,7 @@
 """Advisories: listed, added, removed."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from repod.actions.means import Means
@@ -18,6 +16,7 @@ from repod.places import open_store
 from repod.repodata import carried, modules, updateinfo
 from repod.repodata.listing import plain
 from repod.repodata.reader import read_file
+from repod.scratch import scratch
 
 
 def advisories(settings: Settings, name: str) -> Sequence[dict[str, Any]]:
@@ -39,8 +38,8 @@ def streams(settings: Settings, name: str) -> Mapping[str, Sequence[str]]:
 
 def advise(means: Means, name: str, file: str, data: bytes, by: By) -> Deed:
     """Add the advisories of a file, whatever it holds; see ``Deeds.advise``."""
-    with means.reader() as rpms, tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "document"
+    with means.reader() as rpms, scratch() as folder:
+        path = folder / "document"
         path.write_bytes(data)
         try:
             edit: Edit = rpms.run(read_file, file, path)

@@ -40,7 +40,15 @@ _LAYERS = (
         rows=(
             ("repod",),
             ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
-            ("repod.children", "repod.processes", "repod.memo", "repod.patient", "repod.tomltext", "repod.windows"),
+            (
+                "repod.children",
+                "repod.processes",
+                "repod.memo",
+                "repod.patient",
+                "repod.scratch",
+                "repod.tomltext",
+                "repod.windows",
+            ),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.auditing", "repod.hooking", "repod.listening", "repod.reports"),
             ("repod.generation", "repod.rpmhead", "repod.served"),
