@@ -123,10 +123,11 @@ class Publisher:
             self._move(number + 1, state.version)
 
     def refresh(self) -> Generation | None:
-        """Stand on what the pointer says now, so that what is decided next is decided by it."""
+        """Stand on what the pointer says now, and clients too: what is decided next, even to do nothing, is by it."""
         while True:
             generation = self.current().generation
             if self._load(generation):
+                self._views.catch_up(self._pointed)
                 return generation
 
     def open(self, actor: str) -> Generation:

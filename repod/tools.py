@@ -1,6 +1,5 @@
 """What the parts of all repositories share, and what reads and rebuilds with it."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -18,6 +17,7 @@ from repod.rebuild import Rebuild
 from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.strictreader import StrictDocuments
 from repod.rpmfile.pool import RpmWorkers
+from repod.scratch import scratch
 from repod.signing.opening import OpenSigner, open_signer
 
 Staff = tuple[OpenSigner, RpmWorkers]
@@ -96,18 +96,18 @@ def open_rebuild(
     tools: Tools,
     store: Store,
     *,
-    scratch: Callable[[Path], SegmentedRepodata],
+    documents: Callable[[Path], SegmentedRepodata],
     publisher: Callable[[Repodata], Publisher],
     changelogs: int,
     tell: Tell,
 ) -> Rebuild:
-    """What makes documents anew; ``scratch`` opens them in an empty folder, ``publisher`` publishes them."""
+    """What makes documents anew; ``documents`` opens them in an empty folder, ``publisher`` publishes them."""
 
     @contextmanager
     def opened() -> Iterator[SegmentedRepodata]:
         with (
-            tempfile.TemporaryDirectory(dir=tools.workspace, ignore_cleanup_errors=True) as folder,
-            closing(scratch(Path(folder))) as repodata,
+            scratch(tools.workspace) as folder,
+            closing(documents(folder)) as repodata,
         ):
             yield repodata
 

@@ -128,9 +128,11 @@ class Views:
         self._statements = statements
         self._places = (*_CURRENT, STATEMENT) if statements else _CURRENT
         self._left: Mapping[StorePath, _Seen] = {}
+        self._behind = True  # whoever was here before may have been stopped before clients could see it
 
     def freeze(self, generation: Generation) -> None:
         """Give the frozen view its index, for ever; its documents are stored already."""
+        self._behind = True  # the pointer moves next
         # In no order: nothing that clients read names the view yet.
         beside(self._threads, *(partial(self._freeze, path, data) for path, data in frozen(generation).items()))
 
@@ -168,8 +170,14 @@ class Views:
             with contextlib.suppress(Conflict, OutcomeUnknown):
                 self._write(current(generation, parent, self._url), seen, statement)
                 if pointed() == generation:
+                    self._behind = False
                     return
         self.follow(pointed)
+
+    def catch_up(self, pointed: Callable[[], Generation | None]) -> None:
+        """``follow``, unless this process has done so since it last let the pointer move."""
+        if self._behind:
+            self.follow(pointed)
 
     def follow(self, pointed: Callable[[], Generation | None]) -> None:
         """Make what clients read that of the generation that ``pointed`` tells, without ever moving it back.
@@ -182,7 +190,7 @@ class Views:
                 seen = dict(zip(self._places, found, strict=True))
                 generation = pointed()
                 if generation is None:
-                    return
+                    return  # the first one is still to come
                 # The version read before the pointer guards the write: whoever moved the
                 # pointer on since has changed the views, or will.
                 parent = self._parent(generation)
@@ -193,6 +201,7 @@ class Views:
                 continue
             # Once more where the metalink spoke of a live index of long ago, which is gone now.
             if pointed() == generation and wanted == current(generation, parent, self._url):
+                self._behind = False
                 return
         msg = f"{REPOMD} could not be brought to the pointer's generation in {_ATTEMPTS} tries; it is tried again"
         raise Unavailable(msg)

@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -40,6 +39,7 @@ from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
 from repod.retaining import open_planner, open_pruner
 from repod.ringing import Rings
+from repod.scratch import scratch
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.signing.verify import verify_detached
@@ -140,17 +140,17 @@ def pause(attempt: int, unit: float = 0.01) -> None:
 @contextmanager
 def workspace(settings: Settings) -> Iterator[Path]:
     """A private folder for copies; what stopped processes left behind is removed first."""
-    work = work_folder(settings)
+    work, stack = work_folder(settings), ExitStack()
     try:
         for left_over in work.glob("*-*"):
             if not Path("/proc", left_over.name.partition("-")[0]).exists():
                 shutil.rmtree(left_over, ignore_errors=True)
-        folder = tempfile.TemporaryDirectory(dir=work, prefix=f"{os.getpid()}-", ignore_cleanup_errors=True)
+        folder = stack.enter_context(scratch(work, f"{os.getpid()}-"))
     except OSError as error:
         msg = f"state_dir {settings.state_dir} cannot be used ({error}); create it and make it writable for repod"
         raise Misconfigured(msg) from error
-    with folder as name:
-        yield Path(name)
+    with stack:
+        yield folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +244,7 @@ def rebuilding(tools: Tools, repository: Repository, store: Store, tell: Tell = 
     return open_rebuild(
         tools,
         store,
-        scratch=partial(open_repodata, tools.settings, repository, store),
+        documents=partial(open_repodata, tools.settings, repository, store),
         publisher=lambda repodata: open_publisher(
             tools.settings, repository, store=store, repodata=repodata, signer=tools.signer
         ),

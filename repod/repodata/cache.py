@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -23,6 +24,7 @@ from repod.doors import Fetch
 from repod.errors import Corrupt, Unavailable
 from repod.repodata import buffers, codec
 from repod.repodata.segments import Segment, Span
+from repod.scratch import scratch
 
 FORMAT = 3
 _STAGE = "index-"
@@ -142,7 +144,7 @@ class Cache:
         """
         self._kinds = kinds
         self._limit = garbage
-        self._own: tempfile.TemporaryDirectory[str] | None = None
+        self._own = ExitStack()
         # By identity, which holds as long as the segment is kept beside its row.
         self._rows: dict[int, tuple[Segment, bytes]] = {}
         try:
@@ -162,8 +164,7 @@ class Cache:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._own = tempfile.TemporaryDirectory(dir=folder, prefix="second-")
-            return Path(self._own.name)
+            return self._own.enter_context(scratch(folder, "second-"))
         for left_over in folder.glob("second-*"):
             shutil.rmtree(left_over, ignore_errors=True)
         for stage in folder.glob(f"{_STAGE}*"):
@@ -294,8 +295,7 @@ class Cache:
         for log in self._logs:
             log.close()
         os.close(self._lock)
-        if self._own:
-            self._own.cleanup()
+        self._own.close()
 
     def _garbage(self, index: Index) -> int:
         """Bytes that no segment uses, where they are more than those in use; else 0."""

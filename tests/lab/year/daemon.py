@@ -148,7 +148,8 @@ class Daemon:
             since=lambda: 0.0,
             memory=Remembered(),
         )
-        return Pruner(planner=planner, store=self.store, ledger=self.ledger, publish=self._retire)
+        settle = self.publisher.refresh
+        return Pruner(planner=planner, store=self.store, ledger=self.ledger, publish=self._retire, settle=settle)
 
     def open(self) -> None:
         """As at its start: what a stopped one had begun is finished."""
