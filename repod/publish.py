@@ -19,11 +19,12 @@ slept and wakes finds its compare-and-swap refused and can move nothing back.
 
 import contextlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
-from repod.claims import Claimed, Claims, Patience, beside
+from repod.beside import Threads, beside, finished, threads
+from repod.claims import Claimed, Claims, Patience
 from repod.doors import Change, Clock, Draft, Expect, Pause, Piece, Repodata, Signer, Store, Version
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Generation, Head, record_path
@@ -77,6 +78,7 @@ class Publisher:
         warn: Callable[[str], object] = lambda _text: None,
         raced: Callable[[], object] = lambda: None,
         restore: Restore | None = None,
+        threads: Threads = threads,
     ) -> None:
         """``url``: where hosts find the store, with a slash at its end.
 
@@ -87,7 +89,7 @@ class Publisher:
         self._store = store
         self._claims = Claims(store)
         # Kept from one publish to the next, since a store may hold a connection for each thread.
-        self._threads = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="publish")
+        self._threads = threads(_SIDE_BY_SIDE, "publish")
         self._views = Views(store, url, pause, self._threads)
         self._published = 0
         self._repodata = repodata
@@ -357,7 +359,7 @@ class Publisher:
             indexes = (draft.repomd, draft.frozen_repomd)
             live, frozen = beside(self._threads, *(partial(self._signer.sign_index, index) for index in indexes))
         finally:
-            wait(adding.values())  # what is being stored may lie in the cache alone
+            finished(adding.values())  # what is being stored may lie in the cache alone
         for added in adding.values():
             added.result()
         return draft, live, frozen

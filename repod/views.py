@@ -8,12 +8,13 @@ small object that names the newest: for clients they do what one pointer does.
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
-from repod.claims import beside
+from repod.beside import beside
+from repod.beside import threads as own_threads
 from repod.doors import Expect, Store, Version
 from repod.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from repod.generation import Generation, record_path
@@ -104,9 +105,7 @@ def frozen(generation: Generation) -> Mapping[StorePath, bytes]:
 class Views:
     """Brings the views of one repository to what its records and its pointer say."""
 
-    def __init__(
-        self, store: Store, url: str, pause: Callable[[int], None], threads: ThreadPoolExecutor | None = None
-    ) -> None:
+    def __init__(self, store: Store, url: str, pause: Callable[[int], None], threads: Executor | None = None) -> None:
         """``url``: where hosts find the store, with a slash at its end; ``pause`` as in ``Publisher``.
 
         ``threads``: what asks the store beside each other; own ones where there are none.
@@ -114,7 +113,7 @@ class Views:
         self._store = store
         self._url = url
         self._pause = pause
-        self._threads = threads or ThreadPoolExecutor(len(_CURRENT), thread_name_prefix="views")
+        self._threads = threads or own_threads(len(_CURRENT), "views")
         self._left: Mapping[StorePath, _Seen] = {}
 
     def freeze(self, generation: Generation) -> None:

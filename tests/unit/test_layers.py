@@ -39,7 +39,7 @@ _LAYERS = (
         name="vocabulary",
         rows=(
             ("repod",),
-            ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
+            ("repod.beside", "repod.errors", "repod.access", "repod.happenings", "repod.times"),
             ("repod.children", "repod.processes", "repod.memo", "repod.patient", "repod.tomltext", "repod.windows"),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.auditing", "repod.hooking", "repod.listening", "repod.reports"),
