@@ -5,10 +5,8 @@ So what was read or written once need not be asked of the store again: only the 
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable
 from threading import Lock
-from typing import Any
 
 from repod.doors import Expect, Pause, Store
 from repod.errors import Conflict, NotFound, OutcomeUnknown
@@ -126,10 +124,3 @@ class Patience:
         self._raced()
         self._crowd += self._crowd < _CROWDED
         self._pause(self._crowd, time.perf_counter() - self._began)
-
-
-def beside(threads: ThreadPoolExecutor, *calls: Callable[[], Any]) -> Sequence[Any]:
-    """What each of ``calls`` returns, made beside each other; none is under way any more where one raises."""
-    futures = [threads.submit(call) for call in calls]
-    wait(futures)
-    return [future.result() for future in futures]

@@ -1,10 +1,11 @@
 """The documents of a generation that is not committed yet: each stored while the others are made."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future
 from functools import partial
 
-from repod.claims import Claims, beside
+from repod.beside import beside, finished
+from repod.claims import Claims
 from repod.doors import Change, Draft, Piece, Repodata, Signer, Store
 from repod.package import StorePath
 
@@ -15,9 +16,7 @@ Signed = tuple[Draft, bytes, bytes]
 class Drafting:
     """Makes and stores drafts of one repository."""
 
-    def __init__(
-        self, store: Store, repodata: Repodata, signer: Signer, claims: Claims, threads: ThreadPoolExecutor
-    ) -> None:
+    def __init__(self, store: Store, repodata: Repodata, signer: Signer, claims: Claims, threads: Executor) -> None:
         """``threads``: what stores the pieces, and signs, beside each other."""
         self._store = store
         self._repodata = repodata
@@ -42,7 +41,7 @@ class Drafting:
             indexes = (draft.repomd, draft.frozen_repomd)
             live, frozen = beside(self._threads, *(partial(self._signer.sign_index, index) for index in indexes))
         finally:
-            wait(adding.values())  # what is being stored may lie in the cache alone
+            finished(adding.values())  # what is being stored may lie in the cache alone
         for added in adding.values():
             added.result()
         return draft, live, frozen

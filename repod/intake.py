@@ -9,7 +9,6 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from threading import Event
 from typing import TypeVar
 
 from repod.acceptance import Rules, conflict, judge, too_large, unwanted_document
+from repod.beside import Threads, threads
 from repod.copies import private_copy
 from repod.doors import Arrival, Documents, Edit, Inbox, Repodata, Rpms, Signer, Store, Unreadable
 from repod.errors import Conflict, Corrupt, NotFound, RepodError, Unavailable
@@ -110,6 +110,7 @@ class Intake:
         workspace: Path,
         parallel: int,
         observe: Observe,
+        threads: Threads = threads,
     ) -> None:
         """``workspace``: a private folder for copies; ``parallel``: how many at a time."""
         self._store = store
@@ -121,7 +122,7 @@ class Intake:
         self._policy = policy
         self._workspace = workspace
         self._observe = observe
-        self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="intake")
+        self._threads = threads(parallel, "intake")
         self._stopping = Event()
 
     @property

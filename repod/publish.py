@@ -19,11 +19,12 @@ slept and wakes finds its compare-and-swap refused and can move nothing back.
 
 import contextlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
-from repod.claims import Claimed, Claims, Patience, beside
+from repod.beside import Threads, beside, threads
+from repod.claims import Claimed, Claims, Patience
 from repod.doors import Change, Clock, Draft, Expect, Pause, Repodata, Signer, Store, Version
 from repod.drafting import Drafting, Signed
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
@@ -81,6 +82,7 @@ class Publisher:
         raced: Callable[[], object] = lambda: None,
         restore: Restore | None = None,
         statements: Statements | None = None,
+        threads: Threads = threads,
     ) -> None:
         """``url``: where hosts find the store, with a slash at its end; ``statements`` as in ``Views``.
 
@@ -91,7 +93,7 @@ class Publisher:
         self._store = store
         self._claims = Claims(store)
         # Kept from one publish to the next, since a store may hold a connection for each thread.
-        self._threads = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="publish")
+        self._threads = threads(_SIDE_BY_SIDE, "publish")
         self._views = Views(store, url, pause, self._threads, statements=statements)
         self._statements = statements
         self._stated: Future[bytes] | None = None

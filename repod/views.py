@@ -8,12 +8,13 @@ small object that names the newest: for clients they do what one pointer does.
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
-from repod.claims import beside
+from repod.beside import beside
+from repod.beside import threads as own_threads
 from repod.doors import Expect, Store, Version
 from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown, Unavailable
 from repod.generation import Generation, record_path
@@ -112,7 +113,7 @@ class Views:
         store: Store,
         url: str,
         pause: Callable[[int], None],
-        threads: ThreadPoolExecutor | None = None,
+        threads: Executor | None = None,
         *,
         statements: Statements | None = None,
     ) -> None:
@@ -124,7 +125,7 @@ class Views:
         self._store = store
         self._url = url
         self._pause = pause
-        self._threads = threads or ThreadPoolExecutor(len(_CURRENT), thread_name_prefix="views")
+        self._threads = threads or own_threads(len(_CURRENT), "views")
         self._statements = statements
         self._places = (*_CURRENT, STATEMENT) if statements else _CURRENT
         self._left: Mapping[StorePath, _Seen] = {}

@@ -77,7 +77,7 @@ def view(store: Store, base: str) -> dict[str, str]:
         place = href(record)
         data = _proven(store, base + place, record.findtext(f"{REPO}checksum") or "")
         if record.get("type") == "primary":
-            found = dict(_packages(decompress(place, data), base))
+            found = dict(packages(decompress(place, data), base))
     for package, checksum in found.items():
         _proven(store, package, checksum)
     return found
@@ -90,7 +90,7 @@ def href(record: ET.Element) -> str:
     return location.attrib["href"]
 
 
-def _packages(data: bytes, base: str) -> Iterator[tuple[str, str]]:
+def packages(data: bytes, base: str) -> Iterator[tuple[str, str]]:
     root = ET.fromstring(data)
     assert root.get("packages") == str(len(root))
     assert len({package.findtext(f"{COMMON}checksum") for package in root}) == len(root), "a package is listed twice"

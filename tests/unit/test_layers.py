@@ -39,7 +39,15 @@ _LAYERS = (
         name="vocabulary",
         rows=(
             ("repod",),
-            ("repod.errors", "repod.access", "repod.jsontext", "repod.numerals", "repod.happenings", "repod.times"),
+            (
+                "repod.access",
+                "repod.beside",
+                "repod.errors",
+                "repod.happenings",
+                "repod.jsontext",
+                "repod.numerals",
+                "repod.times",
+            ),
             ("repod.confinement.*",),
             (
                 "repod.children",
