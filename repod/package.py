@@ -104,17 +104,18 @@ class Nevra:
         return store_path(f"Packages/{self.name[0].lower()}/{self.filename}")
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "Nevra":
+    def of(cls, row: Any) -> "Nevra":
         """The NEVRA whose fields a stored record has; ``ValueError`` where it has others, or of another kind."""
-        texts = [row.get(field) for field in ("name", "version", "release", "arch")]
-        epoch = row.get("epoch")
-        if len(row) != 5 or not all(isinstance(text, str) and text for text in texts) or type(epoch) is not int:  # noqa: PLR2004
+        fields = row if isinstance(row, dict) else {}
+        texts = [fields.get(field) for field in ("name", "version", "release", "arch")]
+        epoch = fields.get("epoch")
+        if len(fields) != 5 or not all(isinstance(text, str) and text for text in texts) or type(epoch) is not int:  # noqa: PLR2004
             msg = f"not a NEVRA: {row!r:.200}; expected name, epoch, version, release and arch"
             raise ValueError(msg)
         if not 0 <= epoch <= EPOCH:
             msg = f"not a NEVRA: {row!r:.200}; expected an epoch up to {EPOCH}"
             raise ValueError(msg)
-        return cls(**row)
+        return cls(**fields)
 
     @classmethod
     def parse(cls, text: str) -> "Nevra":

@@ -24,7 +24,8 @@ from typing import Any
 
 from tests.fuzz.core import CORPUS, Finding, Opened, Target
 
-HEART = struct.Struct(">dI")
+HEART = struct.Struct(">ddI")
+"""Since when the input at hand is worked on, the processor time at its beginning, its length; zeros: none is."""
 MOST = 8 << 20
 _SETTLE = 60.0
 _POOL = 2000
@@ -53,11 +54,11 @@ class Feeder:
         """Run one input; whether something new came of it."""
         data = data[:MOST]
         self._heart[HEART.size : HEART.size + len(data)] = data
-        self._heart[: HEART.size] = HEART.pack(time.monotonic(), len(data))
         started = time.process_time()
+        self._heart[: HEART.size] = HEART.pack(time.monotonic(), started, len(data))
         outcome = self._outcome(data)
         seconds = time.process_time() - started
-        self._heart[: HEART.size] = HEART.pack(0, 0)
+        self._heart[: HEART.size] = HEART.pack(0, 0, 0)
         self._executions += 1
         self._limits(data, seconds)
         self.outcomes[outcome] += 1

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 import time
@@ -64,7 +65,7 @@ def _child(target: Target, place: Path, order: dict[str, Any], until: float) -> 
     try:
         while process.poll() is None:
             time.sleep(_LOOK)
-            if time.monotonic() > until or _stuck(place, 4 * target.seconds):
+            if time.monotonic() > until or _stuck(process.pid, place, 4 * target.seconds):
                 process.kill()
                 process.wait()
                 return -1
@@ -75,26 +76,29 @@ def _child(target: Target, place: Path, order: dict[str, Any], until: float) -> 
     return process.returncode
 
 
-def _at_hand(place: Path) -> tuple[float, bytes]:
-    """Since when the input at hand is worked on, and the input; 0 where there is none."""
+def _at_hand(place: Path) -> tuple[float, float, bytes]:
+    """Since when the input at hand is worked on, the processor time then, and the input; zeros where there is none."""
     try:
         with (place / "heart").open("rb") as file:
-            since, size = HEART.unpack(file.read(HEART.size))
-            return since, file.read(size)
-    except (OSError, ValueError):
-        return 0.0, b""
-    except Exception:  # noqa: BLE001 - it is being made just now
-        return 0.0, b""
+            since, used, size = HEART.unpack(file.read(HEART.size))
+            return since, used, file.read(size)
+    except (OSError, struct.error):  # it is being made just now
+        return 0.0, 0.0, b""
 
 
-def _stuck(place: Path, seconds: float) -> bool:
-    since, _ = _at_hand(place)
-    return since > 0 and time.monotonic() - since > seconds
+def _stuck(pid: int, place: Path, seconds: float) -> bool:
+    """Whether one input takes so many seconds of processor time, or ten times as many by the clock, asleep."""
+    since, used, _ = _at_hand(place)
+    if not since:
+        return False
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    spent = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return spent - used > seconds or time.monotonic() - since > 10 * seconds
 
 
 def _died(target: Target, result: Result, place: Path, status: int) -> None:
     """Another one of an input by which the process died or stood still."""
-    since, data = _at_hand(place)
+    since, _, data = _at_hand(place)
     log = (place / "log").read_text(errors="replace")[-1500:]
     what = "stands still" if status == -1 else f"ends its process ({status})"
     if since and target.contain:

@@ -59,7 +59,8 @@ _METALINK = b"""<metalink xmlns="http://www.metalinker.org/"><files><file name="
 <hash type="sha256">aaaa</hash></verification><resources>
 <url protocol="http" preference="100">http://x/repodata/repomd.xml</url></resources></file></files></metalink>"""
 _PRIMARY = (
-    b'<metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="1">'
+    b'<metadata xmlns="http://linux.duke.edu/metadata/common" '
+    b'xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="1">'
     + made("hello-1.0-1.noarch").entry.primary
     + b"</metadata>"
 )

@@ -29,6 +29,13 @@ tool = dnf
 url = https://repo.example.com/el9-prod/
 """
 _REPO = b"[el9-prod]\nname=x\nbaseurl=https://repo.example.com/el9-prod/\nusername=a\npassword=b\nsslverify=1\n[o]\nbaseurl=x\n"
+_ARMORED = b"""-----BEGIN PGP PUBLIC KEY BLOCK-----
+Comment: x
+
+mQENBGVS
+=AAAA
+-----END PGP PUBLIC KEY BLOCK-----
+"""
 _STATE = {
     "format": 1,
     "serial": 5,
@@ -131,7 +138,7 @@ def _doors(folder: Path) -> Mapping[str, Door]:
         ),
         "key": door(
             _file(key, lambda: signature._keys(key) and "keys"),
-            b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nComment: x\n\nmQENBGVS\n=AAAA\n-----END PGP PUBLIC KEY BLOCK-----\n",
+            _ARMORED,
             how=mutate.text,
         ),
         "request": door(

@@ -66,7 +66,8 @@ class Intake:
         outcome = self._sealed(data, facts)
         if len(self._taken) >= _AT_ONCE:
             self.compare()
-        self._keep(data, outcome)
+        if facts.rpm_format == 4:
+            self._keep(data, outcome)
         return outcome
 
     def _judged(self) -> tuple[Facts | None, Sequence[Fault]]:
