@@ -32,7 +32,7 @@ _LAST_WORDS = 3.0  # seconds that a process whose pipe is closed gets to end
 _LONGEST_WAIT = 20 * 86400.0  # seconds; poll counts milliseconds in an int
 _ATTEMPTS = 3
 # Only mkdtemp is used there. The second is where the semaphores of processes lie anyway.
-_SHORT = ("/tmp", "/dev/shm")  # noqa: S108
+_SHORT = ("/tmp", "/dev/shm")  # noqa: S108  # nosec B108
 _LONGEST = 70  # bytes of TMPDIR, to which the name of a socket is added that may have 108
 
 # multiprocessing looks at all children whenever one is started, and who looks takes the exit code.

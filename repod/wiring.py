@@ -54,7 +54,7 @@ def public_url(settings: Settings, repository: Repository) -> str:
     if repository.url:
         return repository.url.rstrip("/") + "/"
     host = settings.http.host
-    if host in {"0.0.0.0", "::"}:  # noqa: S104 - a question, not a bind
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - a question, not a bind  # nosec B104
         host = socket.getfqdn()
     shown = f"[{host}]" if ":" in host else host
     return f"{settings.http.scheme}://{shown}:{settings.http.port}/repos/{repository.name}/"
@@ -134,7 +134,7 @@ def key_doubts(repository: Repository, signer: OpenSigner) -> list[str]:
 def pause(attempt: int, unit: float = 0.01) -> None:
     """See ``Pause``: up to 10 ms at first, up to 2 s or four units after many attempts."""
     longest = min(max(2.0, 4 * unit), unit * 1.5**attempt)
-    time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads writers, guards nothing
+    time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads writers, guards nothing  # nosec B311
 
 
 @contextmanager

@@ -7,7 +7,7 @@ would have its parent call whatever he likes.
 import builtins
 import importlib
 import io
-import pickle
+import pickle  # nosec B403
 from collections.abc import Sequence
 from dataclasses import is_dataclass
 from enum import Enum

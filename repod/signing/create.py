@@ -12,7 +12,7 @@ from repod.signing.process import run
 # RSA-4096 takes a second or two, some more where the machine is busy.
 _TIMEOUT = 120.0
 # A socket of the agent must fit under this directory, however long TMPDIR is.
-_SHORT = "/tmp"  # noqa: S108 - mkdtemp makes a directory with a name that cannot be foreseen, mode 0700
+_SHORT = "/tmp"  # noqa: S108 - mkdtemp makes a directory with a name that cannot be foreseen, mode 0700  # nosec B108
 
 
 class NewKey(NamedTuple):

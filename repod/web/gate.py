@@ -24,7 +24,7 @@ _SAID = {
     Reason.EXPIRED: "this token has expired; have a new one made with: repod token add",
     Reason.THROTTLED: "too many failures from your address; try again later",
 }
-_TOKEN = "changes take a token, as Authorization: Bearer TOKEN"  # noqa: S105 - what is said, no token
+_TOKEN = "changes take a token, as Authorization: Bearer TOKEN"  # noqa: S105 - what is said, no token  # nosec B105
 _QUIET = 60.0  # seconds in which the same refusal of the same address is told once
 _REMEMBERED = 1024
 

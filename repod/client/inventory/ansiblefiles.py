@@ -35,7 +35,7 @@ _Loader.add_constructor("!unsafe", lambda _loader, node: str(node.value))
 def loaded(text: str, what: str) -> Any:
     """The value of a YAML document; ``Misconfigured`` where it is none. ``what``: the file, for the message."""
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader with three tags more
+        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader with three tags more  # nosec B506
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         told = " ".join(str(error).split())
         raise Misconfigured(f"{what}: expected YAML, found what is none ({told})") from error
