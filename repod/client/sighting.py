@@ -1,7 +1,7 @@
 """Reads what a mirror shows, and proves it with the pinned keys: index, signature, statement, and what points at it.
 
 These are several objects, and a publish replaces one after the other. So what does not fit together is read again for
-some seconds: an index counts where the statement that was read before it or the one after it names it.
+some seconds, and counts where a statement that came meanwhile says that it was replaced.
 """
 
 import re
@@ -59,7 +59,7 @@ def sight(
     ``Unavailable`` where it cannot be read, ``NotFound`` where there is no repository.
     """
     end, wait = clock() + seconds, _FIRST_PAUSE
-    before: _Read | None = None
+    before: tuple[_Read, Statement] | None = None
     first: Statement | None = None
     while True:
         now = _looked(fetcher, base)
@@ -67,15 +67,24 @@ def sight(
         if statement is None:
             return Sighting(statement=None, findings=faults)
         first = first or statement
-        # What was read before the statement may be what that is about, where it has just been replaced.
-        wrong = min((_contradictions(one, statement, pins) for one in (now, before) if one), key=len)
-        if not wrong:
+        wrong = _contradictions(now, statement, pins)
+        if not wrong or (before and _overtaken(*before, statement, pins)):
             return Sighting(statement=statement)
         if clock() + wait > end:
             return Sighting(statement=statement, findings=_last(first, statement, wrong, seconds))
-        before = now
+        before = now, statement
         pause(wait)
         wait = min(_LONGEST_PAUSE, wait * 1.5)
+
+
+def _overtaken(seen: _Read, before: Statement, after: Statement, pins: Pins) -> bool:
+    """Whether a try met a publish: all it read is signed, no older than the statement before, and stated since.
+
+    Else nobody who reads slower than a repository is published would ever see it whole.
+    """
+    numbers = [_number(_REVISION, seen.index), *(_number(_VIEW, data) for _, data in seen.pointers)]
+    between = all(before.generation <= number <= after.generation for number in numbers)
+    return between and before.generation < after.generation and pins.prove(seen.index, seen.signature)
 
 
 def _looked(fetcher: Fetcher, base: str) -> _Read:
