@@ -21,7 +21,7 @@ from repod.copies import private_copy
 from repod.doors import Arrival, Documents, Edit, Inbox, Repodata, Rpms, Signer, Store, Unreadable
 from repod.errors import Conflict, Corrupt, NotFound, RepodError, Unavailable
 from repod.package import Entry, Facts, Fault, Nevra, Origin, Package, Sha256, StorePath, is_rpm
-from repod.scratch import scratch
+from repod.scratch import discard, scratch
 
 Observe = Callable[[str, float, str], None]
 """Told the name of a stage, the seconds it took, and the SHA-256 of the arrival; empty where it is not known yet."""
@@ -196,7 +196,7 @@ class Intake:
         if isinstance(read, Outcome):
             return read
         copy, checksum, edit = read
-        copy.unlink(missing_ok=True)
+        discard(copy)
         return Outcome(arrival=arrival, result="accepted", checksum=checksum, edit=edit)
 
     def _read(
@@ -215,10 +215,10 @@ class Intake:
         except (Conflict, NotFound):
             return Outcome(arrival=arrival, result="waiting", problem="it changed while it was read")
         except Unreadable as error:
-            copy.unlink(missing_ok=True)
+            discard(copy)
             return self._refused(arrival, checksum, error.faults)
         except (RepodError, OSError) as error:
-            copy.unlink(missing_ok=True)
+            discard(copy)
             return Outcome(arrival=arrival, result="failed", checksum=checksum, problem=str(error))
 
     def _refused(self, arrival: Arrival, checksum: str, faults: Sequence[Fault], nevra: Nevra | None = None) -> Outcome:

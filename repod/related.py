@@ -17,7 +17,7 @@ from repod.relations.pool import RelationWorker
 from repod.relations.worker import Asked
 from repod.repodata import listing, text
 from repod.repodata.foreign import open_texts
-from repod.scratch import scratch
+from repod.scratch import discard, scratch
 from repod.source import Pause, open_source
 
 _PRIMARY, _FILELISTS = text.KINDS[:2]
@@ -44,7 +44,7 @@ class _Stored:
     def forget(self) -> None:
         """Make room: another generation is asked about."""
         for path in self._folder.glob(f"*-{self.generation.number}.xml"):
-            path.unlink()
+            discard(path)
 
     def _text(self, kind: str) -> Path:
         path = self._folder / f"{kind}-{self.generation.number}.xml"

@@ -17,7 +17,7 @@ from repod.announced import announce
 from repod.config import Repository, Settings
 from repod.documents import Scales
 from repod.doors import Inbox, Repodata, Store
-from repod.errors import Misconfigured
+from repod.errors import Misconfigured, Unavailable
 from repod.holdings import Tell, silent
 from repod.hostbook import HostBook
 from repod.hostfiles import repo_file, write_host_files
@@ -146,7 +146,7 @@ def workspace(settings: Settings) -> Iterator[Path]:
             if not Path("/proc", left_over.name.partition("-")[0]).exists():
                 shutil.rmtree(left_over, ignore_errors=True)
         folder = stack.enter_context(scratch(work, f"{os.getpid()}-"))
-    except OSError as error:
+    except (OSError, Unavailable) as error:
         msg = f"state_dir {settings.state_dir} cannot be used ({error}); create it and make it writable for repod"
         raise Misconfigured(msg) from error
     with stack:

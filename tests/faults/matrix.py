@@ -161,10 +161,12 @@ def main(words: Sequence[str] | None = None) -> int:
                 _tell(done, len(found), time.monotonic() - began)
     problems = [done for done in found if done.problem]
     seconds = time.monotonic() - began
-    print(f"{len(found)} cells, {sum(done.reads for done in found)} reads by dnf, {len(problems)} problems, {seconds:.0f} s")
+    reads = sum(done.reads for done in found)
+    print(f"{len(found)} cells, {reads} reads by dnf, {len(problems)} problems, {seconds:.0f} s")
     if not given.no_table:
         about = f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} processors"
-        write_table(found, counted, f"`python -m tests.faults.matrix {' '.join(words or sys.argv[1:])}`", about, seconds)
+        command = f"`python -m tests.faults.matrix {' '.join(words or sys.argv[1:])}`"
+        write_table(found, counted, command, about, seconds)
     return 1 if problems else 0
 
 

@@ -20,8 +20,8 @@ _MODULES = ("work", "back", "promote", "resign", "mend", "audit", "look")
 def _inherit_server() -> None:
     """Use the parent's server of worker processes, which this process cannot wait for as Python would."""
     server: Any = multiprocessing.forkserver
-    server._forkserver.ensure_running = lambda: None  # noqa: SLF001 - there is no other way to hand it on
-    server.ensure_running = server._forkserver.ensure_running  # noqa: SLF001
+    server._forkserver.ensure_running = lambda: None
+    server.ensure_running = server._forkserver.ensure_running
 
 
 def _serve() -> Mapping[str, Any] | None:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from tests.lab import processes
 from tests.lab.daemon import Ended
@@ -70,7 +71,7 @@ class Ready:
         until(lambda: not processes.session(self._process.pid), 20, "the server of worker processes to end")
         self._temporary.cleanup()
 
-    def __enter__(self) -> "Ready":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
