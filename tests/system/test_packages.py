@@ -66,11 +66,11 @@ def _publish(home: Repod, folder: Path) -> None:
 
 
 def _changed(machine: Machine) -> set[str]:
-    """What differs on the machine's disk from the one that it began with: files, and folders that are empty."""
+    """What differs on the machine's disk from this machine's: files, and folders that are empty and were not there."""
     paths = list(machine.changes.rglob("*"))
     full = {path.parent for path in paths}
     names = {str(path.relative_to(machine.changes)) for path in paths if path not in full}
-    return {name for name in names if not _NOISE.match(name)}
+    return {name for name in names if not _NOISE.match(name) and not Path("/", name).is_dir()}
 
 
 def _version(machine: Machine) -> str:
