@@ -25,6 +25,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def command_line() -> argparse.ArgumentParser:
+    """What it takes, which its manual page is made of as well."""
     parser = argparse.ArgumentParser(
         prog="repod-s3",
         description="Lets dnf, yum and zypper on this host read repositories in private S3 buckets.",

@@ -21,8 +21,10 @@ _UNITS = (
     "repod-agent.service", "repod-agent.timer", "repod-report.path", "repod-report.service", "repod-report.timer",
     "repod-s3.service", "repod-s3.socket", "repod.service",
 )  # fmt: skip
+# What RPMs of Debian would say of a system that has what repod requires, and no more.
 _SYSTEM = (
-    "/usr/bin/python3.11", "libc.so.6(GLIBC_2.34)(64bit)", "systemd", "rpm", "/usr/bin/awk", "/usr/bin/curl",
+    "/usr/bin/python3.11", "libc.so.6(GLIBC_2.34)(64bit)", "libgcc_s.so.1()(64bit)", "libglib-2.0.so.0()(64bit)",
+    "libgobject-2.0.so.0()(64bit)", "libz.so.1()(64bit)", "systemd", "rpm", "/usr/bin/awk", "/usr/bin/curl",
 )  # fmt: skip
 # What rpm, dnf and systemd-sysusers keep for themselves.
 _NOISE = re.compile(

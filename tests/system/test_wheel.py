@@ -50,11 +50,19 @@ def test_the_metadata_of_the_wheel_is_what_an_index_takes(built: tuple[Path, Pat
     assert str(metadata.requires_python) == asked
 
 
-@pytest.mark.parametrize(("suite", "python"), [("bookworm", "3.11"), ("trixie", "3.13"), ("forky", "3.14")])
+@pytest.mark.parametrize(
+    ("suite", "python", "glib"),
+    [
+        ("bookworm", "3.11", "libglib2.0-0"),
+        ("trixie", "3.13", "libglib2.0-0t64"),
+        ("forky", "3.14", "libglib2.0-0t64"),
+    ],
+)
 def test_the_wheel_installs_and_publishes_on_each_python(
-    built: tuple[Path, Path], tmp_path: Path, suite: str, python: str
+    built: tuple[Path, Path], tmp_path: Path, suite: str, python: str, glib: str
 ) -> None:
-    root = debian.root(suite, "python3", "python3-venv", "gnupg")
+    # The wheel of createrepo-c takes GLib from the system.
+    root = debian.root(suite, "python3", "python3-venv", "gnupg", glib)
     wheels = delivery.wheels(python)
     with box(tmp_path / "box", root, wheels, built[0].parent, size="900m") as inside:
         # Debian's pip reads this file of ca-certificates, whatever it is asked for; no script of that package ran here.

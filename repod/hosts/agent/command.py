@@ -35,6 +35,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def command_line() -> argparse.ArgumentParser:
+    """What it takes, which its manual page is made of as well."""
     parser = argparse.ArgumentParser(
         prog="repod-agent",
         description="Brings this host to the builds that its ring of a repository names.",
