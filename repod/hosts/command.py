@@ -25,7 +25,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The options of repod-s3, also for its manual page."""
+    """What it takes, which its manual page is made of as well."""
     parser = argparse.ArgumentParser(
         prog="repod-s3",
         description="Lets dnf, yum and zypper on this host read repositories in private S3 buckets.",

@@ -55,7 +55,7 @@ class Box:
 
     @property
     def changes(self) -> Path:
-        """What was written since it began, as a tree beside its root: the files of it that differ, and their folders."""
+        """What was written since it began, as a tree: the files of its root that differ, and their folders."""
         return Path(f"/proc/{self._process.pid}/root{self._own}/disk/upper")
 
     def await_up(self) -> None:

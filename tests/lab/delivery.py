@@ -1,7 +1,6 @@
 """repod as it is delivered: built from this checkout and from a next version of it, installed, and run from there."""
 
 import re
-import subprocess
 import tarfile
 import urllib.error
 import urllib.request
@@ -112,15 +111,17 @@ class Service:
         until(lambda: not self._box.run("ls", inbox).out, 30, f"{package.name} to be taken in")
 
 
-def demo(python: Path, folder: Path) -> str:
-    """``repod demo`` of a virtual environment, until its package can be installed; what it printed."""
-    words = [python.with_name("repod"), "demo", "--dir", folder, "--listen", f"127.0.0.1:{free_port()}"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/")
-    assert process.stdout
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if "dnf" in line:
-            process.terminate()
-    assert process.wait(30) == 0, "".join(said)
-    return "".join(said)
+DEMO = """
+bin=$1 url=http://127.0.0.1:$2 folder=$3
+"$bin/repod" demo --dir "$folder/demo" --listen "127.0.0.1:$2" >"$folder/log" 2>&1 </dev/null &
+pid=$!
+until grep -q 'install repod-hello' "$folder/log"; do
+    kill -0 $pid || { cat "$folder/log"; exit 1; }
+    sleep .1
+done
+"$bin/python" -c "import urllib.request as u; print(u.urlopen('$url/repos/demo/repodata/repomd.xml').read().decode())"
+"$bin/repod" packages demo -c "$folder/demo/repod.toml"
+REPOCTL_URL=$url "$bin/repoctl" status || exit 1
+kill $pid && wait $pid
+"""
+"""``sh -c DEMO sh BIN PORT FOLDER``: `repod demo` of an environment's programs, looked at, and ended: status 0."""

@@ -21,8 +21,10 @@ _UNITS = (
     "repod-agent.service", "repod-agent.timer", "repod-report.path", "repod-report.service", "repod-report.timer",
     "repod-s3.service", "repod-s3.socket", "repod.service",
 )  # fmt: skip
+# What RPMs of Debian would say of a system that has what repod requires, and no more.
 _SYSTEM = (
-    "/usr/bin/python3.11", "libc.so.6(GLIBC_2.34)(64bit)", "systemd", "rpm", "/usr/bin/awk", "/usr/bin/curl",
+    "/usr/bin/python3.11", "libc.so.6(GLIBC_2.34)(64bit)", "libgcc_s.so.1()(64bit)", "libglib-2.0.so.0()(64bit)",
+    "libgobject-2.0.so.0()(64bit)", "libz.so.1()(64bit)", "systemd", "rpm", "/usr/bin/awk", "/usr/bin/curl",
 )  # fmt: skip
 # What rpm, dnf and systemd-sysusers keep for themselves.
 _NOISE = re.compile(
@@ -66,11 +68,11 @@ def _publish(home: Repod, folder: Path) -> None:
 
 
 def _changed(machine: Machine) -> set[str]:
-    """What differs on the machine's disk from the one that it began with: files, and folders that are empty."""
+    """What differs on the machine's disk from this machine's: files, and folders that are empty and were not there."""
     paths = list(machine.changes.rglob("*"))
     full = {path.parent for path in paths}
     names = {str(path.relative_to(machine.changes)) for path in paths if path not in full}
-    return {name for name in names if not _NOISE.match(name)}
+    return {name for name in names if not _NOISE.match(name) and not Path("/", name).is_dir()}
 
 
 def _version(machine: Machine) -> str:

@@ -1,6 +1,9 @@
 """Groups of commands that are imported when they are asked for."""
 
+from pathlib import Path
+
 import click
+import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
@@ -36,6 +39,18 @@ def test_a_command_whose_part_is_missing_breaks_itself_alone() -> None:
     assert gone.exit_code == 2
     assert gone.stderr.startswith("tool: gone cannot run: No module named 'repod.no_such_module'; install repod again")
     assert heard == ["fine", "gone"]
+
+
+def test_a_library_that_the_system_lacks_is_named_as_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "libgobject-2.0.so.0: cannot open shared object file: No such file or directory"
+    (tmp_path / "lacks_glib.py").write_text(f"raise ImportError({said!r})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    program = Program("main", table={"gone": "lacks_glib:gone"})
+    ended = CliRunner().invoke(program, ["gone"], prog_name="tool")
+    remedy = "install the package of this system that has libgobject-2.0.so.0"
+    assert (ended.exit_code, ended.stderr) == (2, f"tool: gone cannot run: {said}; {remedy}\n")
 
 
 def test_each_line_of_an_error_is_told_by_the_name_of_the_program_and_its_kind_is_the_exit_code() -> None:

@@ -3,7 +3,7 @@ if [ "$1" -eq 0 ]; then
         systemctl daemon-reload >/dev/null 2>&1 || :
     fi
     # Caches and private copies. What else lies there is not repod's: a GnuPG home, files of tokens.
-    for name in cache catalog signatures work; do
+    for name in cache catalog idle office signatures work; do
         rm -rf "/var/lib/repod/$name"
     done
     # Folders that it made, where nothing is in them. Repositories, arrivals, keys and the audit log stay.

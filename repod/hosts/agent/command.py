@@ -35,7 +35,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The options of repod-agent, also for its manual page."""
+    """What it takes, which its manual page is made of as well."""
     parser = argparse.ArgumentParser(
         prog="repod-agent",
         description="Brings this host to the builds that its ring of a repository names.",
