@@ -65,8 +65,8 @@ class Facts:
 
     ``tools``: paths by name; ``versions``: their versions, where rpm knows. ``repositories``: those that were asked
     for and are configured. ``main``: what all repositories have, by kind. ``free``: KiB by mount point.
-    ``installed``: what was asked for, as rpm says. ``machine``: a digest of its machine-id; ``boot``: the id of
-    this boot.
+    ``installed``: what was asked for, as rpm says.
+    ``machine``: a digest of its machine-id; ``boot``: the id of this boot.
     """
 
     system: str = ""
@@ -134,6 +134,9 @@ def read(rows: Sequence[Row], names: Sequence[str]) -> Facts:
     """
     if not whole(rows):
         text = "what the host says of itself is longer than comes through whole; for SSM, set [ssm] output"
+        raise HostFault(Trouble.FAILED, text)
+    if lacking := [row[1] for row in _of(rows, "lacks", 2)]:
+        text = f"the host has no {', no '.join(lacking)}, which repoctl needs there: install what has it"
         raise HostFault(Trouble.FAILED, text)
     faults = [" ".join(row[1:]) for row in rows if row[0] == "fault"]
     installed = [_package(row) for row in _of(rows, "package", 7)]
