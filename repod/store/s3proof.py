@@ -102,11 +102,13 @@ def sweep(objects: Objects, age: timedelta) -> int:
 def _sweep_proofs(objects: Objects, before: datetime) -> int:
     """The objects of who was stopped while a bucket was tried."""
     client, swept = objects.client, 0
-    place = {"Bucket": objects.place.bucket}
+    bucket = objects.place.bucket
     with aws.told(objects.clients, f"removing old proofs below {objects.place}"):
-        pages = client.get_paginator("list_objects_v2").paginate(**place, Prefix=f"{objects.place.prefix}{PROOFS}")
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=f"{objects.place.prefix}{PROOFS}"
+        )
         for one in [one for page in pages for one in page.get("Contents", ()) if one["LastModified"] < before]:
-            client.delete_object(**place, Key=one["Key"])
+            client.delete_object(Bucket=bucket, Key=one["Key"])
             swept += 1
     return swept
 

@@ -79,7 +79,9 @@ class Replay:
             return
         record = _RECORD.fullmatch(effect.path)
         if effect.before not in {None, effect.data} and (record or effect.verb == "add" or "/repodata/" in effect.path):
-            yield self._wrong("what is immutable stays", f"{effect.path} was changed at step {effect.step} by {effect.by}")
+            yield self._wrong(
+                "what is immutable stays", f"{effect.path} was changed at step {effect.step} by {effect.by}"
+            )
         self.there.add(effect.path)
         if effect.before == effect.data:
             return
@@ -128,7 +130,9 @@ class Replay:
         if number != self.head + 1 or number not in self.made:
             yield self._wrong("the pointer goes on by one", f"from {self.head} to {number} at {where}")
         for path in sorted(_frozen(number) - self.there):
-            yield self._wrong("what is pointed at is whole", f"{path} is not there when the pointer names it at {where}")
+            yield self._wrong(
+                "what is pointed at is whole", f"{path} is not there when the pointer names it at {where}"
+            )
         self._leave(self.head, number, effect.time)
         self.head = number
         self.current[number] = effect.step
@@ -194,8 +198,6 @@ def _made(record: Mapping[str, Any], effect: Effect) -> Made:
 
 def _packages(rows: Sequence[Mapping[str, Any]]) -> Sequence[Package]:
     return [
-        Package(
-            nevra=Nevra(**row["nevra"]), pkgid=sha256(row["pkgid"]), size=row["size"], href=StorePath(row["href"])
-        )
+        Package(nevra=Nevra(**row["nevra"]), pkgid=sha256(row["pkgid"]), size=row["size"], href=StorePath(row["href"]))
         for row in rows
     ]

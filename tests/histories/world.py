@@ -49,7 +49,11 @@ class World:
     """All places, and what is recorded. ``store`` may put another store, a broken one, in the place of each."""
 
     def __init__(
-        self, folder: Path, draw: random.Random, strategy: Strategy, store: Callable[[MemoryStore], MemoryStore] | None = None
+        self,
+        folder: Path,
+        draw: random.Random,
+        strategy: Strategy,
+        store: Callable[[MemoryStore], MemoryStore] | None = None,
     ) -> None:
         self.draw = draw
         self.scheduler = Scheduler(draw, strategy, Clock(now=START))
@@ -84,9 +88,7 @@ class World:
         place.files[name] = build(nevra, content)
         place.inbox.put(name, place.files[name])
 
-    def ask(
-        self, kind: str, process: Process, words: list[str], act: Callable[[Operation], object]
-    ) -> Operation:
+    def ask(self, kind: str, process: Process, words: list[str], act: Callable[[Operation], object]) -> Operation:
         """Let a process do something, and record what it was told; raises ``Crash`` where it died."""
         name = f"{kind}-{next(self._names)}"
         wire = process.wire
@@ -159,5 +161,3 @@ _DEV = (
     (3, "ours", "d-2-1.noarch", "e-1-1.noarch"),
     (20 / DAY, "ours", "d-3-1.noarch"),
 )
-
-
