@@ -78,7 +78,8 @@ class Generation:
     primary, ``frozen``, whose hrefs reach the packages from there. The indexes and their
     signatures are the exact bytes, so that whoever starts after a crash can finish both views
     without a key. ``patch``: how the documents came from the parent's; None where most of them is
-    fresh, where they are streams, and in records of old.
+    fresh, where they are streams, and in records of old. ``shown``: since when, at the latest, clients had
+    seen the parent when this one was begun, in seconds since 1970; 0 where that is not known.
     """
 
     number: int
@@ -97,6 +98,7 @@ class Generation:
     frozen_signature: str
     origins: Sequence[Origin] = ()
     patch: Patch | None = None
+    shown: int = 0
 
     @property
     def view(self) -> str:

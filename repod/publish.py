@@ -18,6 +18,7 @@ slept and wakes finds its compare-and-swap refused and can move nothing back.
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -25,10 +26,11 @@ from functools import partial
 
 from repod.beside import Threads, beside, finished, threads
 from repod.claims import Claimed, Claims, Patience
-from repod.doors import Change, Clock, Draft, Expect, Pause, Piece, Repodata, Signer, Store, Version
-from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
-from repod.generation import HEAD, Generation, Head, record_path
+from repod.doors import Change, Clock, Draft, Pause, Piece, Repodata, Signer, Store
+from repod.errors import Conflict, Corrupt, Misconfigured, NotFound
+from repod.generation import HEAD, Generation, record_path
 from repod.package import Package, StorePath
+from repod.pointer import Pointer, State
 from repod.views import REPOMD, Views
 
 _ATTEMPTS = 100
@@ -38,17 +40,8 @@ _SIDE_BY_SIDE = 8
 Armor = Callable[[bytes], bytes]
 """Turns a binary detached signature into its armored form."""
 
-
 Restore = Callable[[Generation], Generation]
 """Makes the documents of a generation anew from its packages; the generation that is current then."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """The current generation of a repository, and the version of the pointer that says so."""
-
-    generation: Generation | None
-    version: Version | Expect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +83,11 @@ class Publisher:
         self._claims = Claims(store)
         # Kept from one publish to the next, since a store may hold a connection for each thread.
         self._threads = threads(_SIDE_BY_SIDE, "publish")
+        self._pointer = Pointer(store, self._claims, pause)
         self._views = Views(store, url, pause, self._threads)
         self._published = 0
+        # A generation that clients were found to see, or a newer one, and when that was, in whole seconds.
+        self._shown = (0, 0)
         self._repodata = repodata
         self._signer = signer
         self._armor = armor
@@ -110,13 +106,12 @@ class Publisher:
             # Nearly always it is the newest that is known here: so what comes after that is asked for beside it.
             likely = self._claims.newest + 1
             state: State
-            state, ahead = beside(self._threads, self._state, partial(self._claims.found, likely))
-            number = state.generation.number if state.generation else 0
-            record = ahead if likely == number + 1 else self._claims.found(number + 1)
+            state, ahead = beside(self._threads, self._pointer.state, partial(self._claims.found, likely))
+            record = ahead if likely == state.number + 1 else self._claims.found(state.number + 1)
             if record is None:
                 return state
             self._views.freeze(record)
-            self._move(number + 1, state.version)
+            self._pointer.move(state.number + 1, state.version)
 
     def refresh(self) -> Generation | None:
         """Stand on what the pointer says now, so that what is decided next is decided by it."""
@@ -164,22 +159,26 @@ class Publisher:
         entries and ``replace`` does not allow that. ``Unfit`` where an edit cannot be made on what is there.
         ``again`` is asked after each lost race what is to be tried next, and why: what came meanwhile joins it.
         """
+        self._claims.begin()
         for _attempt in range(_ATTEMPTS):
             self._patience.begin()
             state = self.current()
+            landed = self._claims.landed(state.number)
+            if landed:  # by a write whose answer was lost
+                self.sync_live()
+                return landed
             _refuse_other(state.generation, on)
             if not self._load(state.generation):
                 continue
             left = self._effective(change, replace=replace)
-            generation = state.generation
-            if not left and generation:
+            if not left and state.generation:
                 self.sync_live()
-                return generation
+                return state.generation
             with contextlib.suppress(Claimed):
                 generation = self._attempt(state, left, actor, why)
                 if generation:
                     self._patience.won()
-                    self._views.advance(generation, state.generation, self._pointed)
+                    self._saw(self._views.advance(generation, state.generation, self._pointer.generation))
                     return generation
             self._patience.lost()
             change, why = again() if again else (change, why)
@@ -190,7 +189,7 @@ class Publisher:
         """Let generation ``number``, which has a record, be current: the pointer, or the record before, is lost."""
         generation = self._claims.record(number)
         self._views.freeze(generation)
-        self._move(number, self._head_version())
+        self._pointer.move(number, self._pointer.version())
         self.sync_live()
 
     def settle(self, generation: Generation) -> None:
@@ -204,13 +203,8 @@ class Publisher:
         For a repository whose pointer or whose current record is lost: ``number`` must be higher than
         any that was used. ``Conflict`` where somebody else writes.
         """
-        state = State(generation=None, version=self._head_version())
+        state = State(generation=None, version=self._pointer.version())
         return self._live_or_conflict(self._attempt(state, Change(), actor, why, anew=Anew(number=number)))
-
-    def _head_version(self) -> Version | Expect:
-        with contextlib.suppress(NotFound):
-            return self._store.read(HEAD).version
-        return Expect.ABSENT
 
     def _live_or_conflict(self, generation: Generation | None) -> Generation:
         if generation is None:
@@ -221,24 +215,17 @@ class Publisher:
 
     def sync_live(self) -> None:
         """Make what clients read that of the pointer's generation, without ever moving it back."""
-        self._views.follow(self._pointed)
+        self._saw(self._views.follow(self._pointer.generation))
 
-    def _pointed(self) -> Generation | None:
-        return self._state().generation
+    def _saw(self, generation: Generation | None) -> None:
+        if generation:
+            self._shown = (generation.number, max(math.ceil(self._clock()), generation.time))
 
-    def _state(self) -> State:
-        try:
-            blob = self._store.read(HEAD)
-        except NotFound:
-            return State(generation=None, version=Expect.ABSENT)
-        number = Head.from_json(blob.data).generation
-        if number < self._claims.newest:
-            self._claims.forget()  # unless it is just being moved on, the store was brought back to what it was
-        try:
-            return State(generation=self._claims.record(number), version=blob.version)
-        except NotFound as error:
-            msg = f"{HEAD} says generation {number}, but {record_path(number)} is missing; restore it from a copy"
-            raise Corrupt(msg) from error
+    def _since(self, parent: Generation | None) -> int:
+        """Since when clients see ``parent``; what they do not see yet is not built upon: prune relies on it."""
+        if parent and self._shown[0] != parent.number:
+            self.sync_live()
+        return self._shown[1] if parent else 0
 
     def _refuse_foreign(self) -> None:
         """A store with a repository in it but no pointer is not a new one.
@@ -248,7 +235,7 @@ class Publisher:
         for prefix in (".repod/generations/", REPOMD):
             for found in self._store.list(prefix):
                 # The pointer comes before any other such file, so a look at it settles whose they are.
-                if found.path != record_path(1) and self._state().generation is None:
+                if found.path != record_path(1) and self._pointer.generation() is None:
                     msg = (
                         f"the store holds {found.path} but no {HEAD}: it is another tool's repository, "
                         f"or its pointer was lost; take it over with repod adopt, or restore {HEAD}"
@@ -288,6 +275,7 @@ class Publisher:
     ) -> Generation | None:
         """One try on top of ``state``; None where it is to be made again, on another."""
         parent = state.generation
+        shown = self._since(parent)
         number = parent.number + 1 if parent else (anew or Anew()).number
         # Clients refuse metadata older than what they have: time never goes back.
         time = max(int(self._clock()), parent.time if parent else 0)
@@ -313,16 +301,21 @@ class Publisher:
             frozen_repomd=draft.frozen_repomd.decode(),
             frozen_signature=self._armor(frozen_signature).decode(),
             origins=change.origins(draft.added),
+            shown=shown,
             # What is made anew is not always of what the parent's documents were made of.
             patch=None if anew else draft.patch,
         )
+        return generation if self._committed(generation, draft, state) else None
+
+    def _committed(self, generation: Generation, draft: Draft, state: State) -> bool:
+        """Steps 3 to 5 of the order; False where the number is another writer's."""
         if not self._claims.claim(generation):
-            return None
+            return False
         self._views.freeze(generation)
-        self._move(number, state.version)
-        self._published = number
+        self._pointer.move(generation.number, state.version)
+        self._published = generation.number
         self._repodata.adopt(draft, generation)
-        return generation
+        return True
 
     def _stored_draft(
         self, parent: Generation | None, change: Change, number: int, time: int, *, whole: bool
@@ -372,25 +365,6 @@ class Publisher:
             self._store.copy(piece.source, piece.path, piece.checksum)
         else:
             self._store.add(piece.path, piece.parts, piece.checksum)
-
-    def _move(self, number: int, version: Version | Expect) -> None:
-        """Move the pointer on to ``number``; losing to somebody who did just that is success."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._store.write(HEAD, Head(generation=number).to_json(), version)
-            except (Conflict, OutcomeUnknown):
-                state = self._state()
-                found = state.generation.number if state.generation else 0
-                if found >= number:
-                    return
-                if found < number - 1:
-                    break
-                version = state.version
-                self._pause(attempt)
-            else:
-                return
-        msg = f"the pointer {HEAD} could not be moved to generation {number}; its record is there: try again"
-        raise Conflict(msg)
 
 
 def _refuse_other(generation: Generation | None, on: int | None) -> None:

@@ -11,7 +11,6 @@ from repod.promote import Wanted
 from repod.repodata.listing import packages
 from repod.selection import select
 from tests.histories.history import Operation
-from tests.histories.process import Process
 from tests.histories.readers import Client, View
 from tests.histories.wire import Trouble, Wire
 from tests.histories.world import World
@@ -63,8 +62,13 @@ class Person:
         def act(operation: Operation) -> None:
             report = self.process.turns.turn(operation.name)
             operation.generation = report.generation.number if report.generation else None
-            results = {name: [one for one in report.outcomes if one.result == name] for name in ("accepted", "duplicate", "rejected")}
-            operation.added = {one.entry.package.nevra: one.entry.package.pkgid for one in results["accepted"] if one.entry}
+            results = {
+                name: [one for one in report.outcomes if one.result == name]
+                for name in ("accepted", "duplicate", "rejected")
+            }
+            operation.added = {
+                one.entry.package.nevra: one.entry.package.pkgid for one in results["accepted"] if one.entry
+            }
             operation.there = {one.nevra: None for one in results["duplicate"] if one.nevra}
             operation.refused = [one.nevra for one in results["rejected"] if one.nevra]
             operation.text = "; ".join(fault.text for one in results["rejected"] for fault in one.faults)
@@ -177,7 +181,13 @@ def deeds(draw: random.Random, count: int) -> Sequence[Deed]:
     there = ("a-1-1.noarch", "a-2-1.noarch", "a-3-1.noarch", "b-1-1.noarch", "b-2-1.noarch", "c-1-1.noarch")
     all_of_them: Sequence[tuple[int, Callable[[], Deed]]] = (
         (3, lambda: _do("roll_back", draw.choice((None, 3, 4, 5, 6)))),
-        (3, lambda: _do("promote", *draw.sample(["d-1-1.noarch", "d-2-1.noarch", "e-1-1.noarch", "a-2-1.noarch"], draw.randint(1, 2)))),
+        (
+            3,
+            lambda: _do(
+                "promote",
+                *draw.sample(["d-1-1.noarch", "d-2-1.noarch", "e-1-1.noarch", "a-2-1.noarch"], draw.randint(1, 2)),
+            ),
+        ),
         (3, lambda: _do("remove", draw.choice(there))),
         (3, lambda: _do("prune")),
         (2, lambda: _do("pin", draw.choice(there))),

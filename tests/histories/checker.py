@@ -43,7 +43,9 @@ class Checker:
         for number in range(self.first + 1, self.replay.head + 1):
             operation = by_name.get(self._maker(number))
             if operation is None:
-                yield self._wrong("each generation is one operation's", f"generation {number} is nobody's: {self._told(number)}")
+                yield self._wrong(
+                    "each generation is one operation's", f"generation {number} is nobody's: {self._told(number)}"
+                )
                 continue
             effects[operation.name].append(number)
             yield from self._as_the_model_says(number, operation)
@@ -70,7 +72,9 @@ class Checker:
             text = f"generation {number} is there before {operation.name}, which made it, was asked for"
             yield self._wrong("effects come after their cause", text)
         for text in model.wrong(operation, made, self.replay.contents, self.marks):
-            yield self._wrong(f"{operation.kind} is what the model says", f"generation {number}, {operation.name}: {text}")
+            yield self._wrong(
+                f"{operation.kind} is what the model says", f"generation {number}, {operation.name}: {text}"
+            )
 
     # ------------------------------------------------------------ answers
 
@@ -106,7 +110,9 @@ class Checker:
                 yield self._wrong("who did it is told", f"{name} made generations {effects} and was told of none")
             return
         if effects and told not in effects:
-            yield self._wrong("who did it is told which", f"{name} made generations {effects}, its caller was told {told}")
+            yield self._wrong(
+                "who did it is told which", f"{name} made generations {effects}, its caller was told {told}"
+            )
         if told not in window:
             text = f"{name} was told generation {told}; current meanwhile were {window[0]} to {window[-1]}"
             yield self._wrong("a told generation was current then", text)

@@ -43,7 +43,9 @@ class Operation:
         words = "" if self.kind == "arrive" else " ".join(self.words)  # those are all that ever arrived
         end = "died" if self.ended is None else str(self.ended)
         said = f"generation {self.generation}" if self.generation else ""
-        builds = " ".join([*(f"+{n}" for n in self.added), *(f"={n}" for n in self.there), *(f"-{n}" for n in self.removed)])
+        builds = " ".join(
+            [*(f"+{n}" for n in self.added), *(f"={n}" for n in self.there), *(f"-{n}" for n in self.removed)]
+        )
         text = self.text.splitlines()[0] if self.text else ""
         told = " ".join(part for part in (self.told, said, builds, text) if part)
         return f"[{self.began:>5} .. {end:>5}] {self.by}: {self.kind} {words} ({self.name}) -> {told}"

@@ -1,7 +1,7 @@
-"""A process of repod at work on one repository: its real use cases over a wire, each part made when it is first used."""
+"""A process of repod at work on one repository: its real use cases over a wire, each made when it is first used."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -38,10 +38,9 @@ from tests.histories.scheduler import Scheduler
 from tests.histories.shuffled import shuffled
 from tests.histories.wire import Wire
 from tests.lab.desk import directly
-from tests.lab.fakes import FakeRpms, MacSigner, armor
+from tests.lab.fakes import FakeRpms, Forgetful, MacSigner, armor, signers_of
 from tests.lab.pruners import Related, Remembered
 from tests.lab.site import URL
-from tests.usecase.test_resign import Nothing, read
 
 GRACE = 60.0
 GENERATIONS = 2
@@ -226,7 +225,7 @@ class Process:
             rpms=self.rpms,
             signer=self.signer,
             signing_key=self.signer.fingerprint,
-            signatures=Signatures(store=self.wire, read=read, seen=Nothing(), parallel=1, threads=self.threads),
+            signatures=Signatures(store=self.wire, read=signers_of, seen=Forgetful(), parallel=1, threads=self.threads),
             index_issuers=lambda _signature: [self.signer.fingerprint],
             workspace=self.means.cache,
             changelogs=10,
@@ -241,9 +240,3 @@ def _plain(store: Store, document: Document, view: str) -> bytes:
         return plain(store, document)
     except NotFound:
         return plain(store, document, view)
-
-
-Making = Callable[[str], Process]
-"""Begins a process on the repository of that name."""
-
-Giving = Mapping[str, Process]

@@ -102,7 +102,7 @@ _LAYERS = (
         name="use cases",
         rows=(
             ("repod.copies", "repod.claims"),
-            ("repod.views",),
+            ("repod.views", "repod.pointer"),
             ("repod.intake",),
             ("repod.publish",),
             ("repod.documents",),
