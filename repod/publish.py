@@ -14,7 +14,9 @@ The order, in which every single step leaves a valid repository:
 Whoever finds a record without the pointer (the writer was stopped between 3 and 5) carries
 on with 4; whoever finds a pointer ahead of what clients read, with 6. So
 nobody waits for a dead writer, no number is used twice, and none is left out. A writer that
-slept and wakes finds its compare-and-swap refused and can move nothing back.
+slept and wakes finds its compare-and-swap refused and can move nothing back. Nobody begins a
+generation before clients see its parent, so the record after the next tells prune since when
+they do not see a generation any more.
 """
 
 import contextlib

@@ -14,7 +14,7 @@ from dataclasses import fields
 from tests.histories.schedule import Cast, Result, schedules
 
 _TELL = 1000
-_ROWS = ("operations", "looks", "changes", "steps", "conflicts", "crashes", "unknown", "late")
+_ROWS = ("operations", "looks", "changes", "steps", "races", "crashes", "unknown", "late")
 
 
 def main(arguments: list[str]) -> int:
@@ -82,7 +82,7 @@ _NAMES = {
     "looks": "looks of readers",
     "changes": "changes of stores",
     "steps": "scheduling points",
-    "conflicts": "lost races that planned again",
+    "races": "lost races, after which somebody tried again",
     "crashes": "deaths of processes",
     "unknown": "writes whose answer was lost",
     "late": "of these, done later",

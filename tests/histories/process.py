@@ -77,6 +77,7 @@ class Process:
         """See ``Pause``: of real time it takes none, and what a try took in real time does not count."""
         del unit
         self.wire.alive("pauses")
+        self.wire.truth.counts["races"] += 1
         self.means.scheduler.sleep(self.means.draw.uniform(0, 0.05 * 1.5 ** min(attempt, 12)))
 
     def close(self) -> None:

@@ -196,13 +196,11 @@ def _counts(world: World) -> Counter[str]:
     for one in world.history.operations:
         counts["operations"] += 1
         counts[f"{one.kind} {one.told}"] += 1
-        counts["conflicts"] += "meanwhile" in one.text or "is current, and this" in one.text
     counts["looks"] = len(world.history.looks)
     counts["crashes"] = world.crashes
     counts["steps"] = world.scheduler.step
     for place in world.places.values():
-        for kind, number in place.truth.counts.items():
-            counts[kind] += number
+        counts += place.truth.counts
         counts["changes"] += len(place.truth.effects)
     return counts
 

@@ -7,6 +7,7 @@ Every change that is really made is noted: what a checker may believe.
 
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -56,7 +57,7 @@ class Truth:
         self.inner = inner
         self.door = inner
         self.effects: list[Effect] = []
-        self.counts = {"unknown": 0, "late": 0}
+        self.counts = Counter[str]()
         self._scheduler = scheduler
         self._draw = draw
         self._on_its_way: list[Callable[[], object]] = []
