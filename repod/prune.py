@@ -10,6 +10,7 @@ The order leaves a whole repository at every step, and a stop in between to the 
    last, the oldest first, so that until then the next run knows what is left to do.
 """
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -286,7 +287,11 @@ class _Look:
     def generations(self) -> Sequence[Generation]:
         """The generations up to the current one, newest first."""
         older = sorted((number for number in records(self.listed) if number < self.current.number), reverse=True)
-        return [self.current, *map(self._history.record, older)]
+        found = [self.current]
+        for number in older:
+            with contextlib.suppress(NotFound):  # another prune has just taken it, the last of what it named
+                found.append(self._history.record(number))
+        return found
 
     @property
     def ahead(self) -> Sequence[Generation]:

@@ -152,6 +152,22 @@ def test_a_generation_stays_while_clients_do_not_see_the_next(site: Site) -> Non
     assert _kept(site) == [3, 4]
 
 
+def test_a_prune_that_meets_another_goes_on_without_what_is_gone(site: Site) -> None:
+    _begun(site)
+    site.publish(site.opened(), NEXT)
+    site.clock.now += 10 * GRACE
+    store = site.store()
+    mine = pruner(site, store, generations=2, grace=GRACE)
+
+    def beside(step: Step) -> None:
+        if step.name == "read" and step.path == record_path(1) and 1 in _kept(site):
+            pruner(site, generations=2, grace=GRACE).prune(site.clock())
+
+    site.plan(store, beside)
+    assert mine.prune(site.clock()).error is None
+    assert _kept(site) == [3, 4]
+
+
 def _kept(site: Site) -> list[int]:
     return sorted(generation.number for generation in site.generations)
 
