@@ -11,6 +11,8 @@ from threading import Lock
 from repod.doors import Expect, Pause, Store
 from repod.errors import Conflict, NotFound, OutcomeUnknown
 from repod.generation import Generation, record_path
+from repod.package import Sha256
+from repod.statement import digest
 
 _KEPT = 4
 _CROWDED = 2  # losses in a row after which more make no more patient: else who won once would win always
@@ -26,7 +28,7 @@ class Claims:
     def __init__(self, store: Store) -> None:
         """``store``: where the repository lies."""
         self._store = store
-        self._known: dict[int, Generation] = {}
+        self._known: dict[int, tuple[Generation, Sha256]] = {}
         self._doubtful: list[Generation] = []
 
     @property
@@ -36,7 +38,11 @@ class Claims:
 
     def record(self, number: int) -> Generation:
         """The record of generation ``number``; ``NotFound`` where it is not there."""
-        return self._known.get(number) or self._kept(self._read(number))
+        return self._one(number)[0]
+
+    def digest(self, number: int) -> Sha256:
+        """The SHA-256 of the record of generation ``number``; ``NotFound`` where it is not there."""
+        return self._one(number)[1]
 
     def forget(self) -> None:
         """Ask the store again."""
@@ -45,7 +51,7 @@ class Claims:
     def found(self, number: int) -> Generation | None:
         """The record of generation ``number``, where somebody has claimed that: as the store has it now."""
         with contextlib.suppress(NotFound):
-            return self._kept(self._read(number))
+            return self._read(number)[0]
         return None
 
     def free(self, number: int, *, ask: bool) -> Callable[[], None]:
@@ -74,12 +80,12 @@ class Claims:
             # It may be ours: the answer was lost, and the write was tried again below.
             with contextlib.suppress(NotFound):
                 if self._store.read(path).data == data:
-                    self._kept(generation)
+                    self._kept(generation, data)
                     return True
             if isinstance(error, OutcomeUnknown):
                 self._doubtful.append(generation)
             return False
-        self._kept(generation)
+        self._kept(generation, data)
         return True
 
     def begin(self) -> None:
@@ -94,13 +100,17 @@ class Claims:
                 return found
         return None
 
-    def _read(self, number: int) -> Generation:
-        return Generation.from_json(self._store.read(record_path(number)).data)
+    def _one(self, number: int) -> tuple[Generation, Sha256]:
+        return self._known.get(number) or self._read(number)
 
-    def _kept(self, generation: Generation) -> Generation:
-        newest = sorted({**self._known, generation.number: generation}.items())[-_KEPT:]
-        self._known = dict(newest)
-        return generation
+    def _read(self, number: int) -> tuple[Generation, Sha256]:
+        data = self._store.read(record_path(number)).data
+        return self._kept(Generation.from_json(data), data)
+
+    def _kept(self, generation: Generation, data: bytes) -> tuple[Generation, Sha256]:
+        known = generation, digest(data)
+        self._known = dict(sorted({**self._known, generation.number: known}.items())[-_KEPT:])
+        return known
 
 
 class Patience:

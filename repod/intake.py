@@ -7,7 +7,6 @@ the same build is found in the store and taken as it is.
 
 import contextlib
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from repod.copies import private_copy
 from repod.doors import Arrival, Documents, Edit, Inbox, Repodata, Rpms, Signer, Store, Unreadable
 from repod.errors import Conflict, Corrupt, NotFound, RepodError, Unavailable
 from repod.package import Entry, Facts, Fault, Nevra, Origin, Package, Sha256, StorePath, is_rpm
+from repod.scratch import scratch
 
 Observe = Callable[[str, float, str], None]
 """Told the name of a stage, the seconds it took, and the SHA-256 of the arrival; empty where it is not known yet."""
@@ -145,12 +145,12 @@ class Intake:
         outcomes that have an ``edit`` stand in the order of arrival.
         """
         # A killed worker may leave a file of its own beside the copy: the whole folder goes at the end.
-        with tempfile.TemporaryDirectory(dir=self._workspace, ignore_cleanup_errors=True) as work:
+        with scratch(self._workspace) as work:
             packages = [arrival for arrival in arrivals if is_rpm(arrival.name)]
             documents = [arrival for arrival in arrivals if not is_rpm(arrival.name)]
-            examined = self._map(partial(self._examine, Path(work)), packages)
+            examined = self._map(partial(self._examine, work), packages)
             outcomes = [item for item in examined if isinstance(item, Outcome)]
-            outcomes += self._read_documents(Path(work), documents)
+            outcomes += self._read_documents(work, documents)
             judged = list(self._judge([item for item in examined if isinstance(item, _Taken)], pending))
             outcomes += [item for item in judged if isinstance(item, Outcome)]
             outcomes += self._map(self._seal, [item for item in judged if not isinstance(item, Outcome)])

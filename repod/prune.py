@@ -210,19 +210,24 @@ class Pruner:
         store: Store,
         ledger: Ledger,
         publish: Publish,
+        settle: Callable[[], Generation | None],
     ) -> None:
-        """``publish`` lets builds leave the metadata."""
+        """``publish`` lets builds leave the metadata.
+
+        ``settle`` finishes what a stopped writer began, until clients see what the pointer says; that generation.
+        """
         self._planner = planner
         self._store = store
         self._ledger = ledger
         self._publish = publish
+        self._settle = settle
 
     def prune(self, now: float, enough: Callable[[], bool] = lambda: False) -> Pruned:
         """Make a plan and carry it out. Raises where there is no plan, or the metadata cannot be published.
 
         Where ``enough`` says so, package files are left to the next run.
         """
-        plan = self._planner.plan(now)
+        plan = self._settled(now)
         generation, left, stopped = None, list[str](), None
         if plan.retire:
             nevras = [verdict.build.nevra for verdict in plan.retire]
@@ -244,6 +249,14 @@ class Pruner:
             left=left,
             error=stopped,
         )
+
+    def _settled(self, now: float) -> Plan:
+        """A plan on what clients see: those of a writer that was stopped may still read what it left behind."""
+        plan = self._planner.plan(now)
+        if not plan:
+            return plan
+        current = self._settle()
+        return plan if current and current.number == plan.generation else self._planner.plan(now)
 
     def _remove(self, plan: Plan, enough: Callable[[], bool], left: list[str]) -> Iterator[Removal]:
         """Remove what was not stored again since the plan was made: a writer may be about to name that."""

@@ -9,7 +9,7 @@ The order, in which every single step leaves a valid repository:
 4. the frozen view ``generations/N/`` gets its index and signature from the record;
 5. the pointer ``.repod/head.json`` moves from N-1 to N by compare-and-swap;
 6. what clients read follows the pointer: ``metalink.xml`` and ``mirrorlist``, then the live
-   ``repomd.xml`` and its signature.
+   ``repomd.xml`` and its signature, then the statement that says so.
 
 Whoever finds a record without the pointer (the writer was stopped between 3 and 5) carries
 on with 4; whoever finds a pointer ahead of what clients read, with 6. So
@@ -26,13 +26,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
-from repod.beside import Threads, beside, finished, threads
+from repod.beside import Threads, beside, threads
 from repod.claims import Claimed, Claims, Patience
-from repod.doors import Change, Clock, Draft, Pause, Piece, Repodata, Signer, Store
+from repod.doors import Change, Clock, Draft, Pause, Repodata, Signer, Store
+from repod.drafting import Drafting, Signed
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound
 from repod.generation import HEAD, Generation, record_path
-from repod.package import Package, StorePath
+from repod.package import Package
 from repod.pointer import Pointer, State
+from repod.signed import Kept
+from repod.stating import Statements
 from repod.views import REPOMD, Views
 
 _ATTEMPTS = 100
@@ -73,9 +76,10 @@ class Publisher:
         warn: Callable[[str], object] = lambda _text: None,
         raced: Callable[[], object] = lambda: None,
         restore: Restore | None = None,
+        statements: Statements | None = None,
         threads: Threads = threads,
     ) -> None:
-        """``url``: where hosts find the store, with a slash at its end.
+        """``url``: where hosts find the store, with a slash at its end; ``statements`` as in ``Views``.
 
         ``restore`` makes documents that are lost or damaged anew from the packages, and returns the
         generation that is current then. ``warn`` is told of what was found damaged and made anew,
@@ -86,12 +90,14 @@ class Publisher:
         # Kept from one publish to the next, since a store may hold a connection for each thread.
         self._threads = threads(_SIDE_BY_SIDE, "publish")
         self._pointer = Pointer(store, self._claims, pause)
-        self._views = Views(store, url, pause, self._threads)
+        self._views = Views(store, url, pause, self._threads, statements=statements)
+        self._statements = statements
+        self._stated: Future[bytes] | None = None
         self._published = 0
         # A generation that clients were found to see, or a newer one, and when that was, in whole seconds.
         self._shown = (0, 0)
         self._repodata = repodata
-        self._signer = signer
+        self._drafting = Drafting(store, repodata, signer, self._claims, self._threads)
         self._armor = armor
         self._clock = clock
         self._pause = pause
@@ -116,10 +122,11 @@ class Publisher:
             self._pointer.move(state.number + 1, state.version)
 
     def refresh(self) -> Generation | None:
-        """Stand on what the pointer says now, so that what is decided next is decided by it."""
+        """Stand on what the pointer says now, and clients too: what is decided next, even to do nothing, is by it."""
         while True:
             generation = self.current().generation
             if self._load(generation):
+                self._views.catch_up(self._pointer.generation)
                 return generation
 
     def open(self, actor: str) -> Generation:
@@ -180,7 +187,8 @@ class Publisher:
                 generation = self._attempt(state, left, actor, why)
                 if generation:
                     self._patience.won()
-                    self._saw(self._views.advance(generation, state.generation, self._pointer.generation))
+                    stated = self._stated.result if self._stated else None
+                    self._saw(self._views.advance(generation, state.generation, self._pointer.generation, stated))
                     return generation
             self._patience.lost()
             change, why = again() if again else (change, why)
@@ -222,6 +230,10 @@ class Publisher:
     def _saw(self, generation: Generation | None) -> None:
         if generation:
             self._shown = (generation.number, max(math.ceil(self._clock()), generation.time))
+
+    def renew(self) -> Kept | None:
+        """Sign the statement of the current generation anew where that is due; None where there is none."""
+        return self._views.renew(self._pointer.generation)
 
     def _since(self, parent: Generation | None) -> int:
         """Since when clients see ``parent``; what they do not see yet is not built upon: prune relies on it."""
@@ -281,6 +293,7 @@ class Publisher:
         number = parent.number + 1 if parent else (anew or Anew()).number
         # Clients refuse metadata older than what they have: time never goes back.
         time = max(int(self._clock()), parent.time if parent else 0)
+        self._stated = None
         stored = self._stored_draft(parent, change, number, time, whole=anew is not None)
         if stored is None:
             return None
@@ -306,28 +319,34 @@ class Publisher:
             shown=shown,
             # What is made anew is not always of what the parent's documents were made of.
             patch=None if anew else draft.patch,
+            parent_sha256=self._claims.digest(parent.number) if parent else None,
         )
-        return generation if self._committed(generation, draft, state) else None
+        return self._committed(draft, generation, state)
 
-    def _committed(self, generation: Generation, draft: Draft, state: State) -> bool:
-        """Steps 3 to 5 of the order; False where the number is another writer's."""
+    def _committed(self, draft: Draft, generation: Generation, state: State) -> Generation | None:
+        """The generation, claimed and pointed at; None where the number is another writer's."""
         if not self._claims.claim(generation):
-            return False
+            return None
+        if self._statements:  # signed while the rest is written
+            record = self._claims.digest(generation.number)
+            self._stated = self._threads.submit(self._statements.make, generation, record)
         self._views.freeze(generation)
         self._pointer.move(generation.number, state.version)
         self._published = generation.number
         self._repodata.adopt(draft, generation)
-        return True
+        return generation
 
     def _stored_draft(
         self, parent: Generation | None, change: Change, number: int, time: int, *, whole: bool
-    ) -> tuple[Draft, bytes, bytes] | None:
+    ) -> Signed | None:
         """A draft whose documents are stored, and the signatures of its two indexes; None: not on ``parent``."""
+        # Nothing is to be uploaded in vain where others publish too.
+        ask = self._published != number - 1
         try:
-            return self._store_documents(change, number, time, whole=whole)
+            return self._drafting.store(change, number, time, whole=whole, ask=ask)
         except NotFound as error:
             self._warn(f"a document of the current generation is gone: {error}; it is made anew from the cache")
-            return self._store_documents(change, number, time, whole=True)
+            return self._drafting.store(change, number, time, whole=True, ask=ask)
         except Corrupt as error:
             # The cache is not what the store holds. Once from the store's own documents;
             # if they are the ones that are wrong, the second error says so.
@@ -335,38 +354,7 @@ class Publisher:
             self._repodata.forget()
             if not self._load(parent):
                 return None
-            return self._store_documents(change, number, time)
-
-    def _store_documents(
-        self, change: Change, number: int, time: int, *, whole: bool = False
-    ) -> tuple[Draft, bytes, bytes]:
-        """A draft, each document stored while the others are made, and the signatures of its two indexes."""
-        adding: dict[StorePath, Future[None]] = {}
-        # Nothing is to be uploaded in vain where others publish too.
-        free = self._claims.free(number, ask=self._published != number - 1)
-
-        def add(piece: Piece) -> None:
-            source = adding.get(piece.source) if piece.source else None
-            adding[piece.path] = self._threads.submit(self._add, piece, source, free)
-
-        try:
-            draft = self._repodata.draft(change, number, time, whole=whole, ready=add)
-            indexes = (draft.repomd, draft.frozen_repomd)
-            live, frozen = beside(self._threads, *(partial(self._signer.sign_index, index) for index in indexes))
-        finally:
-            finished(adding.values())  # what is being stored may lie in the cache alone
-        for added in adding.values():
-            added.result()
-        return draft, live, frozen
-
-    def _add(self, piece: Piece, source: Future[None] | None, free: Callable[[], None]) -> None:
-        free()
-        if source:
-            source.result()  # a copy comes after what it copies
-        if piece.source:
-            self._store.copy(piece.source, piece.path, piece.checksum)
-        else:
-            self._store.add(piece.path, piece.parts, piece.checksum)
+            return self._drafting.store(change, number, time, ask=ask)
 
 
 def _refuse_other(generation: Generation | None, on: int | None) -> None:

@@ -157,7 +157,6 @@ class Resigning:
             overtaken += len(renewed) - published
         if generation is None and plan.index:
             generation = self._index_anew(actor, why)
-        self._publisher.sync_live()  # a run that was stopped may have left it behind
         return Resigned(generation=generation, packages=count, overtaken=overtaken, left=left)
 
     def _renewed(self, wanted: Sequence[Wanted], left: list[Left]) -> Iterator[Sequence[_Renewed]]:

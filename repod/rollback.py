@@ -130,8 +130,6 @@ class Rollback:
         for attempt in range(_ATTEMPTS):
             plan, records = self._planned(to)
             if not plan:
-                # Its generation may be committed by a run that failed before clients could see it.
-                self._publisher.sync_live()
                 return plan, plan.on
             to = plan.to.number
             with contextlib.suppress(Conflict):

@@ -119,9 +119,6 @@ class Turns:
     def _publish(self, seen: list[Arrival], outcomes: list[Outcome], actor: str) -> Generation | None:
         """Publish what is accepted. What joins it after a lost race is added to ``seen`` and ``outcomes``."""
         if not any(outcome.result == "accepted" for outcome in outcomes):
-            if any(outcome.result == "duplicate" for outcome in outcomes):
-                # Its generation may be committed by a turn that failed before clients could see it.
-                self._publisher.sync_live()
             return None
 
         def again() -> tuple[Change, str]:

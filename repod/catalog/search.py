@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from repod import jsontext
 from repod.catalog.tables import COLUMNS, folded, standing
 from repod.errors import Misconfigured, NotFound
 from repod.office import Named, Names, Page, Row, Search
@@ -190,7 +191,7 @@ def _cursor(search: Search) -> Mapping[str, Any]:
     keys = _ORDERS[search.order][2]
     try:
         padded = search.after + "=" * (-len(search.after) % 4)
-        values = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+        values = jsontext.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
         found = dict(zip(("order", *keys), values, strict=True))
         return {name: _typed(search.order, name, value) for name, value in found.items()}
     except (ValueError, TypeError, RecursionError) as error:

@@ -19,7 +19,6 @@ from repod.package import Nevra
 
 Note = Callable[[Sequence[Installed]], object]
 Record = Callable[[Sequence[Nevra]], Sequence[Wanted]]
-Unproven = Callable[[Sequence[Installed]], Sequence[str]]
 
 _KEYS, _OWN_KEYS = "keys.asc", "own.asc"
 _PAUSE = 2.0

@@ -21,10 +21,11 @@ _PARTS = ("dnf", "zypper", "systemd")
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run it; the exit status."""
-    return carried_out(_parser(), words, {WrongUse: WRONG_USE, Fault: UNAVAILABLE}, interrupted=FAILED)
+    return carried_out(command_line(), words, {WrongUse: WRONG_USE, Fault: UNAVAILABLE}, interrupted=FAILED)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The options of repod-s3, also for its manual page."""
     parser = argparse.ArgumentParser(
         prog="repod-s3",
         description="Lets dnf, yum and zypper on this host read repositories in private S3 buckets.",

@@ -33,12 +33,13 @@ from repod.retention import Policy as Keeping
 from repod.retire import Retirement
 from repod.rollback import Rollback
 from repod.signatures import Signatures
+from repod.stating import Statements
 from repod.turn import Turns
 from tests.histories.scheduler import Scheduler
 from tests.histories.shuffled import shuffled
 from tests.histories.wire import Wire
 from tests.lab.desk import directly
-from tests.lab.fakes import FakeRpms, Forgetful, MacSigner, armor, signers_of
+from tests.lab.fakes import FakeRpms, Forgetful, MacSigner, armor, dearmor, signers_of, verifies
 from tests.lab.pruners import Related, Remembered
 from tests.lab.site import URL
 
@@ -100,7 +101,20 @@ class Process:
             armor=armor,
             clock=self.clock,
             pause=self.pause,
+            statements=self._statements(),
             threads=self.threads,
+        )
+
+    def _statements(self) -> Statements:
+        return Statements(
+            repository=self.wire.truth.name,
+            store=self.wire,
+            signer=self.signer,
+            keys=[self.signer.fingerprint],
+            armor=armor,
+            proves=lambda _keys, data, signature: verifies(SIGNER.public_key, data, dearmor(signature)),
+            valid=86400.0,
+            clock=self.clock,
         )
 
     @cached_property
@@ -158,7 +172,9 @@ class Process:
             since=lambda: 0.0,
             memory=self.memory,
         )
-        return Pruner(planner=planner, store=self.wire, ledger=self.ledger, publish=publish)
+        return Pruner(
+            planner=planner, store=self.wire, ledger=self.ledger, publish=publish, settle=self.publisher.refresh
+        )
 
     @cached_property
     def removing(self) -> Removing:

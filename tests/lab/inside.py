@@ -7,7 +7,8 @@ import subprocess
 from collections.abc import Callable, Sequence
 
 from repod.client.fleet import HostFault, Limits, Ran, Trouble
-from tests.lab.machine import ENVIRONMENT, Machine
+from tests.lab.box import ENVIRONMENT
+from tests.lab.machine import Machine
 
 _LIMITS = Limits()
 

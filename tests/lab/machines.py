@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Self
 
 from repod.client.fleet import Host
-from tests.lab.machine import ENVIRONMENT, Machine
+from tests.lab.box import start
+from tests.lab.machine import Machine
 from tests.lab.processes import environment
 from tests.lab.rpms import quick, tool
 from tests.lab.sshkeys import SshKey, ssh_key
@@ -24,7 +25,6 @@ from tests.lab.sshkeys import SshKey, ssh_key
 USERS = {"deploy": "NOPASSWD: ALL", "nosudo": "ALL", "plain": ""}
 """Who may log in beside root, and what sudo lets them do: all; all with a password; nothing."""
 
-_SCRIPT = Path(__file__).with_name("machine.sh")
 _BLOCK = 250  # hosts per 127.A.B.0/24
 # Folders of which nothing of this machine is seen.
 _OWN = (
@@ -147,10 +147,7 @@ class Machines:
         for place, text in files.items():
             _write(own / "files" / place, text)
         key.write(own / "files/etc/ssh/ssh_host_ed25519_key")
-        spaces = ["--mount", "--uts", "--pid", "--fork", "--kill-child"]
-        words = ["unshare", *spaces, "sh", _SCRIPT, own, self._size, self.folder / "lower", name]
-        with (own / "log").open("wb") as log:
-            process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=log, stderr=log, env=ENVIRONMENT, cwd="/")
+        process = start(own, name, lower=self.folder / "lower", size=self._size)
         return Machine(name, address, key, own, process)
 
     def _lower(self) -> None:

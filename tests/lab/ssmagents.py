@@ -22,7 +22,7 @@ from typing import Any, Self
 import botocore.session
 from botocore.validate import ParamValidator
 
-from tests.lab.machine import ENVIRONMENT
+from tests.lab.box import ENVIRONMENT
 from tests.lab.processes import environment
 from tests.lab.seaweed import REGION
 

@@ -27,6 +27,7 @@ from repod.repodata.listing import StoredListings, plain
 from repod.repodata.taken import TakenDocuments
 from repod.views import METALINK
 from tests.lab import validity
+from tests.lab.bounds import temporary
 from tests.lab.desk import Desk, desk
 from tests.lab.fakes import FakeRpms, MacSigner, rpm
 from tests.lab.faulty import Crash, FaultyStore, Moment, Step, at
@@ -98,7 +99,7 @@ class Two:
         return Headers(store=store, rpms=FakeRpms(), changelogs=10, workspace=self.work)
 
     def _relations(self, store: FaultyStore) -> Related:
-        worker = self.stack.enter_context(closing(RelationWorker(timeout=60, memory=2 << 30)))
+        worker = self.stack.enter_context(closing(RelationWorker(timeout=60, bounds=temporary())))
         settings = Repository(name="prod", inbox="/i", store="/s", arches=["noarch"])
         return Related(repository=settings, store=store, worker=worker, folder=self.work, bases=list)
 
@@ -580,4 +581,4 @@ def _restore(place: Site, content: Mapping[str, bytes]) -> None:
     """The store as it was, as if nothing had happened."""
     place.inner._objects.clear()
     place.inner._objects.update({StorePath(path): (data, place.clock.now) for path, data in content.items()})
-    place.highest[:] = [0, 0, 0, 0]
+    place.highest[:] = [0, 0, 0, 0, 0]

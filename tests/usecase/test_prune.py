@@ -375,7 +375,7 @@ def test_of_two_who_prune_at_once_the_slower_one_plans_again(site: Site) -> None
         return publisher.publish(Change(removed=going), actor="retention", why=why, on=on)
 
     planning = planner(site.inner, policy=Policy(keep=1))
-    slow = Pruner(planner=planning, store=site.inner, ledger=ledger(site.inner), publish=late)
+    slow = Pruner(planner=planning, store=site.inner, ledger=ledger(site.inner), publish=late, settle=publisher.refresh)
     pruned = slow.prune(site.clock.now)
     assert (pruned.generation, pruned.retired) == (None, ())
     assert "planned on 4" in pruned.left[0]

@@ -23,6 +23,7 @@ from tests.lab.entries import described
 from tests.lab.fakes import FakeRpms, Forgetful, MacSigner, armor, dearmor, rpm, signers_of, verifies
 from tests.lab.faulty import Crash, Moment, Plan, Step, at, nothing, raising
 from tests.lab.site import URL, Site, site
+from tests.lab.stated import statements
 
 OLD, NEW, STRANGER = MacSigner("old"), MacSigner("new"), MacSigner("stranger")
 _NAMES = ("a-1.0-1.noarch", "b-1.0-1.noarch", "c-1.0-1.noarch", "d-1.0-1.noarch", "e-1.0-1.noarch")
@@ -47,6 +48,7 @@ class Office:
             armor=armor,
             clock=where.clock,
             pause=where.pause,
+            statements=statements(self.store, self.signer, where.clock),
         )
         self.ledger = Ledger(self.store, where.pause)
         self.folder = folder

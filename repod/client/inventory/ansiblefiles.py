@@ -129,7 +129,7 @@ def _yaml_group(tree: Tree, group: str, content: Any, what: str) -> None:
     parts = _mapping(content, place)
     tree.add_group(group)
     if unknown := parts.keys() - _KINDS:
-        raise Misconfigured(f"{place}: expected hosts, vars and children, found {', '.join(map(str, sorted(unknown)))}")
+        raise Misconfigured(f"{place}: expected hosts, vars and children, found {', '.join(sorted(map(str, unknown)))}")
     tree.groups[group].update(_mapping(parts.get("vars"), f"{place}, vars"))
     for child, inner in _mapping(parts.get("children"), f"{place}, children").items():
         tree.add_child(group, str(child))

@@ -125,7 +125,6 @@ of_packages() {
     digest=
     rpm --querytags 2>/dev/null | grep -qx SHA256HEADER && digest='%{SHA256HEADER}'
     form="package\t%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t$digest\n"
-    rpm -qa gpg-pubkey --qf 'key\t%{VERSION}\n' 2>/dev/null
     if [ "$#" -eq 1 ] && [ "$1" = '*' ]; then
         rpm -qa --qf "$form" 2>&1 | rpm_said
     elif [ "$#" -gt 0 ]; then

@@ -31,10 +31,11 @@ _STATUSES = {WrongUse: WRONG_USE, Refused: REFUSED, Malformed: REFUSED, Fault: U
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run it; the exit status."""
-    return carried_out(_parser(), words, _STATUSES, interrupted=UNAVAILABLE)
+    return carried_out(command_line(), words, _STATUSES, interrupted=UNAVAILABLE)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The options of repod-agent, also for its manual page."""
     parser = argparse.ArgumentParser(
         prog="repod-agent",
         description="Brings this host to the builds that its ring of a repository names.",

@@ -18,10 +18,10 @@ from repod.history import History
 from repod.ledger import Coming, Ledger
 from repod.package import Nevra, Package, StorePath, sha256
 from repod.past import Past
-from tests.lab import validity
+from tests.lab import stated, validity
 from tests.lab.faulty import Step
 
-_FOREVER = ("mirrorlist", "metalink.xml", HEAD, validity.LIVE, validity.ASC)
+_FOREVER = ("mirrorlist", "metalink.xml", HEAD, validity.LIVE, validity.ASC, stated.PLACE)
 _WHY = 10  # builds that are asked about at a look
 UNDER_WAY = 3600.0
 """Seconds for which what no record names may belong to a publish."""
