@@ -29,6 +29,7 @@ class Claims:
         """``store``: where the repository lies."""
         self._store = store
         self._known: dict[int, tuple[Generation, Sha256]] = {}
+        self._doubtful: list[Generation] = []
 
     @property
     def newest(self) -> int:
@@ -75,15 +76,29 @@ class Claims:
         path, data = record_path(generation.number), generation.to_json()
         try:
             self._store.write(path, data, Expect.ABSENT)
-        except (Conflict, OutcomeUnknown):
+        except (Conflict, OutcomeUnknown) as error:
             # It may be ours: the answer was lost, and the write was tried again below.
             with contextlib.suppress(NotFound):
                 if self._store.read(path).data == data:
                     self._kept(generation, data)
                     return True
+            if isinstance(error, OutcomeUnknown):
+                self._doubtful.append(generation)
             return False
         self._kept(generation, data)
         return True
+
+    def begin(self) -> None:
+        """What is claimed from now on is one change, tried until it is done."""
+        self._doubtful = []
+
+    def landed(self, current: int) -> Generation | None:
+        """The generation, up to the current one, that was claimed for this change by a write whose answer was lost."""
+        for one in self._doubtful:
+            found = self.found(one.number) if one.number <= current else None
+            if found and found.to_json() == one.to_json():
+                return found
+        return None
 
     def _one(self, number: int) -> tuple[Generation, Sha256]:
         return self._known.get(number) or self._read(number)

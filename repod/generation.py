@@ -79,7 +79,9 @@ class Generation:
     signatures are the exact bytes, so that whoever starts after a crash can finish both views
     without a key. ``patch``: how the documents came from the parent's; None where most of them is
     fresh, where they are streams, and in records of old. ``parent_sha256``: of the parent's record as it is
-    stored, so that the records hang together; None where there is no parent, and in records of old.
+    stored, so that the records hang together; None where there is no parent, and in records of old. ``shown``:
+    since when, at the latest, clients had seen the parent when this one was begun, in seconds since 1970; 0
+    where that is not known.
     """
 
     number: int
@@ -99,6 +101,7 @@ class Generation:
     origins: Sequence[Origin] = ()
     patch: Patch | None = None
     parent_sha256: Sha256 | None = None
+    shown: int = 0
 
     @property
     def view(self) -> str:

@@ -10,6 +10,7 @@ The order leaves a whole repository at every step, and a stop in between to the 
    last, the oldest first, so that until then the next run knows what is left to do.
 """
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,6 +27,7 @@ from repod.package import Nevra, Package, StorePath
 from repod.removal import UNDER_WAY, Clearance, Removal, Term, clearance, may_be_due, next_expiry, packages, records
 from repod.retention import Decision, Verdict, summary
 from repod.retire import Retirement, Retiring
+from repod.views import shown_since
 
 _LOOK_AGAIN = 3600.0  # seconds after which hosts, pins and files are looked at again though nothing was published
 _ASIDE_SECONDS = 30 * 86400.0
@@ -185,9 +187,16 @@ class Planner:
         shown = {package.href for package in look.packages(look.current)} if files else set[StorePath]()
         if not may_be_due(look.listed, shown, self._term, now):
             return Clearance()
-        since = self._since()
         return clearance(
-            look.generations, look.listed, look.packages, ahead=look.ahead, term=self._term, since=since, now=now
+            look.generations,
+            look.listed,
+            look.packages,
+            ahead=look.ahead,
+            term=self._term,
+            since=self._since(),
+            # Where the one before stays anyway, that is not asked.
+            shown=now if self._term.generations > 1 else shown_since(self._store, look.current),
+            now=now,
         )
 
 
@@ -291,7 +300,11 @@ class _Look:
     def generations(self) -> Sequence[Generation]:
         """The generations up to the current one, newest first."""
         older = sorted((number for number in records(self.listed) if number < self.current.number), reverse=True)
-        return [self.current, *map(self._history.record, older)]
+        found = [self.current]
+        for number in older:
+            with contextlib.suppress(NotFound):  # another prune has just taken it, the last of what it named
+                found.append(self._history.record(number))
+        return found
 
     @property
     def ahead(self) -> Sequence[Generation]:

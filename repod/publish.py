@@ -14,10 +14,13 @@ The order, in which every single step leaves a valid repository:
 Whoever finds a record without the pointer (the writer was stopped between 3 and 5) carries
 on with 4; whoever finds a pointer ahead of what clients read, with 6. So
 nobody waits for a dead writer, no number is used twice, and none is left out. A writer that
-slept and wakes finds its compare-and-swap refused and can move nothing back.
+slept and wakes finds its compare-and-swap refused and can move nothing back. Nobody begins a
+generation before clients see its parent, so the record after the next tells prune since when
+they do not see a generation any more.
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -25,11 +28,12 @@ from functools import partial
 
 from repod.beside import Threads, beside, threads
 from repod.claims import Claimed, Claims, Patience
-from repod.doors import Change, Clock, Draft, Expect, Pause, Repodata, Signer, Store, Version
+from repod.doors import Change, Clock, Draft, Pause, Repodata, Signer, Store
 from repod.drafting import Drafting, Signed
-from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
-from repod.generation import HEAD, Generation, Head, record_path
+from repod.errors import Conflict, Corrupt, Misconfigured, NotFound
+from repod.generation import HEAD, Generation, record_path
 from repod.package import Package
+from repod.pointer import Pointer, State
 from repod.signed import Kept
 from repod.stating import Statements
 from repod.views import REPOMD, Views
@@ -41,17 +45,8 @@ _SIDE_BY_SIDE = 8
 Armor = Callable[[bytes], bytes]
 """Turns a binary detached signature into its armored form."""
 
-
 Restore = Callable[[Generation], Generation]
 """Makes the documents of a generation anew from its packages; the generation that is current then."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """The current generation of a repository, and the version of the pointer that says so."""
-
-    generation: Generation | None
-    version: Version | Expect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +89,13 @@ class Publisher:
         self._claims = Claims(store)
         # Kept from one publish to the next, since a store may hold a connection for each thread.
         self._threads = threads(_SIDE_BY_SIDE, "publish")
+        self._pointer = Pointer(store, self._claims, pause)
         self._views = Views(store, url, pause, self._threads, statements=statements)
         self._statements = statements
         self._stated: Future[bytes] | None = None
         self._published = 0
+        # A generation that clients were found to see, or a newer one, and when that was, in whole seconds.
+        self._shown = (0, 0)
         self._repodata = repodata
         self._drafting = Drafting(store, repodata, signer, self._claims, self._threads)
         self._armor = armor
@@ -116,20 +114,19 @@ class Publisher:
             # Nearly always it is the newest that is known here: so what comes after that is asked for beside it.
             likely = self._claims.newest + 1
             state: State
-            state, ahead = beside(self._threads, self._state, partial(self._claims.found, likely))
-            number = state.generation.number if state.generation else 0
-            record = ahead if likely == number + 1 else self._claims.found(number + 1)
+            state, ahead = beside(self._threads, self._pointer.state, partial(self._claims.found, likely))
+            record = ahead if likely == state.number + 1 else self._claims.found(state.number + 1)
             if record is None:
                 return state
             self._views.freeze(record)
-            self._move(number + 1, state.version)
+            self._pointer.move(state.number + 1, state.version)
 
     def refresh(self) -> Generation | None:
         """Stand on what the pointer says now, and clients too: what is decided next, even to do nothing, is by it."""
         while True:
             generation = self.current().generation
             if self._load(generation):
-                self._views.catch_up(self._pointed)
+                self._views.catch_up(self._pointer.generation)
                 return generation
 
     def open(self, actor: str) -> Generation:
@@ -171,23 +168,27 @@ class Publisher:
         entries and ``replace`` does not allow that. ``Unfit`` where an edit cannot be made on what is there.
         ``again`` is asked after each lost race what is to be tried next, and why: what came meanwhile joins it.
         """
+        self._claims.begin()
         for _attempt in range(_ATTEMPTS):
             self._patience.begin()
             state = self.current()
+            landed = self._claims.landed(state.number)
+            if landed:  # by a write whose answer was lost
+                self.sync_live()
+                return landed
             _refuse_other(state.generation, on)
             if not self._load(state.generation):
                 continue
             left = self._effective(change, replace=replace)
-            generation = state.generation
-            if not left and generation:
+            if not left and state.generation:
                 self.sync_live()
-                return generation
+                return state.generation
             with contextlib.suppress(Claimed):
                 generation = self._attempt(state, left, actor, why)
                 if generation:
                     self._patience.won()
                     stated = self._stated.result if self._stated else None
-                    self._views.advance(generation, state.generation, self._pointed, stated)
+                    self._saw(self._views.advance(generation, state.generation, self._pointer.generation, stated))
                     return generation
             self._patience.lost()
             change, why = again() if again else (change, why)
@@ -198,7 +199,7 @@ class Publisher:
         """Let generation ``number``, which has a record, be current: the pointer, or the record before, is lost."""
         generation = self._claims.record(number)
         self._views.freeze(generation)
-        self._move(number, self._head_version())
+        self._pointer.move(number, self._pointer.version())
         self.sync_live()
 
     def settle(self, generation: Generation) -> None:
@@ -212,13 +213,8 @@ class Publisher:
         For a repository whose pointer or whose current record is lost: ``number`` must be higher than
         any that was used. ``Conflict`` where somebody else writes.
         """
-        state = State(generation=None, version=self._head_version())
+        state = State(generation=None, version=self._pointer.version())
         return self._live_or_conflict(self._attempt(state, Change(), actor, why, anew=Anew(number=number)))
-
-    def _head_version(self) -> Version | Expect:
-        with contextlib.suppress(NotFound):
-            return self._store.read(HEAD).version
-        return Expect.ABSENT
 
     def _live_or_conflict(self, generation: Generation | None) -> Generation:
         if generation is None:
@@ -229,28 +225,21 @@ class Publisher:
 
     def sync_live(self) -> None:
         """Make what clients read that of the pointer's generation, without ever moving it back."""
-        self._views.follow(self._pointed)
+        self._saw(self._views.follow(self._pointer.generation))
+
+    def _saw(self, generation: Generation | None) -> None:
+        if generation:
+            self._shown = (generation.number, max(math.ceil(self._clock()), generation.time))
 
     def renew(self) -> Kept | None:
         """Sign the statement of the current generation anew where that is due; None where there is none."""
-        return self._views.renew(self._pointed)
+        return self._views.renew(self._pointer.generation)
 
-    def _pointed(self) -> Generation | None:
-        return self._state().generation
-
-    def _state(self) -> State:
-        try:
-            blob = self._store.read(HEAD)
-        except NotFound:
-            return State(generation=None, version=Expect.ABSENT)
-        number = Head.from_json(blob.data).generation
-        if number < self._claims.newest:
-            self._claims.forget()  # unless it is just being moved on, the store was brought back to what it was
-        try:
-            return State(generation=self._claims.record(number), version=blob.version)
-        except NotFound as error:
-            msg = f"{HEAD} says generation {number}, but {record_path(number)} is missing; restore it from a copy"
-            raise Corrupt(msg) from error
+    def _since(self, parent: Generation | None) -> int:
+        """Since when clients see ``parent``; what they do not see yet is not built upon: prune relies on it."""
+        if parent and self._shown[0] != parent.number:
+            self.sync_live()
+        return self._shown[1] if parent else 0
 
     def _refuse_foreign(self) -> None:
         """A store with a repository in it but no pointer is not a new one.
@@ -260,7 +249,7 @@ class Publisher:
         for prefix in (".repod/generations/", REPOMD):
             for found in self._store.list(prefix):
                 # The pointer comes before any other such file, so a look at it settles whose they are.
-                if found.path != record_path(1) and self._state().generation is None:
+                if found.path != record_path(1) and self._pointer.generation() is None:
                     msg = (
                         f"the store holds {found.path} but no {HEAD}: it is another tool's repository, "
                         f"or its pointer was lost; take it over with repod adopt, or restore {HEAD}"
@@ -300,6 +289,7 @@ class Publisher:
     ) -> Generation | None:
         """One try on top of ``state``; None where it is to be made again, on another."""
         parent = state.generation
+        shown = self._since(parent)
         number = parent.number + 1 if parent else (anew or Anew()).number
         # Clients refuse metadata older than what they have: time never goes back.
         time = max(int(self._clock()), parent.time if parent else 0)
@@ -326,13 +316,14 @@ class Publisher:
             frozen_repomd=draft.frozen_repomd.decode(),
             frozen_signature=self._armor(frozen_signature).decode(),
             origins=change.origins(draft.added),
+            shown=shown,
             # What is made anew is not always of what the parent's documents were made of.
             patch=None if anew else draft.patch,
             parent_sha256=self._claims.digest(parent.number) if parent else None,
         )
-        return self._committed(draft, generation, state.version)
+        return self._committed(draft, generation, state)
 
-    def _committed(self, draft: Draft, generation: Generation, version: Version | Expect) -> Generation | None:
+    def _committed(self, draft: Draft, generation: Generation, state: State) -> Generation | None:
         """The generation, claimed and pointed at; None where the number is another writer's."""
         if not self._claims.claim(generation):
             return None
@@ -340,7 +331,7 @@ class Publisher:
             record = self._claims.digest(generation.number)
             self._stated = self._threads.submit(self._statements.make, generation, record)
         self._views.freeze(generation)
-        self._move(generation.number, version)
+        self._pointer.move(generation.number, state.version)
         self._published = generation.number
         self._repodata.adopt(draft, generation)
         return generation
@@ -364,25 +355,6 @@ class Publisher:
             if not self._load(parent):
                 return None
             return self._drafting.store(change, number, time, ask=ask)
-
-    def _move(self, number: int, version: Version | Expect) -> None:
-        """Move the pointer on to ``number``; losing to somebody who did just that is success."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._store.write(HEAD, Head(generation=number).to_json(), version)
-            except (Conflict, OutcomeUnknown):
-                state = self._state()
-                found = state.generation.number if state.generation else 0
-                if found >= number:
-                    return
-                if found < number - 1:
-                    break
-                version = state.version
-                self._pause(attempt)
-            else:
-                return
-        msg = f"the pointer {HEAD} could not be moved to generation {number}; its record is there: try again"
-        raise Conflict(msg)
 
 
 def _refuse_other(generation: Generation | None, on: int | None) -> None:

@@ -7,6 +7,7 @@ small object that names the newest: for clients they do what one pointer does.
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from functools import partial
@@ -105,6 +106,23 @@ def frozen(generation: Generation) -> Mapping[StorePath, bytes]:
     }
 
 
+def shown_since(store: Store, generation: Generation) -> float:
+    """Since when, at the latest, clients see ``generation``, the current one; endless where they do not all yet."""
+    seen = dict.fromkeys(_CURRENT, b"")
+    for path in _CURRENT:
+        with contextlib.suppress(NotFound):
+            seen[path] = store.read(path).data
+    view = f"/{generation.view}".encode()
+    if (
+        (seen[REPOMD], seen[SIGNATURE]) != (generation.repomd.encode(), generation.signature.encode())
+        or not seen[MIRRORLIST].endswith(view + b"\n")
+        or view + REPOMD.encode() + b"</url>" not in seen[METALINK]
+    ):
+        return math.inf
+    # Listed after they were read: so they were written before.
+    return max(stored.modified for path in _CURRENT for stored in store.list(path) if stored.path == path)
+
+
 class Views:
     """Brings the views of one repository to what its records and its pointer say."""
 
@@ -158,7 +176,7 @@ class Views:
         parent: Generation | None,
         pointed: Callable[[], Generation | None],
         statement: Callable[[], bytes] | None = None,
-    ) -> None:
+    ) -> Generation | None:
         """``follow``, by who has just moved the pointer from ``parent`` to ``generation``.
 
         ``statement`` gives that of ``generation``, which may be made meanwhile. What clients read is not
@@ -172,18 +190,18 @@ class Views:
                 self._write(current(generation, parent, self._url), seen, statement)
                 if pointed() == generation:
                     self._behind = False
-                    return
-        self.follow(pointed)
+                    return generation
+        return self.follow(pointed)
 
     def catch_up(self, pointed: Callable[[], Generation | None]) -> None:
         """``follow``, unless this process has done so since it last let the pointer move."""
         if self._behind:
             self.follow(pointed)
 
-    def follow(self, pointed: Callable[[], Generation | None]) -> None:
+    def follow(self, pointed: Callable[[], Generation | None]) -> Generation | None:
         """Make what clients read that of the generation that ``pointed`` tells, without ever moving it back.
 
-        ``Unavailable`` where a hundred tries were not enough.
+        That generation, which clients see then, or a newer one. ``Unavailable`` where a hundred tries were not enough.
         """
         for attempt in range(_ATTEMPTS):
             try:
@@ -191,7 +209,7 @@ class Views:
                 seen = dict(zip(self._places, found, strict=True))
                 generation = pointed()
                 if generation is None:
-                    return  # the first one is still to come
+                    return None  # the first one is still to come
                 # The version read before the pointer guards the write: whoever moved the
                 # pointer on since has changed the views, or will.
                 parent = self._parent(generation)
@@ -203,7 +221,7 @@ class Views:
             # Once more where the metalink spoke of a live index of long ago, which is gone now.
             if pointed() == generation and wanted == current(generation, parent, self._url):
                 self._behind = False
-                return
+                return generation
         msg = f"{REPOMD} could not be brought to the pointer's generation in {_ATTEMPTS} tries; it is tried again"
         raise Unavailable(msg)
 

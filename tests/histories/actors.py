@@ -11,7 +11,6 @@ from repod.promote import Wanted
 from repod.repodata.listing import packages
 from repod.selection import select
 from tests.histories.history import Operation
-from tests.histories.process import Process
 from tests.histories.readers import Client, View
 from tests.histories.wire import Trouble, Wire
 from tests.histories.world import World

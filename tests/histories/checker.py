@@ -20,6 +20,7 @@ from tests.histories import model
 from tests.histories.history import History, Look, Operation, Violation
 from tests.histories.replay import Replay
 
+_NEVER_REFUSED = {"start", "arrive", "prune", "resign"}
 _VIEWS = ("live", "mirrorlist", "metalink")
 
 
@@ -94,6 +95,8 @@ class Checker:
             yield self._wrong("one operation, one change", f"{name} made generations {effects}")
         if operation.told == "refused" and effects:
             yield self._wrong("what was refused has no effect", f"{name} was refused and made generations {effects}")
+        if operation.told == "refused" and operation.kind in _NEVER_REFUSED:
+            yield self._wrong("others at work are no reason to refuse", f"{name}: {operation.text}")
         if operation.told == "done":
             yield from self._done(operation, name, effects)
         if operation.told in {"done", "refused"}:

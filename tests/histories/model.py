@@ -46,31 +46,33 @@ def _may_overlap(mark: Operation, during: Operation) -> bool:
 
 def wrong(operation: Operation, made: Made, contents: Mapping[int, Content], marks: Marks) -> Iterator[str]:
     """What of the generation ``made`` is not what ``operation`` does on its parent."""
-    parent, content = contents[made.parent], contents[made.number]
+    parent = contents[made.parent]
     added = {package.nevra for package in made.added}
     removed = {package.nevra for package in made.removed}
     match operation.kind:
         case "arrive" | "promote":
-            if removed:
-                yield f"removes {_names(removed)}"
             strange = {nevra for nevra in added if str(nevra) not in operation.words}
-            if strange:
-                yield f"adds {_names(strange)}, which was not asked for"
+            if removed or strange:
+                yield f"removes {_names(removed)}, adds {_names(strange)}, which was not asked for"
         case "remove":
             if added or set(map(str, removed)) != set(operation.words):
                 yield f"adds {_names(added)} and removes {_names(removed)}"
-            pinned = {nevra for nevra in removed if marks.surely(nevra, operation)}
-            if pinned:
-                yield f"removes {_names(pinned)}, which was pinned before it began"
+            yield from _pinned(operation, removed, marks)
         case "rollback":
             yield from _rolled_back(operation, made, contents)
         case "prune":
             yield from _pruned(operation, parent, added, removed, marks)
         case "resign":
-            if added != removed or content.keys() != parent.keys():
+            if added != removed or contents[made.number].keys() != parent.keys():
                 yield f"adds {_names(added)} and removes {_names(removed)}"
         case _:
             yield "it is none that makes a generation"
+
+
+def _pinned(operation: Operation, removed: Collection[Nevra], marks: Marks) -> Iterator[str]:
+    pinned = {nevra for nevra in removed if marks.surely(nevra, operation)}
+    if pinned:
+        yield f"removes {_names(pinned)}, which was pinned before it began"
 
 
 def _rolled_back(operation: Operation, made: Made, contents: Mapping[int, Content]) -> Iterator[str]:
@@ -89,9 +91,7 @@ def _pruned(
     due = beyond(parent)
     if added or not set(removed) <= due:
         yield f"adds {_names(added)}, removes {_names(set(removed) - due)}, which are among the newest {KEEP}"
-    pinned = {nevra for nevra in removed if marks.surely(nevra, operation)}
-    if pinned:
-        yield f"removes {_names(pinned)}, which was pinned before it began"
+    yield from _pinned(operation, removed, marks)
     left = {nevra for nevra in due - set(removed) if not marks.maybe(nevra, operation)}
     if left:
         yield f"leaves {_names(left)}, which are beyond the newest {KEEP} and never were pinned"

@@ -1,7 +1,7 @@
-"""A process of repod at work on one repository: its real use cases over a wire, each part made when it is first used."""
+"""A process of repod at work on one repository: its real use cases over a wire, each made when it is first used."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -33,15 +33,15 @@ from repod.retention import Policy as Keeping
 from repod.retire import Retirement
 from repod.rollback import Rollback
 from repod.signatures import Signatures
+from repod.stating import Statements
 from repod.turn import Turns
 from tests.histories.scheduler import Scheduler
 from tests.histories.shuffled import shuffled
 from tests.histories.wire import Wire
 from tests.lab.desk import directly
-from tests.lab.fakes import FakeRpms, MacSigner, armor
+from tests.lab.fakes import FakeRpms, Forgetful, MacSigner, armor, dearmor, signers_of, verifies
 from tests.lab.pruners import Related, Remembered
 from tests.lab.site import URL
-from tests.usecase.test_resign import Nothing, read
 
 GRACE = 60.0
 GENERATIONS = 2
@@ -78,6 +78,7 @@ class Process:
         """See ``Pause``: of real time it takes none, and what a try took in real time does not count."""
         del unit
         self.wire.alive("pauses")
+        self.wire.truth.counts["races"] += 1
         self.means.scheduler.sleep(self.means.draw.uniform(0, 0.05 * 1.5 ** min(attempt, 12)))
 
     def close(self) -> None:
@@ -100,7 +101,20 @@ class Process:
             armor=armor,
             clock=self.clock,
             pause=self.pause,
+            statements=self._statements(),
             threads=self.threads,
+        )
+
+    def _statements(self) -> Statements:
+        return Statements(
+            repository=self.wire.truth.name,
+            store=self.wire,
+            signer=self.signer,
+            keys=[self.signer.fingerprint],
+            armor=armor,
+            proves=lambda _keys, data, signature: verifies(SIGNER.public_key, data, dearmor(signature)),
+            valid=86400.0,
+            clock=self.clock,
         )
 
     @cached_property
@@ -158,7 +172,9 @@ class Process:
             since=lambda: 0.0,
             memory=self.memory,
         )
-        return Pruner(planner=planner, store=self.wire, ledger=self.ledger, publish=publish)
+        return Pruner(
+            planner=planner, store=self.wire, ledger=self.ledger, publish=publish, settle=self.publisher.refresh
+        )
 
     @cached_property
     def removing(self) -> Removing:
@@ -226,7 +242,7 @@ class Process:
             rpms=self.rpms,
             signer=self.signer,
             signing_key=self.signer.fingerprint,
-            signatures=Signatures(store=self.wire, read=read, seen=Nothing(), parallel=1, threads=self.threads),
+            signatures=Signatures(store=self.wire, read=signers_of, seen=Forgetful(), parallel=1, threads=self.threads),
             index_issuers=lambda _signature: [self.signer.fingerprint],
             workspace=self.means.cache,
             changelogs=10,
@@ -241,9 +257,3 @@ def _plain(store: Store, document: Document, view: str) -> bytes:
         return plain(store, document)
     except NotFound:
         return plain(store, document, view)
-
-
-Making = Callable[[str], Process]
-"""Begins a process on the repository of that name."""
-
-Giving = Mapping[str, Process]

@@ -45,8 +45,7 @@ class Client:
             seen = (generation, time, self._wire.scheduler.step)
             for href, checksum in left:
                 # What somebody asks for who holds this metadata.
-                if hashlib.sha256(self._sure(href)).hexdigest() != checksum:
-                    raise Torn(f"{href} is named, and is something else")
+                faults += [f"{href} is named, and is something else"] * (_sha256(self._sure(href)) != checksum)
         except Torn as torn:
             faults.append(str(torn))
         except Late:
@@ -120,6 +119,10 @@ class Client:
             if self._clock.now > self._until:
                 raise Late from error
             raise Torn(f"{path} is named, and is not there") from error
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _revision(index: bytes) -> int:

@@ -55,7 +55,7 @@ class Shuffled(Executor):
         except BaseException as error:  # noqa: BLE001 - whoever waits for it gets it
             later.set_exception(error)
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as Executor
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         del wait
         if cancel_futures:
             self._left.clear()

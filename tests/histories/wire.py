@@ -5,7 +5,9 @@ done later, on the very state that it expected, or never. A listing comes in pag
 Every change that is really made is noted: what a checker may believe.
 """
 
+import contextlib
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -45,13 +47,17 @@ class Trouble:
 
 
 class Truth:
-    """The store itself, and what was done to it."""
+    """The store itself, and what was done to it.
+
+    ``door`` is what processes get of it: a broken one, where the checker is tested.
+    """
 
     def __init__(self, name: str, inner: Store, scheduler: Scheduler, draw: random.Random) -> None:
         self.name = name
         self.inner = inner
+        self.door = inner
         self.effects: list[Effect] = []
-        self.counts = {"unknown": 0, "late": 0}
+        self.counts = Counter[str]()
         self._scheduler = scheduler
         self._draw = draw
         self._on_its_way: list[Callable[[], object]] = []
@@ -83,10 +89,8 @@ class Truth:
             make = self._on_its_way.pop(self._draw.randrange(len(self._on_its_way)))
             if self._draw.random() < 0.8:
                 self.counts["late"] += 1
-                try:
+                with contextlib.suppress(Conflict, NotFound):  # where it does not fit any more
                     make()
-                except (Conflict, NotFound):
-                    pass  # it does not fit any more
 
 
 class Wire:
@@ -103,35 +107,35 @@ class Wire:
 
     def read(self, path: StorePath) -> Blob:
         self._look("read", path)
-        return self.truth.inner.read(path)
+        return self.truth.door.read(path)
 
     def stream(self, path: StorePath, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         self._look("stream", path)
-        yield from list(self.truth.inner.stream(path, offset, length))
+        yield from list(self.truth.door.stream(path, offset, length))
 
     def list(self, prefix: str) -> Iterable[Stored]:
         last = ""
         while True:
             self._look("list", prefix)
-            page = [one for one in self.truth.inner.list(prefix) if one.path > last][: self._trouble.page]
+            page = [one for one in self.truth.door.list(prefix) if one.path > last][: self._trouble.page]
             yield from page
             if len(page) < self._trouble.page:
                 return
             last = page[-1].path
 
     def write(self, path: StorePath, data: bytes, expect: Version | Expect) -> Version:
-        return self._change("write", path, lambda: self.truth.inner.write(path, data, expect))
+        return self._change("write", path, lambda: self.truth.door.write(path, data, expect))
 
     def add(self, path: StorePath, parts: Iterable[Part], checksum: Sha256) -> None:
         parts = [part.read_bytes() if hasattr(part, "read_bytes") else part for part in parts]
-        self._change("add", path, lambda: self.truth.inner.add(path, parts, checksum))
+        self._change("add", path, lambda: self.truth.door.add(path, parts, checksum))
 
     def copy(self, source: StorePath, target: StorePath, checksum: Sha256, *, of: Store | None = None) -> None:
         data = list((of or self).stream(source))
-        self._change("add", target, lambda: self.truth.inner.add(target, data, checksum))
+        self._change("add", target, lambda: self.truth.door.add(target, data, checksum))
 
     def remove(self, path: StorePath, *, seen: Stored | None = None) -> bool:
-        return self._change("remove", path, lambda: self.truth.inner.remove(path, seen=seen))
+        return self._change("remove", path, lambda: self.truth.door.remove(path, seen=seen))
 
     def sweep(self) -> int:
         return 0

@@ -6,7 +6,7 @@ takes its place, with the cache or without it.
 
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,12 +21,10 @@ from tests.histories.scheduler import Scheduler, Strategy, Walk
 from tests.histories.wire import Trouble, Truth, Wire, cloned
 from tests.lab.desk import directly
 from tests.lab.fakes import Clock, MacSigner, rpm
-from tests.lab.faulty import Crash
 
 REPOSITORIES = ("prod", "dev")
 START = 1_767_225_600.0  # 2026-01-01
 DAY = 86400.0
-_STORE = Callable[[MemoryStore], MemoryStore]
 
 
 def build(nevra: str, content: str = "") -> bytes:
@@ -53,7 +51,6 @@ class World:
         folder: Path,
         draw: random.Random,
         strategy: Strategy,
-        store: Callable[[MemoryStore], MemoryStore] | None = None,
     ) -> None:
         self.draw = draw
         self.scheduler = Scheduler(draw, strategy, Clock(now=START))
@@ -62,13 +59,13 @@ class World:
         self._folder = folder
         self._names = itertools.count(1)
         self._processes: list[Process] = []
-        self.places = {name: self._place(name, store) for name in REPOSITORIES}
+        self.places = {name: self._place(name) for name in REPOSITORIES}
 
-    def _place(self, name: str, store: Callable[[MemoryStore], MemoryStore] | None) -> Place:
+    def _place(self, name: str) -> Place:
         clock = self.scheduler.clock
         inner = MemoryStore(clock)
         inbox = MemoryInbox(clock=clock, wanted=DocumentReader(directly).knows)
-        return Place(truth=Truth(name, store(inner) if store else inner, self.scheduler, self.draw), inbox=inbox)
+        return Place(truth=Truth(name, inner, self.scheduler, self.draw), inbox=inbox)
 
     def process(self, by: str, repository: str, trouble: Trouble, cache: str = "") -> Process:
         """A new process; ``cache`` is one that another had before it."""
@@ -137,7 +134,7 @@ class Template:
         replay = Replay(name=name, grace=GRACE, generations=GENERATIONS)
         replay.follow(self.world.places[name].truth.effects)
         assert not replay.violations, replay.violations
-        replay.current = {number: 0 for number in replay.current}
+        replay.current = dict.fromkeys(replay.current, 0)
         return replay
 
     def into(self, world: World) -> None:

@@ -121,7 +121,7 @@ _LAYERS = (
         name="use cases",
         rows=(
             ("repod.copies", "repod.claims", "repod.stating"),
-            ("repod.drafting", "repod.views"),
+            ("repod.drafting", "repod.views", "repod.pointer"),
             ("repod.intake",),
             ("repod.publish",),
             ("repod.documents",),

@@ -25,6 +25,8 @@ from repod.related import Related
 from repod.relations.pool import RelationWorker
 from repod.repodata.listing import StoredListings, plain
 from repod.repodata.taken import TakenDocuments
+from repod.views import METALINK
+from tests.lab import validity
 from tests.lab.bounds import temporary
 from tests.lab.desk import Desk, desk
 from tests.lab.fakes import FakeRpms, MacSigner, rpm
@@ -182,6 +184,24 @@ def test_what_is_there_already_makes_no_generation(two: Two) -> None:
     assert second == first
     assert [str(package.nevra) for package in plan.present] == [HELLO]
     assert plan.moves == []
+
+
+def test_who_is_told_that_a_build_is_there_already_can_rely_on_clients_seeing_it(two: Two) -> None:
+    two.arrive(two.dev, HELLO)
+    prod = two.prod.site
+    store = prod.store()
+
+    def die(step: Step) -> None:
+        if step.name == "write" and step.path == METALINK:
+            raise Crash
+
+    prod.plan(store, die)
+    with pytest.raises(Crash):
+        two.promotion(store).run(Wanted(names=["hello"]), actor="berta", why="")
+    assert validity.revision(prod.inner) < validity.pointer(prod.inner)
+    generation = two.run("hello")
+    assert generation.actor == "berta"
+    assert validity.revision(prod.inner) == generation.number
 
 
 def test_the_same_build_signed_at_another_time_is_there_already(two: Two) -> None:

@@ -484,7 +484,7 @@ def test_a_generation_counts_as_current_until_its_successor_was_made(site: Site)
     fill(site, 2, every=DAY)
     newest, middle, first = site.generations
     now = middle.time + 2 * DAY
-    assert [one.number for one in expired([newest, middle, first], 1, 1.5 * DAY, now)] == [1]
+    assert [one.number for one in expired([newest, middle, first], 1, 1.5 * DAY, now, newest.time)] == [1]
 
 
 def test_the_current_generation_stays_whatever_its_age(site: Site) -> None:
