@@ -19,6 +19,8 @@ from tests.lab.seaweed import Seaweed
 
 _SEED = int(os.environ.get("REPOD_MATRIX_SEED", str(int(time.time() // 86400))))
 
+_IN_A_BUCKET = 6  # cells; there each takes longer
+
 
 @pytest.fixture(scope="module")
 def keys() -> Keys:
@@ -56,4 +58,4 @@ def test_whatever_befalls_a_bucket_what_was_begun_is_finished_and_nothing_is_los
     work = WORKS[_SEED % len(WORKS)]
     with BucketLane(tmp_path / "lane", keys, Start(tmp_path / "start"), s3) as lane:
         lane.prepare([work])
-        _assert_all_right(lane, _sample(lane, work, bucket=True)[:6])
+        _assert_all_right(lane, _sample(lane, work, bucket=True)[:_IN_A_BUCKET])
