@@ -192,8 +192,9 @@ def guided(feeder: Feeder, first: Sequence[bytes], seed: int, folder: Path, unti
         str(seeds),
         f"-seed={seed}",
         "-max_len=1048576",
-        "-timeout=0",
+        "-timeout=3600",
         "-rss_limit_mb=0",
+        f"-artifact_prefix={folder}/",
         "-len_control=0",
     ]
     atheris.Setup(words, once, custom_mutator=mutator)
@@ -214,6 +215,7 @@ def _instrumented(engine: str) -> Iterator[None]:
 def main(name: str, folder: Path, order: dict[str, Any]) -> None:
     """``order``: engine, seed, seconds, runs (0: as long as there is time)."""
     with (folder / "log").open("ab") as log:
+        os.dup2(log.fileno(), 1)  # atheris tells there what ended it
         os.dup2(log.fileno(), 2)
     with _instrumented(order["engine"]):
         from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - what is imported here is watched

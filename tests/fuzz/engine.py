@@ -61,7 +61,7 @@ def feed(target: Target, folder: Path, *, engine: str, seed: int, seconds: float
 def _child(target: Target, place: Path, order: dict[str, Any], until: float) -> int:
     words = [sys.executable, "-m", "tests.fuzz.child", target.name, str(place), json.dumps(order)]
     environ = {**os.environ, "PYTHONPATH": str(_ROOT), "PYTHONHASHSEED": "0", "RUST_BACKTRACE": "0"}
-    process = subprocess.Popen(words, cwd=_ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(words, cwd=_ROOT, env=environ, stdin=subprocess.DEVNULL)
     try:
         while process.poll() is None:
             time.sleep(_LOOK)
