@@ -44,7 +44,8 @@ def settings_of(shape: Shape, hook: str) -> Mapping[str, Any]:
         "workers": {"count": 0},
         "inbox": {"scan_interval": "5s", "settle": "2s", "incomplete_after": f"{INCOMPLETE}s"},
         "audit": {"file": "audit.jsonl"},
-        "hook": [{"name": "soak", "url": hook}],
+        # The receiver is Python among many threads of a busy machine: that it is slow is not what is tried here.
+        "hook": [{"name": "soak", "url": hook, "timeout": "60s"}],
     }
 
 

@@ -21,7 +21,8 @@ _HREF = re.compile(rb'<location href="(?:[^"]*/)?([^"/]+)\.rpm"')
 class Watching:
     """Looks while it is used as a context. Only repositories in which something is awaited are asked.
 
-    ``visible``: seconds from the beginning of a drop until it was seen, by its number.
+    ``visible``: seconds from the beginning of a drop until it was seen, by its number; ``begun`` and ``at``: when it
+    began, and was seen, by the clock that is monotonic.
     """
 
     def __init__(self, url: str) -> None:
@@ -35,6 +36,7 @@ class Watching:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fresh client")
         self.visible: dict[int, float] = {}
+        self.begun: dict[int, float] = {}
         self.at: dict[int, float] = {}
         self.errors: list[str] = []
 
@@ -97,7 +99,7 @@ class Watching:
             for nvra in listed & self._awaited[name].keys():
                 drop, begun = self._awaited[name].pop(nvra)
                 self.visible[drop.number] = now - begun
-                self.at[drop.number] = now
+                self.begun[drop.number], self.at[drop.number] = begun, now
 
     def _get(self, name: str, path: str) -> bytes:
         """The body; empty where the index is what it was."""
