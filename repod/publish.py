@@ -93,7 +93,7 @@ class Publisher:
         self._views = Views(store, url, pause, self._threads, statements=statements)
         self._statements = statements
         self._stated: Future[bytes] | None = None
-        self._published = 0
+        self._published = self._proven = 0
         # A generation that clients were found to see, or a newer one, and when that was, in whole seconds.
         self._shown = (0, 0)
         self._repodata = repodata
@@ -159,6 +159,7 @@ class Publisher:
         replace: bool = False,
         on: int | None = None,
         again: Callable[[], tuple[Change, str]] | None = None,
+        foreign: bool = False,
     ) -> Generation:
         """The generation that holds the change, live; the current one where nothing would change.
 
@@ -166,6 +167,7 @@ class Publisher:
         it may be wrong now, and that is a ``Conflict``: plan again. ``Conflict`` also where other writers
         were faster a hundred times, or where one of them published another build under a NEVRA of the
         entries and ``replace`` does not allow that. ``Unfit`` where an edit cannot be made on what is there.
+        ``Corrupt`` where the current one is not signed by a key of hosts, but for ``foreign``, by who replaces it.
         ``again`` is asked after each lost race what is to be tried next, and why: what came meanwhile joins it.
         """
         self._claims.begin()
@@ -177,6 +179,8 @@ class Publisher:
                 self.sync_live()
                 return landed
             _refuse_other(state.generation, on)
+            if not foreign:
+                self._refuse_foreign_record(state.generation)
             if not self._load(state.generation):
                 continue
             left = self._effective(change, replace=replace)
@@ -256,6 +260,11 @@ class Publisher:
                     )
                     raise Misconfigured(msg)
 
+    def _refuse_foreign_record(self, generation: Generation | None) -> None:
+        if self._statements and generation and generation.number not in {self._published, self._proven}:
+            self._statements.refuse_foreign(generation)
+            self._proven = generation.number
+
     def _effective(self, change: Change, *, replace: bool) -> Change:
         """What of the change is not so already."""
         listed = self._repodata.find([*(entry.package.nevra for entry in change.entries), *change.removed])
@@ -278,6 +287,7 @@ class Publisher:
         except (NotFound, Corrupt) as error:
             if generation is None or self._restore is None:
                 raise
+            self._refuse_foreign_record(generation)
             self._warn(f"its documents are made anew from the packages, since one is lost: {error}")
             if self._restore(generation).number != generation.number:
                 return False

@@ -239,7 +239,9 @@ class Resigning:
             self._ledger.follow([(one.old, one.entry.package) for one in still])
             change = Change(entries=[one.entry for one in still])
             try:
-                live = self._publisher.publish(change, actor=actor, why=why, replace=True, on=generation.number)
+                live = self._publisher.publish(
+                    change, actor=actor, why=why, replace=True, on=generation.number, foreign=True
+                )
             except Conflict:
                 self._pause(attempt)  # another writer published: look again at what is listed now
             else:

@@ -77,7 +77,7 @@ class Statements:
         same = found and found.says(generation, record) and found.keys == self._keys
         if present and found and same and found.term.fresh(self._clock(), self._valid):
             return present, Kept(expires=found.expires, anew=False)
-        self._refuse_unsigned(generation)
+        self.refuse_foreign(generation)
         made = self.make(generation, record)
         return made, Kept(expires=read(envelope(made).document).expires, anew=True)
 
@@ -99,14 +99,26 @@ class Statements:
         last = self._last
         return last.before if last and last.record == record else before(generation, last)
 
-    def _refuse_unsigned(self, generation: Generation) -> None:
-        repomd, signature = generation.repomd.encode(), generation.signature.encode()
-        if not self._proves(self._signer.published, repomd, signature):
-            msg = (
-                f"generation {generation.number} of {self._repository}: expected its index to be signed by a key that "
-                "hosts get, found none, so that no statement is made of it; see who wrote its record, or: repod resign"
-            )
-            raise Corrupt(msg)
+    def refuse_foreign(self, generation: Generation) -> None:
+        """``Corrupt`` where a record is not one that a key of hosts stands behind, so that nothing is built on it.
+
+        Both indexes must be signed, be of its number, and name the documents that it names: whoever can write to
+        the store alone has nothing signed by repod that lists his packages, or that lists old ones again.
+        """
+        views = (
+            (generation.repomd, generation.signature, generation.documents),
+            (generation.frozen_repomd, generation.frozen_signature, (generation.frozen, *generation.documents[1:])),
+        )
+        for repomd, signature, documents in views:
+            named = all(document.checksum in repomd for document in documents)
+            numbered = f"<revision>{generation.number}</revision>" in repomd
+            if not (named and numbered and self._proves(self._signer.published, repomd.encode(), signature.encode())):
+                msg = (
+                    f"{record_path(generation.number)} of {self._repository}: expected indexes of its own that are "
+                    "signed by a key that hosts get, found others; see who wrote it and restore the store from a copy, "
+                    "or, where only the key was replaced, name the old one in [signing] published, or: repod resign"
+                )
+                raise Corrupt(msg)
 
     def _record(self, generation: Generation) -> Sha256:
         return digest(self._store.read(record_path(generation.number)).data)

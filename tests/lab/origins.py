@@ -14,7 +14,7 @@ from repod.generation import Generation
 from repod.hostfiles import write_host_files
 from repod.publish import Publisher
 from repod.repodata.engine import SegmentedRepodata
-from repod.signing.opening import open_signer
+from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.signing.verify import verify_detached
 from repod.stating import Statements
@@ -23,6 +23,20 @@ from repod.wiring import pause
 from tests.lab.entries import made
 
 VALID = 2 * 86400.0
+
+
+def stating(store: Store, signer: OpenSigner, name: str = "apps", clock: Callable[[], float] = time.time) -> Statements:
+    """What says what is current, as the daemon has it."""
+    return Statements(
+        repository=name,
+        store=store,
+        signer=signer,
+        keys=[signer.fingerprint],
+        armor=armor,
+        proves=verify_detached,
+        valid=VALID,
+        clock=clock,
+    )
 
 
 class Origin:
@@ -40,19 +54,6 @@ class Origin:
         stack.callback(self.signer.close)
         self.publisher = self.daemon()
 
-    def statements(self) -> Statements:
-        """What says what is current."""
-        return Statements(
-            repository=self._name,
-            store=self.store,
-            signer=self.signer,
-            keys=[self.signer.fingerprint],
-            armor=armor,
-            proves=verify_detached,
-            valid=VALID,
-            clock=self.clock,
-        )
-
     def daemon(self) -> Publisher:
         """Somebody who publishes, and knows of the past what the store says."""
         cache = self.root.parent / f"{self.root.name}-cache{next(self._numbers)}"
@@ -65,7 +66,7 @@ class Origin:
             armor=armor,
             clock=self.clock,
             pause=pause,
-            statements=self.statements(),
+            statements=stating(self.store, self.signer, self._name, self.clock),
         )
         publisher.open("test")
         write_host_files(self.store, self._name, f"[{self._name}]\n", self.signer.published)

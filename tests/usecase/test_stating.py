@@ -111,7 +111,7 @@ def test_a_record_that_who_can_write_the_bucket_put_there_gets_no_statement(site
     forged = replace(site.generations[0], number=3, parent=2, repomd="<evil/>", why="evil")
     site.inner.write(record_path(3), forged.to_json(), Expect.ANY)
     site.inner.write(HEAD, Head(generation=3).to_json(), Expect.ANY)
-    with pytest.raises(Corrupt, match="expected its index to be signed by a key that hosts get, found none"):
+    with pytest.raises(Corrupt, match="expected indexes of its own that are signed by a key that hosts get"):
         plain(site).renew()
     plain(site).sync_live()
     assert site.inner.read(STATEMENT).data == before
@@ -182,3 +182,30 @@ def test_a_signer_that_fails_for_the_statement_alone_leaves_what_hosts_read_whol
     assert (index, signature) == (site.generations[0].repomd, site.generations[0].signature)
     site.opened()
     site.assert_settled()
+
+
+def test_nothing_is_built_on_records_that_who_can_write_the_bucket_put_there(site: Site, tmp_path: Path) -> None:
+    """Else repod would sign an index that lists his packages, or old ones by an old record under a new number."""
+    with site_in(tmp_path / "evil") as evil:
+        evil.signer = type(evil.signer)("another")
+        evil.publish(evil.opened(), made("evil-1-1.noarch"))
+        theirs = evil.generations[0]
+        bucket = {stored.path: evil.inner.read(stored.path).data for stored in evil.inner.list("")}
+    publisher = site.opened()
+    site.publish(publisher, A)
+    site.publish(publisher, B)
+    old, newest = site.generations[1], site.generations[0]
+    records = {
+        "his own": replace(theirs, number=4, parent=3),
+        "his documents": replace(newest, number=4, parent=3, documents=theirs.documents, frozen=theirs.frozen),
+        "an old one": replace(old, number=4, parent=3),
+    }
+    for path, data in bucket.items():
+        if path.startswith(("Packages/", "repodata/")) and path not in {REPOMD, SIGNATURE, STATEMENT}:
+            site.inner.write(path, data, Expect.ANY)
+    site.inner.write(HEAD, Head(generation=4).to_json(), Expect.ANY)
+    for record in records.values():
+        site.inner.write(record_path(4), record.to_json(), Expect.ANY)
+        with pytest.raises(Corrupt, match="found others; see who wrote it and restore the store from a copy"):
+            site.publish(plain(site), C)
+        assert not any(stored.path == record_path(5) for stored in site.inner.list(".repod/"))
