@@ -30,7 +30,7 @@ def test_the_same_seed_is_the_same_history() -> None:
 @pytest.mark.parametrize(
     ("store", "rules"),
     [
-        (broken.NoCompareAndSwap, {"what is immutable stays", "a number is used once"}),
+        (broken.NoCompareAndSwap, {"what is immutable stays", "a number is used once", "the pointer goes on by one"}),
         (broken.LosesWrites, {"what is listed is there"}),
         (broken.ReadsStale, {"a reader never sees generation or time go back"}),
     ],
