@@ -48,10 +48,8 @@ def _workers(settings: Settings) -> Iterator[Problem]:
     """How well a process is confined that reads packages, found in one."""
     required = settings.workers.confine == "require"
     try:
-        with closing(open_rpms(settings, count=1)) as rpms:
+        with closing(open_rpms(settings, count=1, files=False)) as rpms:
             gaps = rpms.gaps()
-    except Misconfigured:
-        return  # of state_dir, which is told of already
     except RepodError as error:
         yield fault("workers", str(error))
         return

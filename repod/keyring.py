@@ -56,7 +56,7 @@ def stand(
     ``rpms``: processes that are open already, and stay so.
     """
     found = []
-    with nullcontext(rpms) if rpms else closing(open_rpms(settings)) as readers:
+    with nullcontext(rpms) if rpms else closing(open_rpms(settings, files=False)) as readers:
         for repository in settings.repository:
             if repository.name in names:
                 shown = _showing(settings, repository, readers, tell).look()

@@ -37,15 +37,16 @@ def work_folder(settings: Settings) -> Path:
     return folder
 
 
-def open_rpms(settings: Settings, *, count: int = 0) -> RpmWorkers:
+def open_rpms(settings: Settings, *, count: int = 0, files: bool = True) -> RpmWorkers:
     """The processes that read packages, begun when they are first needed; close them after use.
 
-    ``count`` 0: as many as the settings say.
+    ``count`` 0: as many as the settings say. Without ``files`` they open none, and nothing is made in ``state_dir``:
+    for what comes to them as bytes. Raises ``Misconfigured`` where that cannot be.
     """
     workers = settings.workers
     largest = max((repository.acceptance.max_size for repository in settings.repository), default=0)
     bounds = Bounds(
-        writes=[work_folder(settings)],
+        writes=[work_folder(settings)] if files else [],
         largest=largest + _SIGNATURES,
         memory=workers.memory,
         mode=workers.confine,

@@ -2,10 +2,13 @@
 
 import errno
 import importlib
+import json
 import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,6 +22,8 @@ from repod.processes import Lost, Processes
 from repod.rpmfile import pool as rpmfile
 from repod.rpmfile.pool import RpmWorkers
 from tests.lab import intruder, rpms
+from tests.lab.daemon import Repod
+from tests.lab.wait import until
 
 _INTRUDER = intruder.__name__
 _CANARY = b"a secret that no package may see"
@@ -181,3 +186,49 @@ def test_a_file_that_makes_its_reader_do_it_is_refused_and_no_other(
     (fault,) = refused.value.faults
     assert fault.code == "reader"
     assert re.search(said, fault.text), fault.text
+
+
+# As on a kernel without Landlock, or one that takes no filters: what comes after it is refused them.
+_WITHOUT = """
+import errno, os, sys
+from tests.lab.confined import _ALLOW, _EQUAL, _Filter, _error
+less = _Filter(_ALLOW)
+less.rule(_error(errno.ENOSYS), "landlock_create_ruleset")
+less.rule(_error(errno.EINVAL), "prctl", (0, _EQUAL, 22, 0))
+less.load()
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_a_kernel_that_cannot_is_told_of_and_refused_only_where_that_is_asked_for(
+    tmp_path: Path, key_file: Path
+) -> None:
+    """By check and in the log, in a line for each thing; repod runs all the same."""
+    repod = Repod(tmp_path, key_file, prefix=[sys.executable, "-c", _WITHOUT])
+    words = [*repod._prefix, sys.executable, "-m", "repod", "check", "--json", "-c", str(repod.config)]
+    (tmp_path / "state").mkdir()
+
+    def check() -> tuple[int, list[tuple[str, str]]]:
+        env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+        return done.returncode, [(row["severity"], row["what"]) for row in json.loads(done.stdout)]
+
+    said = "a process that reads packages is not wholly confined: "
+    missing = [
+        "files: the kernel has no Landlock (Function not implemented)",
+        "system calls: the kernel takes no filter of system calls (Invalid argument)",
+    ]
+    assert check() == (0, [("warning", said + text) for text in missing])
+    with repod:
+        (event,) = repod.find_events("processes that read packages are not wholly confined")
+        assert event["missing"] == missing
+        rpms.quick(tmp_path, "good").rename(repod.inbox() / "good.rpm")
+        until(lambda: repod.find_events("package published"), 30, "the package to be live")
+    repod.configure("workers", count=1, confine="require")
+    code, found = check()
+    assert (code, {severity for severity, _ in found}) == (2, {"fault"})
+    repod.spawn()
+    assert repod.process is not None
+    assert repod.process.wait(30) == 2
+    assert '[workers] confine is "require", and a process is not confined: files' in repod.tail()
+    repod._abandon()
