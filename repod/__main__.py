@@ -6,11 +6,14 @@ way to know its classes), so this one imports nothing of weight until it is call
 
 import gc
 
+from repod.confinement.hiding import hide
+
 
 def main() -> None:
     """Run the command line."""
     from repod.cli import main as command  # noqa: PLC0415 - see above
 
+    hide()
     try:
         command(prog_name="repod")
     finally:

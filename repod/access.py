@@ -65,12 +65,20 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who calls. ``repositories`` (names, or ``ANY``) are what a token says; None where the settings say it."""
+    """Who calls. ``repositories`` (names, or ``ANY``) are what a token says; None where the settings say it.
+
+    ``hosts`` (shell patterns): those of which a token may report; None: of any.
+    """
 
     names: Sequence[str]
     how: Literal["token", "password", "certificate"]
     verbs: frozenset[Verb] = frozenset((READ, METRICS))
     repositories: frozenset[str] | None = None
+    hosts: Sequence[str] | None = None
+
+    def speaks_for(self, host: str) -> bool:
+        """Whether it may report of ``host``; empty: of all, as a rollout does."""
+        return self.hosts is None or (bool(host) and any(fnmatchcase(host, one) for one in self.hosts))
 
     def __str__(self) -> str:
         """How a log line names the caller."""

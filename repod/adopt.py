@@ -23,6 +23,7 @@ from repod.errors import Conflict, Corrupt, NotFound, Unavailable
 from repod.generation import Generation
 from repod.package import Nevra, Origin, Package, Sha256, StorePath, sha256
 from repod.publish import Publisher
+from repod.scratch import discard
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -268,7 +269,7 @@ class Adoption:
             self._store.add(found.target, [copy], pkgid)
             return pkgid
         finally:
-            copy.unlink(missing_ok=True)
+            discard(copy)
 
 
 def blocked(left: Iterable[Left], *, skip: bool) -> bool:

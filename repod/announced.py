@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
+from repod import jsontext
 from repod.doors import Expect, Store, Version
 from repod.errors import Conflict, Corrupt, NotFound
 from repod.hostkeys import SIGNS, Announced, HostKey
@@ -75,7 +76,7 @@ def _to_json(known: Mapping[str, Announced]) -> bytes:
 
 
 def _from_json(data: bytes) -> Mapping[str, Announced]:
-    tree = json.loads(data)
+    tree = jsontext.loads(data)
     if tree["format"] != FORMAT:
         msg = f"expected format {FORMAT}, found {tree['format']!r}"
         raise ValueError(msg)

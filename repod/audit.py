@@ -21,7 +21,9 @@ from repod.objects import ASIDE, SPARE, differs
 from repod.package import Package, Sha256, StorePath, store_path
 from repod.placed import Placed, StoredDocuments
 from repod.records import Contents, Records, contents, read_records, undo
-from repod.rings import ROLLOUT, Envelope, read
+from repod.rings import ROLLOUT, envelope, read
+from repod.statement import STATEMENT
+from repod.stating import Statements
 from repod.times import stamp
 from repod.views import REPOMD, SIGNATURE, current, frozen
 from repod.welcome import PAGE, mark
@@ -41,12 +43,13 @@ _LOOKS = 6  # at a live view that a publish may be changing
 class Known:
     """What is known of a repository from outside its store. ``url`` has a slash at its end.
 
-    ``host_files`` are what hosts need beside the metadata.
+    ``host_files`` are what hosts need beside the metadata; ``statements``: what says what is current, signed.
     """
 
     url: str
     host_files: Mapping[StorePath, bytes]
     verify_signature: VerifySignature
+    statements: Statements | None = None
 
 
 class Audit:
@@ -87,6 +90,7 @@ class Audit:
             yield from self._lost(records)
             return
         yield from self._live(generation, records.known.get(generation.parent))
+        yield from self._stated(generation)
         kept = records.kept
         seen = set[StorePath]()
         for done, one in enumerate(kept):
@@ -152,6 +156,17 @@ class Audit:
                 yield fault("live", path, text)
         yield from self._index(generation, generation.repomd, generation.signature, REPOMD)
 
+    def _stated(self, generation: Generation) -> Iterator[Finding]:
+        """Whether clients can tell the live view from an old one."""
+        if self._known.statements is None:
+            return
+        for attempt in range(_LOOKS):
+            text = self._known.statements.fault(generation, self._bytes(STATEMENT))
+            if not text or self._moved(generation):
+                return
+            self._pause(attempt)  # a publish writes it last
+        yield fault("live", STATEMENT, f"{text}; restart repod, or: {_REPAIR}")
+
     def _frozen(self, generation: Generation, *, newest: bool) -> Iterator[Finding]:
         for path, data in frozen(generation).items():
             if self._bytes(path) != data:
@@ -200,12 +215,12 @@ class Audit:
         if data is None:
             return
         try:
-            envelope = Envelope.from_json(data)
-            file = read(envelope.document)
+            held = envelope(data)
+            file = read(held.document)
         except Corrupt as error:
             yield fault("rings", ROLLOUT, str(error))
             return
-        if not self._known.verify_signature(envelope.document.encode(), envelope.signature.encode()):
+        if not self._known.verify_signature(held.document.encode(), held.signature.encode()):
             text = "its signature does not verify with the configured key; repod once signs it anew, if it is repod's"
             yield fault("rings", ROLLOUT, text)
         elif self._clock() >= file.expires:
@@ -214,7 +229,7 @@ class Audit:
     def _strays(self, kept: Sequence[Generation]) -> Iterator[Finding]:
         """Objects in the places of documents that no kept generation names."""
         views = {path for one in kept for path in frozen(one)}
-        named = {path for one in kept for path in one.stored} | views | {REPOMD, SIGNATURE, ZYPPER_KEY}
+        named = {path for one in kept for path in one.stored} | views | {REPOMD, SIGNATURE, ZYPPER_KEY, STATEMENT}
         young = self._clock() - _UNDER_WAY
         for place in ("repodata/", "generations/"):
             for stored in self._store.list(place):

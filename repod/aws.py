@@ -1,4 +1,4 @@
-"""S3, SQS, EC2, SSM ...: clients made of settings, one per thread, and what their errors mean.
+"""S3, SQS, EC2, SSM ...: clients made of settings, shared by a few threads each, and what their errors mean.
 
 boto3 takes 0.25 s to import, so nothing imports this module before a bucket is in use.
 """
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5
 _SERVER_ERROR = 500
 _LONGEST_POLL = 20  # seconds for which SQS holds back an empty answer
-_POOL = 8  # connections that one client keeps: the parts of a large object go side by side
+_SEATS = 8
+"""Threads that share one client, which takes 0.3 to 1 MiB; boto3 promises that they may."""
+_POOL = 4 * _SEATS  # connections that one client keeps: the parts of a large object go side by side
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _SKEWED = {"RequestTimeTooSkewed", "RequestInTheFuture"}
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
@@ -96,13 +98,14 @@ def _in_time(**_: object) -> None:
 
 
 class _Made:
-    """What was made of one bucket's settings: the session, and the clients that no living thread uses now."""
+    """What was made of one bucket's settings: the session, and the seats at clients that no living thread has now."""
 
     def __init__(self, bucket: Bucket) -> None:
         self.epoch = 0
         self._bucket = bucket
         self._session: boto3.session.Session | None = None
         self._free: dict[str, list[tuple[int, Any]]] = defaultdict(list)
+        self._local = threading.local()
         # Held here too: one that the garbage collector found unreachable loses its inner weak
         # references even where it is taken back.
         self._kept: list[Any] = []
@@ -116,19 +119,30 @@ class _Made:
             for key in [key for key, made in _all_made.items() if made is self]:
                 del _all_made[key]
 
-    def taken(self, service: str) -> "_Held":
+    def client(self, service: str) -> Any:
+        """The client at which this thread has its seat, whichever place it works for."""
+        known: dict[str, _Held] = self._local.__dict__
+        held = known.get(service)
+        if held is None or held.epoch != self.epoch:
+            held = known[service] = self._taken(service)
+        return held.client
+
+    def _taken(self, service: str) -> "_Held":
         free = self._free[service]
-        with _making, contextlib.suppress(IndexError):
-            while True:
-                epoch, client = free.pop()
-                if epoch == self.epoch:
-                    return _Held(client, epoch, free)
         with _making:
+            # Asked within: of threads that come at one time, one makes what the others share.
+            with contextlib.suppress(IndexError):
+                while True:
+                    epoch, client = free.pop()
+                    if epoch == self.epoch:
+                        return _Held(client, epoch, free)
             try:
-                return _Held(self._made(service), self.epoch, free)
+                client = self._made(service)
             except (BotoCoreError, ValueError) as error:
                 msg = f"no client for {service} can be made of the settings ({error}); see region and profile there"
                 raise Misconfigured(msg) from error
+            free += [(self.epoch, client)] * (_SEATS - 1)
+            return _Held(client, self.epoch, free)
 
     def _made(self, service: str) -> Any:
         bucket = self._bucket
@@ -157,7 +171,7 @@ class _Made:
 
 
 class _Held:
-    """A client in use by one thread; when the thread ends, the next new one takes it over."""
+    """A thread's seat at a client; when the thread ends, the next new one takes it over."""
 
     def __init__(self, client: Any, epoch: int, free: list[tuple[int, Any]]) -> None:
         self.client = client
@@ -175,15 +189,14 @@ _all_made = WeakValueDictionary[tuple[Bucket, frozenset[tuple[str, str]]], _Made
 
 
 class Clients:
-    """The clients for one bucket, or one queue, one of each kind per living thread.
+    """The clients for one bucket, or one queue: of each kind one for every few living threads.
 
-    Threads that come take over those of threads that went, also of other ``Clients`` of the same settings.
+    A thread has the same one with all ``Clients`` of the same settings, and the next thread takes its seat over.
     """
 
     def __init__(self, bucket: Bucket) -> None:
         """``bucket``: how it is reached."""
         self.bucket = bucket
-        self._local = threading.local()
         around = frozenset((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
         with _making:
             self._made = _all_made.setdefault((bucket, around), _Made(bucket))
@@ -224,11 +237,7 @@ class Clients:
         return self._made.credentials()
 
     def _client(self, service: str) -> Any:
-        known: dict[str, _Held] = self._local.__dict__.setdefault("clients", {})
-        held = known.get(service)
-        if held is None or held.epoch != self._made.epoch:
-            held = known[service] = self._made.taken(service)
-        return held.client
+        return self._made.client(service)
 
 
 def _config(bucket: Bucket, service: str) -> Config:

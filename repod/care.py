@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from repod.audit import Audit, Known
 from repod.config import Repository, Settings
@@ -22,6 +21,7 @@ from repod.tools import Staff, Tools, open_holdings, open_staff
 from repod.views import Views
 from repod.wiring import (
     open_repodata,
+    open_statements,
     pause,
     public_url,
     rebuilding,
@@ -51,7 +51,7 @@ def open_care(
     """
     repository = settings.named(name)
     with ExitStack() as stack:
-        folder = stack.enter_context(workspace(Path(settings.state_dir)))
+        folder = stack.enter_context(workspace(settings))
         signer, rpms = staff or open_staff(settings, environ, stack, signers=1)
         tools = Tools(settings=settings, signer=signer, rpms=rpms, workspace=folder)
         yield _joined(tools, repository, open_store(settings, repository), tell)
@@ -69,6 +69,7 @@ def _joined(tools: Tools, repository: Repository, store: Store, tell: Tell) -> C
         with closing(open_repodata(tools.settings, repository, store)) as repodata:
             yield repodata
 
+    statements = open_statements(repository, store, tools.signer)
     audit = Audit(
         store=store,
         documents=documents,
@@ -77,6 +78,7 @@ def _joined(tools: Tools, repository: Repository, store: Store, tell: Tell) -> C
             url=url,
             host_files=host_files(repository.name, repo, key),
             verify_signature=partial(verify_detached, key),
+            statements=statements,
         ),
         clock=time.time,
         pause=pause,
@@ -84,7 +86,7 @@ def _joined(tools: Tools, repository: Repository, store: Store, tell: Tell) -> C
     )
     repair = Repair(
         store=store,
-        views=Views(store, url, pause),
+        views=Views(store, url, pause, statements=statements),
         cached=cached,
         rebuild=rebuild,
         write_host_files=write,

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from repod.checkhooks import check_hooks
@@ -17,6 +18,7 @@ from repod.keyring import stand
 from repod.places import open_store
 from repod.problems import Problem, fault, warning
 from repod.signing.opening import OpenSigner, open_signer
+from repod.tools import open_rpms
 from repod.wiring import key_doubts, refuse_key, trusted_keys
 
 _SKEW = 300.0  # seconds that this clock may be behind the last generation's
@@ -26,6 +28,7 @@ def check_all(settings: Settings, now: float, environ: Mapping[str, str]) -> lis
     """All problems with what the settings describe; a signature is made and verified."""
     return [
         *_state(settings),
+        *_workers(settings),
         *check_listener(settings, now),
         *check_hooks(settings, environ),
         *_key(settings, now, environ),
@@ -41,9 +44,27 @@ def _state(settings: Settings) -> Iterator[Problem]:
         yield fault("state_dir", f"{folder} is not writable; give it to the user repod runs as")
 
 
+def _workers(settings: Settings) -> Iterator[Problem]:
+    """How well a process is confined that reads packages, found in one."""
+    required = settings.workers.confine == "require"
+    try:
+        with closing(open_rpms(settings, count=1)) as rpms:
+            gaps = rpms.gaps()
+    except Misconfigured:
+        return  # of state_dir, which is told of already
+    except RepodError as error:
+        yield fault("workers", str(error))
+        return
+    if settings.workers.confine == "off":
+        yield warning("workers", 'confine is "off": what a package does to its reader, it does to this machine')
+    for gap in gaps:
+        text = f"a process that reads packages is not wholly confined: {gap}"
+        yield fault("workers", f'{text}; confine is "require"') if required else warning("workers", text)
+
+
 def _key(settings: Settings, now: float, environ: Mapping[str, str]) -> Iterator[Problem]:
     try:
-        signer = open_signer(settings.signing, now, environ)
+        signer = open_signer(settings.signing, now, environ, confine=settings.workers.confine)
     except Misconfigured as error:
         yield from (fault("signing", text) for text in error.faults)
         return

@@ -5,13 +5,13 @@ caller may, and then that the condition does not hold.
 """
 
 import contextlib
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from repod import jsontext
 from repod.config import Bucket, Repository, Settings, rejected_place
 from repod.errors import Conflict, Misconfigured, NotFound, RepodError, Unavailable
 from repod.places import open_writable
@@ -139,7 +139,7 @@ def _queue(bucket: Bucket, place: S3Place, url: str, where: str) -> Iterator[Pro
     except RepodError as error:
         yield fault(where, str(error))
         return
-    yield from _redrive(json.loads(found.get("RedrivePolicy", "{}")), where)
+    yield from _redrive(jsontext.loads(found.get("RedrivePolicy", "{}")), where)
     retention = int(found.get("MessageRetentionPeriod", _RETENTION))
     if retention < _RETENTION:
         text = f"messages are kept {retention} s only; give it a day or more (MessageRetentionPeriod)"

@@ -5,14 +5,14 @@ So what was read or written once need not be asked of the store again: only the 
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable
 from threading import Lock
-from typing import Any
 
 from repod.doors import Expect, Pause, Store
 from repod.errors import Conflict, NotFound, OutcomeUnknown
 from repod.generation import Generation, record_path
+from repod.package import Sha256
+from repod.statement import digest
 
 _KEPT = 4
 _CROWDED = 2  # losses in a row after which more make no more patient: else who won once would win always
@@ -28,7 +28,8 @@ class Claims:
     def __init__(self, store: Store) -> None:
         """``store``: where the repository lies."""
         self._store = store
-        self._known: dict[int, Generation] = {}
+        self._known: dict[int, tuple[Generation, Sha256]] = {}
+        self._doubtful: list[Generation] = []
 
     @property
     def newest(self) -> int:
@@ -37,7 +38,11 @@ class Claims:
 
     def record(self, number: int) -> Generation:
         """The record of generation ``number``; ``NotFound`` where it is not there."""
-        return self._known.get(number) or self._kept(self._read(number))
+        return self._one(number)[0]
+
+    def digest(self, number: int) -> Sha256:
+        """The SHA-256 of the record of generation ``number``; ``NotFound`` where it is not there."""
+        return self._one(number)[1]
 
     def forget(self) -> None:
         """Ask the store again."""
@@ -46,7 +51,7 @@ class Claims:
     def found(self, number: int) -> Generation | None:
         """The record of generation ``number``, where somebody has claimed that: as the store has it now."""
         with contextlib.suppress(NotFound):
-            return self._kept(self._read(number))
+            return self._read(number)[0]
         return None
 
     def free(self, number: int, *, ask: bool) -> Callable[[], None]:
@@ -71,23 +76,41 @@ class Claims:
         path, data = record_path(generation.number), generation.to_json()
         try:
             self._store.write(path, data, Expect.ABSENT)
-        except (Conflict, OutcomeUnknown):
+        except (Conflict, OutcomeUnknown) as error:
             # It may be ours: the answer was lost, and the write was tried again below.
             with contextlib.suppress(NotFound):
                 if self._store.read(path).data == data:
-                    self._kept(generation)
+                    self._kept(generation, data)
                     return True
+            if isinstance(error, OutcomeUnknown):
+                self._doubtful.append(generation)
             return False
-        self._kept(generation)
+        self._kept(generation, data)
         return True
 
-    def _read(self, number: int) -> Generation:
-        return Generation.from_json(self._store.read(record_path(number)).data)
+    def begin(self) -> None:
+        """What is claimed from now on is one change, tried until it is done."""
+        self._doubtful = []
 
-    def _kept(self, generation: Generation) -> Generation:
-        newest = sorted({**self._known, generation.number: generation}.items())[-_KEPT:]
-        self._known = dict(newest)
-        return generation
+    def landed(self, current: int) -> Generation | None:
+        """The generation, up to the current one, that was claimed for this change by a write whose answer was lost."""
+        for one in self._doubtful:
+            found = self.found(one.number) if one.number <= current else None
+            if found and found.to_json() == one.to_json():
+                return found
+        return None
+
+    def _one(self, number: int) -> tuple[Generation, Sha256]:
+        return self._known.get(number) or self._read(number)
+
+    def _read(self, number: int) -> tuple[Generation, Sha256]:
+        data = self._store.read(record_path(number)).data
+        return self._kept(Generation.from_json(data), data)
+
+    def _kept(self, generation: Generation, data: bytes) -> tuple[Generation, Sha256]:
+        known = generation, digest(data)
+        self._known = dict(sorted({**self._known, generation.number: known}.items())[-_KEPT:])
+        return known
 
 
 class Patience:
@@ -116,10 +139,3 @@ class Patience:
         self._raced()
         self._crowd += self._crowd < _CROWDED
         self._pause(self._crowd, time.perf_counter() - self._began)
-
-
-def beside(threads: ThreadPoolExecutor, *calls: Callable[[], Any]) -> Sequence[Any]:
-    """What each of ``calls`` returns, made beside each other; none is under way any more where one raises."""
-    futures = [threads.submit(call) for call in calls]
-    wait(futures)
-    return [future.result() for future in futures]

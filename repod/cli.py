@@ -16,7 +16,7 @@ _COMMANDS: Mapping[str, str] = {
     "check": "check",
     "prune": "work",
     "keys": "keys",
-    "token": "token",
+    "token": "token",  # nosec B105
     "hooks": "hooks",
     "hosts": "hosts",
     "resign": "resign",

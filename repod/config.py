@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from repod.auditing import Audit
+from repod.confinement.bounds import Mode
 from repod.errors import Misconfigured
 from repod.hooking import Hook, strangers
 from repod.listening import Http
@@ -86,11 +87,15 @@ class Signing(Section):
 
 
 class Workers(Section):
-    """``[workers]``: the processes that read packages. ``count`` 0 means one per core."""
+    """``[workers]``: the processes that read packages. ``count`` 0 means one per core.
+
+    ``confine``: how they are kept from all that they do not need, by what the kernel has for it.
+    """
 
     count: Annotated[int, Field(ge=0, le=256)] = 0
     timeout: Seconds = 120.0
     memory: Bytes = 2 << 30
+    confine: Mode = "auto"
 
 
 class Watch(Section):
@@ -165,6 +170,12 @@ class PullMode(Section):
     valid: Annotated[Seconds, Field(ge=600)] = 3 * 86400.0
 
 
+class Freshness(Section):
+    """``[repository.freshness]``: the signed statement by which clients tell the repository from an old copy of it."""
+
+    valid: Annotated[Seconds, Field(ge=600)] = 2 * 86400.0
+
+
 class Promotion(Section):
     """``[repository.promotion]``: what builds of other repositories must show before they are let in.
 
@@ -202,6 +213,7 @@ class Repository(Section):
     acceptance: Acceptance = Acceptance()
     promotion: Promotion = Promotion()
     rings: PullMode = PullMode()
+    freshness: Freshness = Freshness()
 
     @field_validator("compression")
     @classmethod

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from repod.doors import Store
 from repod.package import StorePath
+from repod.scratch import discard
 
 
 @contextmanager
@@ -24,4 +25,4 @@ def private_copy(store: Store, path: StorePath, workspace: Path) -> Iterator[tup
                 file.write(piece)
         yield copy, digest.hexdigest()
     finally:
-        copy.unlink(missing_ok=True)
+        discard(copy)

@@ -7,11 +7,29 @@ was found and what to do. ``exit_code`` is what a command line answers with.
 from collections.abc import Sequence
 from typing import ClassVar
 
+_LONGEST = 2000
+
+
+def shown(text: str) -> str:
+    """``text`` as one line for a log or a terminal: bounded, and what cannot be printed is escaped.
+
+    Names, versions and values that strangers chose stand in messages; none of them may begin a line of its own,
+    move a cursor, or fill a log.
+    """
+    line = text[:_LONGEST]
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    return f"{line[:_LONGEST]}… ({len(text)} characters)" if len(line) > _LONGEST or len(text) > _LONGEST else line
+
 
 class RepodError(Exception):
-    """Root of all errors that repod raises on purpose."""
+    """Root of all errors that repod raises on purpose. Each line of a message is ``shown``."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, *messages: object) -> None:
+        """``messages``: one, as a rule; of one line, or of a line for each fault."""
+        super().__init__(*("\n".join(map(shown, str(each).split("\n"))) for each in messages))
 
 
 class Misconfigured(RepodError):
@@ -21,8 +39,8 @@ class Misconfigured(RepodError):
 
     def __init__(self, *faults: str) -> None:
         """``faults``: one line each; all that were found, not only the first."""
-        super().__init__("\n".join(faults))
-        self.faults: Sequence[str] = faults
+        self.faults: Sequence[str] = tuple(map(shown, faults))
+        super().__init__("\n".join(self.faults))
 
 
 class NotFound(RepodError):

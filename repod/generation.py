@@ -78,7 +78,10 @@ class Generation:
     primary, ``frozen``, whose hrefs reach the packages from there. The indexes and their
     signatures are the exact bytes, so that whoever starts after a crash can finish both views
     without a key. ``patch``: how the documents came from the parent's; None where most of them is
-    fresh, where they are streams, and in records of old.
+    fresh, where they are streams, and in records of old. ``parent_sha256``: of the parent's record as it is
+    stored, so that the records hang together; None where there is no parent, and in records of old. ``shown``:
+    since when, at the latest, clients had seen the parent when this one was begun, in seconds since 1970; 0
+    where that is not known.
     """
 
     number: int
@@ -97,6 +100,8 @@ class Generation:
     frozen_signature: str
     origins: Sequence[Origin] = ()
     patch: Patch | None = None
+    parent_sha256: Sha256 | None = None
+    shown: int = 0
 
     @property
     def view(self) -> str:
@@ -147,6 +152,7 @@ class Generation:
                     "frozen": _document(fields["frozen"]),
                     "origins": tuple(_origin(row) for row in fields.get("origins", ())),
                     "patch": _patch(fields.get("patch")),
+                    "parent_sha256": _digest(fields.get("parent_sha256")),
                 }
             )
         except (ValueError, KeyError, TypeError) as error:
@@ -176,7 +182,7 @@ def _typed(fields: dict[str, Any], kind: type, *names: str) -> None:
 def _packages(rows: Iterable[dict[str, Any]]) -> tuple[Package, ...]:
     return tuple(
         Package(
-            nevra=Nevra(**row["nevra"]),
+            nevra=Nevra.of(row["nevra"]),
             pkgid=sha256(row["pkgid"]),
             size=int(row["size"]),
             href=store_path(row["href"]),
@@ -186,11 +192,16 @@ def _packages(rows: Iterable[dict[str, Any]]) -> tuple[Package, ...]:
 
 
 def _origin(row: dict[str, Any]) -> Origin:
+    _typed(row, str, *row)
     origin = Origin(**row)
     if origin.how not in HOW:
         msg = f"how: expected one of {', '.join(HOW)}, found {origin.how!r}"
         raise ValueError(msg)
     return origin
+
+
+def _digest(text: str | None) -> Sha256 | None:
+    return None if text is None else sha256(text)
 
 
 def _patch(row: dict[str, Any] | None) -> Patch | None:
@@ -208,6 +219,8 @@ def _lengths(row: Sequence[Any]) -> tuple[int, ...]:
 
 
 def _document(row: dict[str, Any]) -> Document:
+    _typed(row, str, "type")
+    _typed(row, int, "size", "open_size", "timestamp")
     return Document(
         **row
         | {

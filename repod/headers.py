@@ -10,6 +10,7 @@ from repod.doors import Rpms, Store, Unreadable
 from repod.errors import Corrupt
 from repod.package import Entry, Facts, Package, StorePath
 from repod.rpmhead import payload_start
+from repod.scratch import discard
 
 _Result = TypeVar("_Result")
 
@@ -66,7 +67,7 @@ class Headers:
             copy.write_bytes(self._head(package.href))
             yield copy
         finally:
-            copy.unlink(missing_ok=True)
+            discard(copy)
 
     def _head(self, path: StorePath) -> bytes:
         """The file up to its payload, in two or three ranged reads."""

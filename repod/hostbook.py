@@ -4,7 +4,6 @@ Any number of daemons share them; the last report of a host is the one that coun
 """
 
 import contextlib
-import itertools
 import json
 import sys
 import threading
@@ -22,6 +21,9 @@ FOLDER = ".repod/hosts/"
 FORMAT = 1
 MOST = 10_000
 """Hosts of which reports are kept."""
+MOST_BYTES = 1 << 30
+"""That all reports of a repository may have together."""
+_ORDINARY = 1 << 18  # bytes; 10,000 reports of this size are no burden, so only a larger one has all counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +37,11 @@ class _Known:
 class HostBook:
     """``HostReports`` in a store. It remembers what it read as long as the object stays; any thread may use it."""
 
-    def __init__(self, store: Store, *, most: int = MOST) -> None:
-        """``most``: of so many hosts reports are kept, and none of a further one."""
+    def __init__(self, store: Store, *, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
+        """``most``: of so many hosts reports are kept, and none of a further one; ``most_bytes``: of all together."""
         self._store = store
         self._most = most
+        self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._known: dict[StorePath, _Known] = {}
 
@@ -58,17 +61,25 @@ class HostBook:
         return self._report(_path(host))
 
     def write(self, report: HostReport) -> None:
-        """Put a report in the place of the host's last one; ``Unfit`` where there are too many other hosts."""
-        path = _path(report.host)
-        try:
-            self._store.read(path)
-        except NotFound:
-            if sum(1 for _ in itertools.islice(self._store.list(FOLDER), self._most)) >= self._most:
-                msg = f"reports of {self._most} hosts are kept, and none of {report.host}; forget hosts that are gone"
-                raise Unfit(msg) from None
+        """Put a report in the place of the host's last one; ``Unfit`` where there is no room for it."""
+        path, data = _path(report.host), _to_json(report)
+        self._make_sure_of_room(report.host, path, len(data))
         with self._lock:
-            self._store.write(path, _to_json(report), Expect.ANY)
+            self._store.write(path, data, Expect.ANY)
             self._known.pop(path, None)
+
+    def _make_sure_of_room(self, host: str, path: StorePath, size: int) -> None:
+        if size <= _ORDINARY:
+            with contextlib.suppress(NotFound):
+                self._store.read(path)
+                return
+        others = [stored.size for stored in self._store.list(FOLDER) if stored.path != path]
+        if len(others) >= self._most:
+            raise Unfit(f"reports of {self._most} hosts are kept, and none of {host}; forget hosts that are gone")
+        if sum(others) + size > self._most_bytes:
+            kept = f"reports of {len(others)} other hosts have {sum(others):,} bytes"
+            msg = f"report of host {host}: {kept}, and with this one more than {self._most_bytes:,}"
+            raise Unfit(f"{msg}; forget hosts that are gone")
 
     def forget(self, host: str) -> bool:
         """Remove the report of that host; False where there is none."""

@@ -7,10 +7,8 @@ the same build is found in the store and taken as it is.
 
 import contextlib
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,10 +16,12 @@ from threading import Event
 from typing import TypeVar
 
 from repod.acceptance import Rules, conflict, judge, too_large, unwanted_document
+from repod.beside import Threads, threads
 from repod.copies import private_copy
 from repod.doors import Arrival, Documents, Edit, Inbox, Repodata, Rpms, Signer, Store, Unreadable
 from repod.errors import Conflict, Corrupt, NotFound, RepodError, Unavailable
 from repod.package import Entry, Facts, Fault, Nevra, Origin, Package, Sha256, StorePath, is_rpm
+from repod.scratch import discard, scratch
 
 Observe = Callable[[str, float, str], None]
 """Told the name of a stage, the seconds it took, and the SHA-256 of the arrival; empty where it is not known yet."""
@@ -110,6 +110,7 @@ class Intake:
         workspace: Path,
         parallel: int,
         observe: Observe,
+        threads: Threads = threads,
     ) -> None:
         """``workspace``: a private folder for copies; ``parallel``: how many at a time."""
         self._store = store
@@ -121,7 +122,7 @@ class Intake:
         self._policy = policy
         self._workspace = workspace
         self._observe = observe
-        self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="intake")
+        self._threads = threads(parallel, "intake")
         self._stopping = Event()
 
     @property
@@ -144,12 +145,12 @@ class Intake:
         outcomes that have an ``edit`` stand in the order of arrival.
         """
         # A killed worker may leave a file of its own beside the copy: the whole folder goes at the end.
-        with tempfile.TemporaryDirectory(dir=self._workspace, ignore_cleanup_errors=True) as work:
+        with scratch(self._workspace) as work:
             packages = [arrival for arrival in arrivals if is_rpm(arrival.name)]
             documents = [arrival for arrival in arrivals if not is_rpm(arrival.name)]
-            examined = self._map(partial(self._examine, Path(work)), packages)
+            examined = self._map(partial(self._examine, work), packages)
             outcomes = [item for item in examined if isinstance(item, Outcome)]
-            outcomes += self._read_documents(Path(work), documents)
+            outcomes += self._read_documents(work, documents)
             judged = list(self._judge([item for item in examined if isinstance(item, _Taken)], pending))
             outcomes += [item for item in judged if isinstance(item, Outcome)]
             outcomes += self._map(self._seal, [item for item in judged if not isinstance(item, Outcome)])
@@ -195,7 +196,7 @@ class Intake:
         if isinstance(read, Outcome):
             return read
         copy, checksum, edit = read
-        copy.unlink(missing_ok=True)
+        discard(copy)
         return Outcome(arrival=arrival, result="accepted", checksum=checksum, edit=edit)
 
     def _read(
@@ -214,10 +215,10 @@ class Intake:
         except (Conflict, NotFound):
             return Outcome(arrival=arrival, result="waiting", problem="it changed while it was read")
         except Unreadable as error:
-            copy.unlink(missing_ok=True)
+            discard(copy)
             return self._refused(arrival, checksum, error.faults)
         except (RepodError, OSError) as error:
-            copy.unlink(missing_ok=True)
+            discard(copy)
             return Outcome(arrival=arrival, result="failed", checksum=checksum, problem=str(error))
 
     def _refused(self, arrival: Arrival, checksum: str, faults: Sequence[Fault], nevra: Nevra | None = None) -> Outcome:

@@ -37,7 +37,8 @@ class Standing:
 @contextmanager
 def opened_keys(settings: Settings, environ: Mapping[str, str]) -> Iterator[OpenSigner]:
     """The signer with all keys, for commands that only ask for them; it is proven by a signature."""
-    with closing(open_signer(settings.signing, time.time(), environ, processes=1)) as signer:
+    signer = open_signer(settings.signing, time.time(), environ, processes=1, confine=settings.workers.confine)
+    with closing(signer):
         yield signer
 
 

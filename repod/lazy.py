@@ -3,6 +3,7 @@
 What both command lines share. A command whose module cannot be imported breaks itself alone.
 """
 
+import errno
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from repod.errors import Misconfigured, RepodError
+from repod.errors import Misconfigured, RepodError, Unavailable
 from repod.show import steerless
 
 EXIT_CODES = """\b
@@ -23,6 +24,18 @@ Exit codes:
   3  refused by policy
   4  conflict, or something is unavailable: try again later
 """
+
+_OF_THE_MACHINE = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOSPC,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ESTALE,
+}
 
 HELP = {"help_option_names": ["-h", "--help"]}
 """Settings of the context of a whole program."""
@@ -99,3 +112,11 @@ class Program(LazyGroup):
             for line in str(error).splitlines():
                 click.echo(f"{ctx.find_root().info_name}: {steerless(line)}", err=True)
             sys.exit(error.exit_code)
+        except OSError as error:
+            # The last of several nets: such a fault is the machine's, and a traceback tells nobody more of it.
+            if error.errno not in _OF_THE_MACHINE:
+                raise
+            where = f"{steerless(str(error.filename))}: " if error.filename else ""
+            text = f"{where}{error.strerror}; see the disks, and the owners and modes, of the places in the settings"
+            click.echo(f"{ctx.find_root().info_name}: {text}", err=True)
+            sys.exit(Unavailable.exit_code)

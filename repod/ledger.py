@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
+from repod import jsontext
 from repod.doors import Expect, Store, Version
 from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
 from repod.generation import Generation
@@ -206,7 +207,7 @@ def _to_json(book: Book) -> bytes:
 
 
 def _from_json(data: bytes) -> Book:
-    tree = json.loads(data)
+    tree = jsontext.loads(data)
     if tree["format"] != FORMAT:
         msg = f"expected format {FORMAT}, found {tree['format']!r}"
         raise ValueError(msg)
@@ -219,7 +220,7 @@ def _known(row: dict[str, Any]) -> Known:
         msg = f"expected one of {', '.join(HOW)}, found {came['origin']['how']!r}"
         raise ValueError(msg)
     return Known(
-        nevra=Nevra(**row["nevra"]),
+        nevra=Nevra.of(row["nevra"]),
         pkgid=sha256(row["pkgid"]),
         came=Coming(**came | {"origin": Origin(**came["origin"])}) if came else None,
         pin=Mark(**row["pin"]) if row["pin"] else None,

@@ -44,7 +44,7 @@ class Loop:
         watching: Callable[[], bool],
         pruning: Pruning,
         follower: Follower,
-        renewing: Renewing,
+        renewing: Iterable[Renewing],
         gauges: Gauges,
         reporting: Reporting,
         accounting: Accounting,
@@ -63,7 +63,7 @@ class Loop:
         self._publisher = publisher
         self._prepare = prepare
         self._watching = watching
-        self._pruning, self._renewing = pruning, renewing
+        self._pruning, self._renewing = pruning, tuple(renewing)
         self._follower = follower
         self._gauges, self._noted = gauges, 0
         self._reporting, self._accounting = reporting, accounting
@@ -113,7 +113,7 @@ class Loop:
                     opened = True
                 report = self.once()
                 self._prune(report)
-                self._renewing.look()
+                self._renew()
                 failures, self.fault = 0, ""
                 self._reporting.fine()
                 self._metrics.works(self.name)
@@ -173,7 +173,11 @@ class Loop:
     def follow(self) -> None:
         """Bring all that follows the generations up to now; what fails is told."""
         self._follower.once()
-        self._renewing.look(at_once=True)
+        self._renew(at_once=True)
+
+    def _renew(self, *, at_once: bool = False) -> None:
+        for renewing in self._renewing:
+            renewing.look(at_once=at_once)
 
     def _prune(self, report: Report) -> None:
         quiet = not report.outcomes

@@ -112,6 +112,16 @@ class Metrics:
         self.key_expiry = gauge(
             "repod_signing_key_expiry_timestamp_seconds", "When a key of hosts expires; +Inf: never.", "fingerprint"
         )
+        self.statement_expiry = gauge(
+            "repod_statement_expiry_timestamp_seconds",
+            "Until when clients believe the signed statement beside repomd.xml; 0: there is none.",
+            "repository",
+        )
+        self.rollout_expiry = gauge(
+            "repod_rollout_expiry_timestamp_seconds",
+            "Until when hosts in pull mode follow rollout.json; 0: there is none.",
+            "repository",
+        )
 
     def _of_hosts(self) -> None:
         """What hosts report that they run."""
@@ -235,6 +245,8 @@ class Metrics:
             self.last_scan,
             self.last_publish,
             self.store_bytes,
+            self.statement_expiry,
+            self.rollout_expiry,
             self.watcher_up,
             self.hosts_left_out,
             self.hosts_reporting,

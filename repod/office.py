@@ -32,7 +32,8 @@ class By:
 class State:
     """A repository now. What is None is not known: nothing was published yet, or its place cannot be read.
 
-    ``sources`` are the repositories from which builds came with its generation.
+    ``sources`` are the repositories from which builds came with its generation. ``fresh_until``: when its statement
+    ends, by which clients tell it from an old copy.
     """
 
     repository: str
@@ -47,6 +48,7 @@ class State:
     why: str = ""
     fault: str = ""
     sources: Sequence[str] = ()
+    fresh_until: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

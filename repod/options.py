@@ -114,6 +114,8 @@ class _Duration(click.ParamType[int]):
         return int(float(str(found)))
 
 
+DURATION = _Duration()
+
 ring_argument = click.argument("ring_name", metavar="RING")
 
 
@@ -122,7 +124,7 @@ def ring_options(command: _Command) -> _Command:
     options = (
         click.argument("names", metavar="[BUILD]...", nargs=-1),
         click.option("--percent", type=click.IntRange(0, 100), help="So many of its hosts, the same ones first."),
-        click.option("--spread", type=_Duration(), help="Time over which these begin; 1h for a new ring."),
+        click.option("--spread", type=DURATION, help="Time over which these begin; 1h for a new ring."),
         click.option(
             "--window", "windows", multiple=True, metavar="WINDOW", help="When hosts may; repeat it. '': always."
         ),

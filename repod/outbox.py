@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from repod import jsontext
 from repod.doors import Expect, Store, Stored, Version
 from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Head
@@ -95,6 +96,9 @@ class Outbox:
         data = self._store.read(stored.path).data
         try:
             event = _from_json(data)["event"]
+            if not isinstance(event["data"], dict):
+                msg = f"data: expected a table, found {event['data']!r:.40}"
+                raise TypeError(msg)  # noqa: TRY301 - as what else is wrong in it
             return Event(**event | {"kind": Kind(event["kind"]), "time": float(event["time"])})
         except (ValueError, KeyError, TypeError) as error:
             msg = f"{stored.path} is unreadable ({error}); nobody is told of it"
@@ -175,7 +179,7 @@ def _to_json(fields: dict[str, Any]) -> bytes:
 
 
 def _from_json(data: bytes) -> dict[str, Any]:
-    tree = json.loads(data)
+    tree = jsontext.loads(data)
     if tree["format"] != FORMAT:
         msg = f"expected format {FORMAT}, found {tree['format']!r}"
         raise ValueError(msg)

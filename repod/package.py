@@ -3,9 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NewType
+from typing import Any, NewType
 
 import rpm_rs
+
+from repod.errors import shown
+from repod.numerals import EPOCH, number
 
 Sha256 = NewType("Sha256", str)
 """64 lower-case hexadecimal digits."""
@@ -41,7 +44,7 @@ def trace(checksum: str) -> str:
 
 def sha256(text: str) -> Sha256:
     """``text`` as a proven SHA-256; ``ValueError`` if it is not one."""
-    if not _HEX64.fullmatch(text):
+    if not isinstance(text, str) or not _HEX64.fullmatch(text):
         msg = f"not a SHA-256: {text!r}"
         raise ValueError(msg)
     return Sha256(text)
@@ -49,7 +52,7 @@ def sha256(text: str) -> Sha256:
 
 def store_path(text: str) -> StorePath:
     """``text`` as a proven store path; ``ValueError`` if it could leave the store."""
-    climbs = any(part in {"", ".", ".."} for part in text.split("/"))
+    climbs = not isinstance(text, str) or any(part in {"", ".", ".."} for part in text.split("/"))
     if climbs or _NEVER_IN_PATHS.search(text):
         msg = f"not a path inside a store: {text!r}"
         raise ValueError(msg)
@@ -101,6 +104,20 @@ class Nevra:
         return store_path(f"Packages/{self.name[0].lower()}/{self.filename}")
 
     @classmethod
+    def of(cls, row: Any) -> "Nevra":
+        """The NEVRA whose fields a stored record has; ``ValueError`` where it has others, or of another kind."""
+        fields = row if isinstance(row, dict) else {}
+        texts = [fields.get(field) for field in ("name", "version", "release", "arch")]
+        epoch = fields.get("epoch")
+        if len(fields) != 5 or not all(isinstance(text, str) and text for text in texts) or type(epoch) is not int:  # noqa: PLR2004
+            msg = f"not a NEVRA: {row!r:.200}; expected name, epoch, version, release and arch"
+            raise ValueError(msg)
+        if not 0 <= epoch <= EPOCH:
+            msg = f"not a NEVRA: {row!r:.200}; expected an epoch up to {EPOCH}"
+            raise ValueError(msg)
+        return cls(**fields)
+
+    @classmethod
     def parse(cls, text: str) -> "Nevra":
         """The NEVRA written as ``name-[epoch:]version-release.arch``; ``ValueError`` if it is none."""
         match = _NEVRA.fullmatch(text)
@@ -108,9 +125,13 @@ class Nevra:
             msg = f"not a NEVRA: {text!r}; expected NAME-[EPOCH:]VERSION-RELEASE.ARCH"
             raise ValueError(msg)
         parts = match.groupdict()
+        epoch = number(parts["epoch"] or "0", EPOCH)
+        if epoch is None:
+            msg = f"not a NEVRA: {text!r}; expected an epoch up to {EPOCH}"
+            raise ValueError(msg)
         return cls(
             name=parts["name"],
-            epoch=int(parts["epoch"] or 0),
+            epoch=epoch,
             version=parts["version"],
             release=parts["release"],
             arch=parts["arch"],
@@ -119,10 +140,14 @@ class Nevra:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One reason why an arrival is refused. ``code`` is from the fixed set in ``REASONS``."""
+    """One reason why an arrival is refused. ``code`` is from the fixed set in ``REASONS``; ``text`` is ``shown``."""
 
     code: str
     text: str
+
+    def __post_init__(self) -> None:
+        """Whatever a stranger's file says, it is told in one line."""
+        object.__setattr__(self, "text", shown(self.text))
 
 
 REMEDIES: Mapping[str, str] = {

@@ -9,12 +9,12 @@ copied and never published is found there when the same is promoted again.
 import contextlib
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from repod.acceptance import Rules, judge
+from repod.beside import Threads, threads
 from repod.builds import Built, StoredBuilds
 from repod.carrying import Papers
 from repod.documents import in_words
@@ -113,7 +113,14 @@ class Promotion:
     """Promotes from one repository to another."""
 
     def __init__(
-        self, *, giver: Giver, taker: Taker, papers: Papers, clock: Clock, pause: Callable[[int], None]
+        self,
+        *,
+        giver: Giver,
+        taker: Taker,
+        papers: Papers,
+        clock: Clock,
+        pause: Callable[[int], None],
+        threads: Threads = threads,
     ) -> None:
         """``pause`` as in ``Publisher``: between two tries after a lost race."""
         self._giver = giver
@@ -121,6 +128,7 @@ class Promotion:
         self._papers = papers
         self._clock = clock
         self._pause = pause
+        self._threads = threads
 
     def plan(self, wanted: Wanted) -> Plan:
         """What would be done; nothing is written. ``NotFound`` names all that is not there, a line each."""
@@ -246,7 +254,7 @@ class Promotion:
                 faults=faults,
                 unmet=unmet.get(package.nevra, ()),
             )
-            for package, faults in zip(coming, _each(self._faults, coming), strict=True)
+            for package, faults in zip(coming, self._each(self._faults, coming), strict=True)
         ]
         target = Target(name=self._taker.name, listed=listed, gates=self._taker.gates, now=self._clock())
         beside = [package.nevra for package in packages] if whole else ()
@@ -325,7 +333,7 @@ class Promotion:
 
     def _unmet(self, on: Generation | None, packages: Sequence[Package]) -> Mapping[Nevra, Sequence[str]]:
         """Of those whose header can be read: the others are refused for that."""
-        entries = [entry for entry in _each(self._entry, packages) if entry]
+        entries = [entry for entry in self._each(self._entry, packages) if entry]
         return self._taker.relations.unmet(on, entries)
 
     def _entry(self, package: Package) -> Entry | None:
@@ -333,13 +341,20 @@ class Promotion:
             return self._giver.headers.entry(package, package.nevra.location)
         return None
 
+    def _each(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+        """The results in the order of ``items``, some worked on at a time."""
+        with self._threads(_PARALLEL, "promote") as beside:
+            yield from beside.map(work, items)
+
     # ------------------------------------------------------------ carrying it out
 
     def _publish(self, plan: Plan, on: Generation, actor: str, why: str) -> Generation:
         if not plan.moves and not plan.edits:
+            # Its generation may be committed by a run that failed before clients could see it.
+            self._taker.publisher.sync_live()
             return on
         bring = partial(self._bring, f"{self._giver.name}@{plan.of.number}")
-        entries = list(_each(bring, [move.package for move in plan.moves]))
+        entries = list(self._each(bring, [move.package for move in plan.moves]))
         text = f"{in_words(plan.edits, entries)} promoted from {self._giver.name}" + (f": {why}" if why else "")
         return self._taker.publisher.publish(
             Change(entries=entries, edits=plan.edits),
@@ -380,9 +395,3 @@ class Promotion:
         there = f"{apart} in the store of {self._taker.name}"
         msg = f"{there} is taken by other bytes of the same build; remove it by hand"
         raise Unavailable(msg)
-
-
-def _each(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """The results in the order of ``items``, some worked on at a time."""
-    with ThreadPoolExecutor(_PARALLEL) as threads:
-        yield from threads.map(work, items)

@@ -10,6 +10,7 @@ The order leaves a whole repository at every step, and a stop in between to the 
    last, the oldest first, so that until then the next run knows what is left to do.
 """
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,6 +27,7 @@ from repod.package import Nevra, Package, StorePath
 from repod.removal import UNDER_WAY, Clearance, Removal, Term, clearance, may_be_due, next_expiry, packages, records
 from repod.retention import Decision, Verdict, summary
 from repod.retire import Retirement, Retiring
+from repod.views import shown_since
 
 _LOOK_AGAIN = 3600.0  # seconds after which hosts, pins and files are looked at again though nothing was published
 _ASIDE_SECONDS = 30 * 86400.0
@@ -185,9 +187,16 @@ class Planner:
         shown = {package.href for package in look.packages(look.current)} if files else set[StorePath]()
         if not may_be_due(look.listed, shown, self._term, now):
             return Clearance()
-        since = self._since()
         return clearance(
-            look.generations, look.listed, look.packages, ahead=look.ahead, term=self._term, since=since, now=now
+            look.generations,
+            look.listed,
+            look.packages,
+            ahead=look.ahead,
+            term=self._term,
+            since=self._since(),
+            # Where the one before stays anyway, that is not asked.
+            shown=now if self._term.generations > 1 else shown_since(self._store, look.current),
+            now=now,
         )
 
 
@@ -201,19 +210,24 @@ class Pruner:
         store: Store,
         ledger: Ledger,
         publish: Publish,
+        settle: Callable[[], Generation | None],
     ) -> None:
-        """``publish`` lets builds leave the metadata."""
+        """``publish`` lets builds leave the metadata.
+
+        ``settle`` finishes what a stopped writer began, until clients see what the pointer says; that generation.
+        """
         self._planner = planner
         self._store = store
         self._ledger = ledger
         self._publish = publish
+        self._settle = settle
 
     def prune(self, now: float, enough: Callable[[], bool] = lambda: False) -> Pruned:
         """Make a plan and carry it out. Raises where there is no plan, or the metadata cannot be published.
 
         Where ``enough`` says so, package files are left to the next run.
         """
-        plan = self._planner.plan(now)
+        plan = self._settled(now)
         generation, left, stopped = None, list[str](), None
         if plan.retire:
             nevras = [verdict.build.nevra for verdict in plan.retire]
@@ -235,6 +249,14 @@ class Pruner:
             left=left,
             error=stopped,
         )
+
+    def _settled(self, now: float) -> Plan:
+        """A plan on what clients see: those of a writer that was stopped may still read what it left behind."""
+        plan = self._planner.plan(now)
+        if not plan:
+            return plan
+        current = self._settle()
+        return plan if current and current.number == plan.generation else self._planner.plan(now)
 
     def _remove(self, plan: Plan, enough: Callable[[], bool], left: list[str]) -> Iterator[Removal]:
         """Remove what was not stored again since the plan was made: a writer may be about to name that."""
@@ -278,7 +300,11 @@ class _Look:
     def generations(self) -> Sequence[Generation]:
         """The generations up to the current one, newest first."""
         older = sorted((number for number in records(self.listed) if number < self.current.number), reverse=True)
-        return [self.current, *map(self._history.record, older)]
+        found = [self.current]
+        for number in older:
+            with contextlib.suppress(NotFound):  # another prune has just taken it, the last of what it named
+                found.append(self._history.record(number))
+        return found
 
     @property
     def ahead(self) -> Sequence[Generation]:

@@ -9,25 +9,33 @@ The order, in which every single step leaves a valid repository:
 4. the frozen view ``generations/N/`` gets its index and signature from the record;
 5. the pointer ``.repod/head.json`` moves from N-1 to N by compare-and-swap;
 6. what clients read follows the pointer: ``metalink.xml`` and ``mirrorlist``, then the live
-   ``repomd.xml`` and its signature.
+   ``repomd.xml`` and its signature, then the statement that says so.
 
 Whoever finds a record without the pointer (the writer was stopped between 3 and 5) carries
 on with 4; whoever finds a pointer ahead of what clients read, with 6. So
 nobody waits for a dead writer, no number is used twice, and none is left out. A writer that
-slept and wakes finds its compare-and-swap refused and can move nothing back.
+slept and wakes finds its compare-and-swap refused and can move nothing back. Nobody begins a
+generation before clients see its parent, so the record after the next tells prune since when
+they do not see a generation any more.
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
-from repod.claims import Claimed, Claims, Patience, beside
-from repod.doors import Change, Clock, Draft, Expect, Pause, Piece, Repodata, Signer, Store, Version
-from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
-from repod.generation import HEAD, Generation, Head, record_path
-from repod.package import Package, StorePath
+from repod.beside import Threads, beside, threads
+from repod.claims import Claimed, Claims, Patience
+from repod.doors import Change, Clock, Draft, Pause, Repodata, Signer, Store
+from repod.drafting import Drafting, Signed
+from repod.errors import Conflict, Corrupt, Misconfigured, NotFound
+from repod.generation import HEAD, Generation, record_path
+from repod.package import Package
+from repod.pointer import Pointer, State
+from repod.signed import Kept
+from repod.stating import Statements
 from repod.views import REPOMD, Views
 
 _ATTEMPTS = 100
@@ -37,17 +45,8 @@ _SIDE_BY_SIDE = 8
 Armor = Callable[[bytes], bytes]
 """Turns a binary detached signature into its armored form."""
 
-
 Restore = Callable[[Generation], Generation]
 """Makes the documents of a generation anew from its packages; the generation that is current then."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """The current generation of a repository, and the version of the pointer that says so."""
-
-    generation: Generation | None
-    version: Version | Expect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +76,10 @@ class Publisher:
         warn: Callable[[str], object] = lambda _text: None,
         raced: Callable[[], object] = lambda: None,
         restore: Restore | None = None,
+        statements: Statements | None = None,
+        threads: Threads = threads,
     ) -> None:
-        """``url``: where hosts find the store, with a slash at its end.
+        """``url``: where hosts find the store, with a slash at its end; ``statements`` as in ``Views``.
 
         ``restore`` makes documents that are lost or damaged anew from the packages, and returns the
         generation that is current then. ``warn`` is told of what was found damaged and made anew,
@@ -87,11 +88,16 @@ class Publisher:
         self._store = store
         self._claims = Claims(store)
         # Kept from one publish to the next, since a store may hold a connection for each thread.
-        self._threads = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="publish")
-        self._views = Views(store, url, pause, self._threads)
-        self._published = 0
+        self._threads = threads(_SIDE_BY_SIDE, "publish")
+        self._pointer = Pointer(store, self._claims, pause)
+        self._views = Views(store, url, pause, self._threads, statements=statements)
+        self._statements = statements
+        self._stated: Future[bytes] | None = None
+        self._published = self._proven = 0
+        # A generation that clients were found to see, or a newer one, and when that was, in whole seconds.
+        self._shown = (0, 0)
         self._repodata = repodata
-        self._signer = signer
+        self._drafting = Drafting(store, repodata, signer, self._claims, self._threads)
         self._armor = armor
         self._clock = clock
         self._pause = pause
@@ -108,19 +114,19 @@ class Publisher:
             # Nearly always it is the newest that is known here: so what comes after that is asked for beside it.
             likely = self._claims.newest + 1
             state: State
-            state, ahead = beside(self._threads, self._state, partial(self._claims.found, likely))
-            number = state.generation.number if state.generation else 0
-            record = ahead if likely == number + 1 else self._claims.found(number + 1)
+            state, ahead = beside(self._threads, self._pointer.state, partial(self._claims.found, likely))
+            record = ahead if likely == state.number + 1 else self._claims.found(state.number + 1)
             if record is None:
                 return state
             self._views.freeze(record)
-            self._move(number + 1, state.version)
+            self._pointer.move(state.number + 1, state.version)
 
     def refresh(self) -> Generation | None:
-        """Stand on what the pointer says now, so that what is decided next is decided by it."""
+        """Stand on what the pointer says now, and clients too: what is decided next, even to do nothing, is by it."""
         while True:
             generation = self.current().generation
             if self._load(generation):
+                self._views.catch_up(self._pointer.generation)
                 return generation
 
     def open(self, actor: str) -> Generation:
@@ -153,6 +159,7 @@ class Publisher:
         replace: bool = False,
         on: int | None = None,
         again: Callable[[], tuple[Change, str]] | None = None,
+        foreign: bool = False,
     ) -> Generation:
         """The generation that holds the change, live; the current one where nothing would change.
 
@@ -160,24 +167,32 @@ class Publisher:
         it may be wrong now, and that is a ``Conflict``: plan again. ``Conflict`` also where other writers
         were faster a hundred times, or where one of them published another build under a NEVRA of the
         entries and ``replace`` does not allow that. ``Unfit`` where an edit cannot be made on what is there.
+        ``Corrupt`` where the current one is not signed by a key of hosts, but for ``foreign``, by who replaces it.
         ``again`` is asked after each lost race what is to be tried next, and why: what came meanwhile joins it.
         """
+        self._claims.begin()
         for _attempt in range(_ATTEMPTS):
             self._patience.begin()
             state = self.current()
+            landed = self._claims.landed(state.number)
+            if landed:  # by a write whose answer was lost
+                self.sync_live()
+                return landed
             _refuse_other(state.generation, on)
+            if not foreign:
+                self._refuse_foreign_record(state.generation)
             if not self._load(state.generation):
                 continue
             left = self._effective(change, replace=replace)
-            generation = state.generation
-            if not left and generation:
+            if not left and state.generation:
                 self.sync_live()
-                return generation
+                return state.generation
             with contextlib.suppress(Claimed):
                 generation = self._attempt(state, left, actor, why)
                 if generation:
                     self._patience.won()
-                    self._views.advance(generation, state.generation, self._pointed)
+                    stated = self._stated.result if self._stated else None
+                    self._saw(self._views.advance(generation, state.generation, self._pointer.generation, stated))
                     return generation
             self._patience.lost()
             change, why = again() if again else (change, why)
@@ -188,7 +203,7 @@ class Publisher:
         """Let generation ``number``, which has a record, be current: the pointer, or the record before, is lost."""
         generation = self._claims.record(number)
         self._views.freeze(generation)
-        self._move(number, self._head_version())
+        self._pointer.move(number, self._pointer.version())
         self.sync_live()
 
     def settle(self, generation: Generation) -> None:
@@ -202,13 +217,8 @@ class Publisher:
         For a repository whose pointer or whose current record is lost: ``number`` must be higher than
         any that was used. ``Conflict`` where somebody else writes.
         """
-        state = State(generation=None, version=self._head_version())
+        state = State(generation=None, version=self._pointer.version())
         return self._live_or_conflict(self._attempt(state, Change(), actor, why, anew=Anew(number=number)))
-
-    def _head_version(self) -> Version | Expect:
-        with contextlib.suppress(NotFound):
-            return self._store.read(HEAD).version
-        return Expect.ABSENT
 
     def _live_or_conflict(self, generation: Generation | None) -> Generation:
         if generation is None:
@@ -219,24 +229,21 @@ class Publisher:
 
     def sync_live(self) -> None:
         """Make what clients read that of the pointer's generation, without ever moving it back."""
-        self._views.follow(self._pointed)
+        self._saw(self._views.follow(self._pointer.generation))
 
-    def _pointed(self) -> Generation | None:
-        return self._state().generation
+    def _saw(self, generation: Generation | None) -> None:
+        if generation:
+            self._shown = (generation.number, max(math.ceil(self._clock()), generation.time))
 
-    def _state(self) -> State:
-        try:
-            blob = self._store.read(HEAD)
-        except NotFound:
-            return State(generation=None, version=Expect.ABSENT)
-        number = Head.from_json(blob.data).generation
-        if number < self._claims.newest:
-            self._claims.forget()  # unless it is just being moved on, the store was brought back to what it was
-        try:
-            return State(generation=self._claims.record(number), version=blob.version)
-        except NotFound as error:
-            msg = f"{HEAD} says generation {number}, but {record_path(number)} is missing; restore it from a copy"
-            raise Corrupt(msg) from error
+    def renew(self) -> Kept | None:
+        """Sign the statement of the current generation anew where that is due; None where there is none."""
+        return self._views.renew(self._pointer.generation)
+
+    def _since(self, parent: Generation | None) -> int:
+        """Since when clients see ``parent``; what they do not see yet is not built upon: prune relies on it."""
+        if parent and self._shown[0] != parent.number:
+            self.sync_live()
+        return self._shown[1] if parent else 0
 
     def _refuse_foreign(self) -> None:
         """A store with a repository in it but no pointer is not a new one.
@@ -246,12 +253,17 @@ class Publisher:
         for prefix in (".repod/generations/", REPOMD):
             for found in self._store.list(prefix):
                 # The pointer comes before any other such file, so a look at it settles whose they are.
-                if found.path != record_path(1) and self._state().generation is None:
+                if found.path != record_path(1) and self._pointer.generation() is None:
                     msg = (
                         f"the store holds {found.path} but no {HEAD}: it is another tool's repository, "
                         f"or its pointer was lost; take it over with repod adopt, or restore {HEAD}"
                     )
                     raise Misconfigured(msg)
+
+    def _refuse_foreign_record(self, generation: Generation | None) -> None:
+        if self._statements and generation and generation.number not in {self._published, self._proven}:
+            self._statements.refuse_foreign(generation)
+            self._proven = generation.number
 
     def _effective(self, change: Change, *, replace: bool) -> Change:
         """What of the change is not so already."""
@@ -275,6 +287,7 @@ class Publisher:
         except (NotFound, Corrupt) as error:
             if generation is None or self._restore is None:
                 raise
+            self._refuse_foreign_record(generation)
             self._warn(f"its documents are made anew from the packages, since one is lost: {error}")
             if self._restore(generation).number != generation.number:
                 return False
@@ -286,9 +299,11 @@ class Publisher:
     ) -> Generation | None:
         """One try on top of ``state``; None where it is to be made again, on another."""
         parent = state.generation
+        shown = self._since(parent)
         number = parent.number + 1 if parent else (anew or Anew()).number
         # Clients refuse metadata older than what they have: time never goes back.
         time = max(int(self._clock()), parent.time if parent else 0)
+        self._stated = None
         stored = self._stored_draft(parent, change, number, time, whole=anew is not None)
         if stored is None:
             return None
@@ -311,26 +326,37 @@ class Publisher:
             frozen_repomd=draft.frozen_repomd.decode(),
             frozen_signature=self._armor(frozen_signature).decode(),
             origins=change.origins(draft.added),
+            shown=shown,
             # What is made anew is not always of what the parent's documents were made of.
             patch=None if anew else draft.patch,
+            parent_sha256=self._claims.digest(parent.number) if parent else None,
         )
+        return self._committed(draft, generation, state)
+
+    def _committed(self, draft: Draft, generation: Generation, state: State) -> Generation | None:
+        """The generation, claimed and pointed at; None where the number is another writer's."""
         if not self._claims.claim(generation):
             return None
+        if self._statements:  # signed while the rest is written
+            record = self._claims.digest(generation.number)
+            self._stated = self._threads.submit(self._statements.make, generation, record)
         self._views.freeze(generation)
-        self._move(number, state.version)
-        self._published = number
+        self._pointer.move(generation.number, state.version)
+        self._published = generation.number
         self._repodata.adopt(draft, generation)
         return generation
 
     def _stored_draft(
         self, parent: Generation | None, change: Change, number: int, time: int, *, whole: bool
-    ) -> tuple[Draft, bytes, bytes] | None:
+    ) -> Signed | None:
         """A draft whose documents are stored, and the signatures of its two indexes; None: not on ``parent``."""
+        # Nothing is to be uploaded in vain where others publish too.
+        ask = self._published != number - 1
         try:
-            return self._store_documents(change, number, time, whole=whole)
+            return self._drafting.store(change, number, time, whole=whole, ask=ask)
         except NotFound as error:
             self._warn(f"a document of the current generation is gone: {error}; it is made anew from the cache")
-            return self._store_documents(change, number, time, whole=True)
+            return self._drafting.store(change, number, time, whole=True, ask=ask)
         except Corrupt as error:
             # The cache is not what the store holds. Once from the store's own documents;
             # if they are the ones that are wrong, the second error says so.
@@ -338,57 +364,7 @@ class Publisher:
             self._repodata.forget()
             if not self._load(parent):
                 return None
-            return self._store_documents(change, number, time)
-
-    def _store_documents(
-        self, change: Change, number: int, time: int, *, whole: bool = False
-    ) -> tuple[Draft, bytes, bytes]:
-        """A draft, each document stored while the others are made, and the signatures of its two indexes."""
-        adding: dict[StorePath, Future[None]] = {}
-        # Nothing is to be uploaded in vain where others publish too.
-        free = self._claims.free(number, ask=self._published != number - 1)
-
-        def add(piece: Piece) -> None:
-            source = adding.get(piece.source) if piece.source else None
-            adding[piece.path] = self._threads.submit(self._add, piece, source, free)
-
-        try:
-            draft = self._repodata.draft(change, number, time, whole=whole, ready=add)
-            indexes = (draft.repomd, draft.frozen_repomd)
-            live, frozen = beside(self._threads, *(partial(self._signer.sign_index, index) for index in indexes))
-        finally:
-            wait(adding.values())  # what is being stored may lie in the cache alone
-        for added in adding.values():
-            added.result()
-        return draft, live, frozen
-
-    def _add(self, piece: Piece, source: Future[None] | None, free: Callable[[], None]) -> None:
-        free()
-        if source:
-            source.result()  # a copy comes after what it copies
-        if piece.source:
-            self._store.copy(piece.source, piece.path, piece.checksum)
-        else:
-            self._store.add(piece.path, piece.parts, piece.checksum)
-
-    def _move(self, number: int, version: Version | Expect) -> None:
-        """Move the pointer on to ``number``; losing to somebody who did just that is success."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._store.write(HEAD, Head(generation=number).to_json(), version)
-            except (Conflict, OutcomeUnknown):
-                state = self._state()
-                found = state.generation.number if state.generation else 0
-                if found >= number:
-                    return
-                if found < number - 1:
-                    break
-                version = state.version
-                self._pause(attempt)
-            else:
-                return
-        msg = f"the pointer {HEAD} could not be moved to generation {number}; its record is there: try again"
-        raise Conflict(msg)
+            return self._drafting.store(change, number, time, ask=ask)
 
 
 def _refuse_other(generation: Generation | None, on: int | None) -> None:

@@ -4,14 +4,15 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from repod.doors import Store
 from repod.errors import Corrupt, NotFound
 from repod.finding import Finding, fault, note
 from repod.generation import HEAD, Generation, Head, record_path
-from repod.package import Nevra, Package, store_path
+from repod.package import Nevra, Package, Sha256, store_path
 from repod.placed import Placed, StoredDocuments
+from repod.statement import digest
 
 Contents = dict[Nevra, Package]
 """What a generation lists."""
@@ -22,10 +23,14 @@ _COPY = "restore it from a copy of the store"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
-    """``head``: what the pointer says; None where it is missing or unreadable. ``known`` are by number."""
+    """``head``: what the pointer says; None where it is missing or unreadable. ``known`` are by number.
+
+    ``digests``: the SHA-256 of each as it is stored.
+    """
 
     head: int | None
     known: Mapping[int, Generation]
+    digests: Mapping[int, Sha256] = field(default_factory=dict)
 
     @property
     def current(self) -> Generation | None:
@@ -65,6 +70,7 @@ def read_records(store: Store) -> tuple[Records, Sequence[Finding]]:
     """The records that are there, and everything that is wrong with them."""
     findings: list[Finding] = []
     known: dict[int, Generation] = {}
+    digests: dict[int, Sha256] = {}
     # In this order: a publish that goes on meanwhile makes more records, never fewer.
     head = _head(store, findings)
     listed = sorted(stored.path for stored in store.list(".repod/generations/"))
@@ -74,7 +80,8 @@ def read_records(store: Store) -> tuple[Records, Sequence[Finding]]:
             findings.append(note("stray", path, "no record of a generation; remove it if nobody needs it"))
             continue
         try:
-            generation = Generation.from_json(store.read(path).data)
+            data = store.read(path).data
+            generation = Generation.from_json(data)
         except NotFound:  # pruned meanwhile
             continue
         except Corrupt as error:
@@ -84,12 +91,12 @@ def read_records(store: Store) -> tuple[Records, Sequence[Finding]]:
             text = f"it says that it is generation {generation.number}; {_COPY}"
             findings.append(fault("record", path, text))
             continue
-        known[generation.number] = generation
-    records = Records(head=head, known=known)
+        known[generation.number], digests[generation.number] = generation, digest(data)
+    records = Records(head=head, known=known, digests=digests)
     if head is not None:
         findings += _about_the_pointer(head, _head(store, []) or head, sorted(known))
     told = {finding.path for finding in findings}
-    return records, [*findings, *(finding for finding in _breaches(known) if finding.path not in told)]
+    return records, [*findings, *(finding for finding in _broken(records) if finding.path not in told)]
 
 
 def _head(store: Store, findings: list[Finding]) -> int | None:
@@ -100,6 +107,27 @@ def _head(store: Store, findings: list[Finding]) -> int | None:
     except Corrupt as error:
         findings.append(fault("pointer", HEAD, str(error)))
     return None
+
+
+def _broken(records: Records) -> Iterator[Finding]:
+    yield from _breaches(records.known)
+    yield from _altered(records)
+
+
+def _altered(records: Records) -> Iterator[Finding]:
+    """Records that are not the ones on which the next generations were made; the newest has none that says it."""
+    for number, generation in sorted(records.known.items()):
+        expected, found = generation.parent_sha256, records.digests.get(number - 1) if generation.parent else None
+        if found and expected and found != expected:
+            text = (
+                f"altered since generation {number} was made: its record says sha256 {expected}, found {found}; {_COPY}"
+            )
+            yield fault("record", record_path(generation.parent), text)
+        elif found and not expected and records.known[generation.parent].parent_sha256:
+            text = (
+                f"it does not say the sha256 of record {generation.parent}: an older repod made it, or it was altered"
+            )
+            yield note("record", record_path(number), text)
 
 
 def _breaches(known: Mapping[int, Generation]) -> Iterator[Finding]:

@@ -1,12 +1,12 @@
 """What packages require of each other and of the bases of their hosts: stored documents put before libsolv."""
 
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from repod.config import Repository, Settings
+from repod.confinement.bounds import Bounds
 from repod.doors import Need, Store
 from repod.generation import Generation
 from repod.history import History
@@ -17,6 +17,7 @@ from repod.relations.pool import RelationWorker
 from repod.relations.worker import Asked
 from repod.repodata import listing, text
 from repod.repodata.foreign import open_texts
+from repod.scratch import discard, scratch
 from repod.source import Pause, open_source
 
 _PRIMARY, _FILELISTS = text.KINDS[:2]
@@ -43,7 +44,7 @@ class _Stored:
     def forget(self) -> None:
         """Make room: another generation is asked about."""
         for path in self._folder.glob(f"*-{self.generation.number}.xml"):
-            path.unlink()
+            discard(path)
 
     def _text(self, kind: str) -> Path:
         path = self._folder / f"{kind}-{self.generation.number}.xml"
@@ -96,8 +97,8 @@ class Related:
         if not coming:
             return {}
         beside = [*([self._texts(generation)] if generation else []), *self._bases()]
-        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
-            new = _written(Path(folder), coming)
+        with scratch(self._folder) as folder:
+            new = _written(folder, coming)
             return self._answer(
                 lambda whole: self._worker.unmet(
                     [one.plain(filelists=whole) for one in beside], new, self._repository.arches
@@ -123,8 +124,9 @@ def open_relations(
 ) -> Iterator[Related]:
     """The relations of a repository; ``workspace`` holds their texts as long, a process begins when first asked."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=workspace, ignore_cleanup_errors=True)))
-        worker = RelationWorker(timeout=settings.workers.timeout, memory=settings.workers.memory)
+        folder = stack.enter_context(scratch(workspace))
+        bounds = Bounds(reads=[workspace], memory=settings.workers.memory, mode=settings.workers.confine)
+        worker = RelationWorker(timeout=settings.workers.timeout, bounds=bounds)
         stack.enter_context(closing(worker))
 
         def bases() -> list[_Texts]:

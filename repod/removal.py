@@ -119,16 +119,23 @@ def may_be_due(listed: Collection[Stored], shown: Collection[StorePath], term: T
     )
 
 
-def expired(generations: Sequence[Generation], keep: int, grace: float, now: float) -> list[Generation]:
-    """Those that may go: beyond the newest ``keep``, and not current within the last ``grace`` seconds.
+def expired(generations: Sequence[Generation], keep: int, grace: float, now: float, shown: float) -> list[Generation]:
+    """Those that may go: beyond the newest ``keep``, and not seen by clients within the last ``grace`` seconds.
 
-    ``generations`` stand newest first; each was current until the one before it was made.
+    ``generations`` stand newest first; since ``shown`` clients see the first. When a record was made says nothing
+    of that: its writer may have been stopped, for days, before clients could see it. But whoever begins a
+    generation has seen to it that they see its parent, and its record says when.
     """
     return [
         old
-        for index, (newer, old) in enumerate(itertools.pairwise(generations), start=1)
-        if index >= max(1, keep) and newer.time < now - grace
+        for index, old in enumerate(generations)
+        if index >= max(1, keep) and (shown if index == 1 else _shown(generations[index - 2])) < now - grace
     ]
+
+
+def _shown(generation: Generation) -> float:
+    """When clients were seen to see the parent."""
+    return generation.shown or generation.time + 1
 
 
 def next_expiry(listed: Iterable[Stored], term: Term) -> float:
@@ -147,31 +154,32 @@ def clearance(
     ahead: Sequence[Generation],
     term: Term,
     since: float,
+    shown: float,
     now: float,
 ) -> Clearance:
     """What may go.
 
     ``generations`` stand newest first, the current one before all; ``ahead`` are those that have a record
-    and are not current yet: whoever publishes next makes them so. ``listed`` are all objects of the
-    store, listed before the records were read. ``listing`` is asked of the current generation, and of
-    others where the records do not tell what they listed. ``since`` is when the repository became
+    and are not current yet: whoever publishes next makes them so. ``shown`` as in ``expired``. ``listed`` are
+    all objects of the store, listed before the records were read. ``listing`` is asked of the current generation,
+    and of others where the records do not tell what they listed. ``since`` is when the repository became
     repod's: a package that lay there before, and that nothing lists, was left out by whoever let repod
     take it over, and stays.
     """
-    going = expired(generations, term.generations, term.grace, now)
+    going = expired(generations, term.generations, term.grace, now, shown)
     numbers = {generation.number for generation in going}
     kept = [generation for generation in generations if generation.number not in numbers]
     files = packages(listed)
-    shown = _shown(kept, listing) if files else {}
-    shown |= {package.href: package.pkgid for one in ahead for package in one.added}
-    bytes_shown = set(shown.values())
+    places = _places(kept, listing) if files else {}
+    places |= {package.href: package.pkgid for one in ahead for package in one.added}
+    bytes_listed = set(places.values())
     return Clearance(
         views=[
             *_indexes(listed, [*ahead, *generations], numbers, term, now),
             *_documents(listed, generations, [*ahead, *kept], term, now),
         ],
         packages=[
-            *_packages(files, generations, shown, term, now, since=since),
+            *_packages(files, generations, places, term, now, since=since),
             *_aside(listed, term, now),
             *_unheard(listed, term, now),
         ],
@@ -180,14 +188,14 @@ def clearance(
             for number, stored in sorted(records(listed).items())
             if number in numbers
         ],
-        folding=[_still_listed(generation, shown) for generation in going],
+        folding=[_still_listed(generation, places) for generation in going],
         forgotten=[
-            package for generation in going for package in generation.removed if package.pkgid not in bytes_shown
+            package for generation in going for package in generation.removed if package.pkgid not in bytes_listed
         ],
     )
 
 
-def _shown(kept: Sequence[Generation], listing: Listing) -> dict[StorePath, Sha256]:
+def _places(kept: Sequence[Generation], listing: Listing) -> dict[StorePath, Sha256]:
     """Where the packages lie that any of ``kept`` lists, and their bytes."""
     found = {package.href: package.pkgid for package in listing(kept[0])}
     for newer, older in itertools.pairwise(kept):

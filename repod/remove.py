@@ -73,9 +73,6 @@ class Removing:
 
         Where another writer was faster, it is planned again for the builds that were found first.
         """
-        # A run that was stopped may have taken them out before clients could see it.
-        self._publisher.refresh()
-        self._publisher.sync_live()
         wanted = words
         for attempt in range(_ATTEMPTS):
             plan = self.plan(wanted)

@@ -23,7 +23,7 @@ Text = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 RolloutId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 Digest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", max_length=253)]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", max_length=240)]  # names a file, with .json
 Count = Annotated[str, Field(pattern=r"^[0-9]{1,6}%?$")]
 BUILD = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*-([0-9]{1,10}:)?[A-Za-z0-9_.+~^]+-[A-Za-z0-9_.+~^]+\.[A-Za-z0-9_]+$"
 Build = Annotated[str, Field(max_length=500, pattern=BUILD)]

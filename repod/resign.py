@@ -10,11 +10,11 @@ its new path and taken as it is. What another writer changed meanwhile is left a
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from repod.beside import Threads, threads
 from repod.copies import private_copy
 from repod.doors import Change, Repodata, Rpms, Signer, Store, Unreadable
 from repod.errors import Conflict, Corrupt, NotFound, Unavailable
@@ -102,6 +102,7 @@ class Resigning:
         pause: Callable[[int], None],
         batch: int = 2000,
         tell: Tell = lambda _doing, _done, _all: None,
+        threads: Threads = threads,
     ) -> None:
         """``signing_key`` is the key or subkey that the signer's signatures name.
 
@@ -123,6 +124,7 @@ class Resigning:
         self._pause = pause
         self._batch = batch
         self._tell = tell
+        self._threads = threads
 
     def plan(self) -> Plan:
         """What is to be done; nothing is written."""
@@ -155,18 +157,17 @@ class Resigning:
             overtaken += len(renewed) - published
         if generation is None and plan.index:
             generation = self._index_anew(actor, why)
-        self._publisher.sync_live()  # a run that was stopped may have left it behind
         return Resigned(generation=generation, packages=count, overtaken=overtaken, left=left)
 
     def _renewed(self, wanted: Sequence[Wanted], left: list[Left]) -> Iterator[Sequence[_Renewed]]:
         """The packages signed anew, batch by batch; ``left`` grows by those that cannot be."""
         done = 0
         rest = iter(wanted)
-        with ThreadPoolExecutor(self._parallel, thread_name_prefix="resign") as threads:
+        with self._threads(self._parallel, "resign") as beside:
             while batch := list(itertools.islice(rest, self._batch)):
                 good: list[_Renewed] = []
                 try:
-                    for result in threads.map(self._attempted, batch):
+                    for result in beside.map(self._attempted, batch):
                         done += 1
                         self._tell("signing anew", done, len(wanted))
                         if isinstance(result, Left):
@@ -174,7 +175,7 @@ class Resigning:
                         else:
                             good.append(result)
                 except Unavailable:
-                    threads.shutdown(wait=False, cancel_futures=True)
+                    beside.shutdown(wait=False, cancel_futures=True)
                     raise
                 yield good
 
@@ -238,7 +239,9 @@ class Resigning:
             self._ledger.follow([(one.old, one.entry.package) for one in still])
             change = Change(entries=[one.entry for one in still])
             try:
-                live = self._publisher.publish(change, actor=actor, why=why, replace=True, on=generation.number)
+                live = self._publisher.publish(
+                    change, actor=actor, why=why, replace=True, on=generation.number, foreign=True
+                )
             except Conflict:
                 self._pause(attempt)  # another writer published: look again at what is listed now
             else:

@@ -120,7 +120,7 @@ def open_pruner(planner: Planner, store: Store, publisher: Publisher, pause: Pau
     def publish(going: Sequence[Nevra], why: str, on: int) -> Generation:
         return publisher.publish(Change(removed=going), actor=RETENTION, why=why, on=on)
 
-    return Pruner(planner=planner, store=store, ledger=Ledger(store, pause), publish=publish)
+    return Pruner(planner=planner, store=store, ledger=Ledger(store, pause), publish=publish, settle=publisher.refresh)
 
 
 def _policy(retention: Retention) -> Policy:

@@ -10,16 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from repod.doors import Clock, Expect, Signer, Store, Version
 from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
 from repod.history import History
-from repod.rings import ROLLOUT, Envelope, Ring, RolloutFile, read, write
+from repod.rings import ROLLOUT, Ring, RolloutFile, envelope, read, write
+from repod.signed import Envelope, Kept
+from repod.stating import Proves
 
 _ATTEMPTS = 20
-_OVERDUE = 3  # signed anew after a third of the time that it is good for
 
 Edit = Callable[[Mapping[str, Ring], int], Mapping[str, Ring]]
 """The rings after a change: made of those before, and the serial that the change gets. Called again after a race."""
-
-Proves = Callable[[bytes, bytes, bytes], bool]
-"""Whether a signature (the last) over data (the second) is by one of some armored certificates (the first)."""
 
 
 class Rings:
@@ -59,20 +57,17 @@ class Rings:
         msg = f"{ROLLOUT}: other writers changed it {_ATTEMPTS} times meanwhile; try again later"
         raise Conflict(msg)
 
-    def renew(self) -> RolloutFile | None:
-        """Sign the file anew where a third of its time is over, or other keys sign now; None where neither is so."""
+    def renew(self) -> Kept | None:
+        """Sign the file anew where a third of its time is over, or other keys sign now; None where there is none."""
         before, version = self._read()
         if before is None:
             return None
-        due = before.issued + (before.expires - before.issued) / _OVERDUE
-        # One from the future was issued by a clock that went wrong.
-        fresh = before.issued <= self._clock() < due
-        if fresh and before.keys == self._keys and before.expires - before.issued == int(self._valid):
-            return None
+        if before.term.fresh(self._clock(), self._valid) and before.keys == self._keys:
+            return Kept(expires=before.expires, anew=False)
         try:
-            return self._write(before, version, lambda rings, _serial: rings)
-        except Conflict:
-            return None  # somebody else has just done it
+            return Kept(expires=self._write(before, version, lambda rings, _serial: rings).expires, anew=True)
+        except Conflict:  # somebody else has just done it
+            return Kept(expires=before.expires, anew=False)
 
     def _write(self, before: RolloutFile | None, version: Version | Expect, edit: Edit) -> RolloutFile:
         now = int(self._clock())
@@ -97,14 +92,14 @@ class Rings:
             blob = self._store.read(ROLLOUT)
         except NotFound:
             return None, Expect.ABSENT
-        envelope = Envelope.from_json(blob.data)
-        if not self._proves(self._signer.published, envelope.document.encode(), envelope.signature.encode()):
+        held = envelope(blob.data)
+        if not self._proves(self._signer.published, held.document.encode(), held.signature.encode()):
             msg = (
                 f"{ROLLOUT} of {self._repository}: expected a signature by a key that hosts get, found none; "
                 "see who wrote it, then remove it and set the rings anew"
             )
             raise Corrupt(msg)
-        file = read(envelope.document)
+        file = read(held.document)
         if file.repository != self._repository:
             msg = f"{ROLLOUT}: expected that of {self._repository}, found that of {file.repository}; remove it"
             raise Corrupt(msg)

@@ -1,8 +1,7 @@
 """Rings: which builds the hosts of each are to run, as the signed rollout file of a repository says it.
 
 The file lies at the base URL of the repository, for hosts that nobody can reach from outside: each looks for itself
-(``repod.hosts.agent``). It is one object, an envelope of JSON: ``document``, a text, and ``signature``, armored, over
-exactly the bytes of that text. So no host ever sees one without the other.
+(``repod.hosts.agent``). It is one object, an envelope of JSON (``repod.signed``).
 """
 
 import json
@@ -11,13 +10,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from repod import jsontext
 from repod.doors import Store
-from repod.errors import Corrupt, NotFound
+from repod.errors import NotFound
 from repod.package import Nevra, Sha256, StorePath, sha256
+from repod.signed import FORMAT, Envelope, Term, known, unreadable
 from repod.times import stamp
 
 ROLLOUT = StorePath("rollout.json")
-FORMAT = 1
+_REMEDY = "restore it from a copy of the store, or remove it and set the rings anew"
 ALL = 100
 
 OnFailure = Literal["downgrade", "stay"]
@@ -102,27 +103,15 @@ class RolloutFile:
     keys: Sequence[str] = ()
     rings: Mapping[str, Ring] = field(default_factory=dict)
 
+    @property
+    def term(self) -> Term:
+        """From when until when it is good."""
+        return Term(issued=self.issued, expires=self.expires)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
-    """The file as it lies there: the exact text and its armored signature."""
 
-    document: str
-    signature: str
-
-    def to_json(self) -> bytes:
-        """Its bytes."""
-        return json.dumps({"format": FORMAT, "document": self.document, "signature": self.signature}, indent=1).encode()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "Envelope":
-        """What the bytes hold; ``Corrupt`` where that is no envelope."""
-        try:
-            tree = json.loads(data)
-            _known(tree["format"])
-            return cls(document=str(tree["document"]), signature=str(tree["signature"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise _unreadable(error) from error
+def envelope(data: bytes) -> Envelope:
+    """What lies at ``ROLLOUT``; ``Corrupt`` where that is no envelope."""
+    return Envelope.from_json(data, ROLLOUT, _REMEDY)
 
 
 def write(file: RolloutFile) -> str:
@@ -151,8 +140,8 @@ def row(ring: Ring) -> dict[str, Any]:
 def read(text: str) -> RolloutFile:
     """The document that ``write`` wrote; ``Corrupt`` where it is none."""
     try:
-        tree = json.loads(text)
-        _known(tree["format"])
+        tree = jsontext.loads(text)
+        known(tree["format"])
         return RolloutFile(
             repository=str(tree["repository"]),
             serial=int(tree["serial"]),
@@ -163,7 +152,7 @@ def read(text: str) -> RolloutFile:
             rings={str(name): _ring(one) for name, one in tree["rings"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _unreadable(error) from error
+        raise unreadable(ROLLOUT, error, _REMEDY) from error
 
 
 def read_rings(store: Store) -> Mapping[str, Ring]:
@@ -175,7 +164,7 @@ def read_rings(store: Store) -> Mapping[str, Ring]:
         data = store.read(ROLLOUT).data
     except NotFound:
         return {}
-    return read(Envelope.from_json(data).document).rings
+    return read(envelope(data).document).rings
 
 
 def _ring(tree: Mapping[str, Any]) -> Ring:
@@ -200,14 +189,3 @@ def _ring(tree: Mapping[str, Any]) -> Ring:
 
 def _seconds(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp())
-
-
-def _known(found: object) -> None:
-    if found != FORMAT:
-        msg = f"expected format {FORMAT}, found {found!r}"
-        raise ValueError(msg)
-
-
-def _unreadable(error: Exception) -> Corrupt:
-    msg = f"{ROLLOUT} is unreadable ({error}); restore it from a copy of the store, or remove it and set the rings anew"
-    return Corrupt(msg)

@@ -9,9 +9,9 @@ import contextlib
 import itertools
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+from repod.beside import Threads, threads
 from repod.doors import Change, Find, Repodata, Store
 from repod.errors import Conflict, Corrupt, NotFound, Refused
 from repod.generation import RETENTION, Document, Generation
@@ -99,6 +99,7 @@ class Rollback:
         entries: Entries,
         describe: Describe,
         pause: Callable[[int], None],
+        threads: Threads = threads,
     ) -> None:
         """``pause`` as in ``Publisher``: between two tries after a lost race."""
         self._store = store
@@ -110,6 +111,7 @@ class Rollback:
         self._entries = entries
         self._describe = describe
         self._pause = pause
+        self._threads = threads
 
     def plan(self, to: int | None) -> Plan:
         """What would be done; nothing is written.
@@ -128,8 +130,6 @@ class Rollback:
         for attempt in range(_ATTEMPTS):
             plan, records = self._planned(to)
             if not plan:
-                # Its generation may be committed by a run that failed before clients could see it.
-                self._publisher.sync_live()
                 return plan, plan.on
             to = plan.to.number
             with contextlib.suppress(Conflict):
@@ -216,8 +216,8 @@ class Rollback:
                 return f"{package.nevra} is altered: {error}"
             return ""
 
-        with ThreadPoolExecutor(_PARALLEL) as threads:
-            faults = [fault for fault in threads.map(secure, plan.back) if fault]
+        with self._threads(_PARALLEL, "rollback") as beside:
+            faults = [fault for fault in beside.map(secure, plan.back) if fault]
         if faults:
             raise Refused("\n".join([f"generation {plan.to.number} cannot come back", *faults]))
 
@@ -238,8 +238,8 @@ class Rollback:
             with contextlib.suppress(NotFound, Corrupt):
                 found = {entry.package: entry for entry in self._entries(plan.to, plan.back)}
         yield from found.values()
-        with ThreadPoolExecutor(_PARALLEL) as threads:
-            yield from threads.map(self._describe, [package for package in plan.back if package not in found])
+        with self._threads(_PARALLEL, "rollback") as beside:
+            yield from beside.map(self._describe, [package for package in plan.back if package not in found])
 
 
 def _known(origin: Origin | None, otherwise: Origin) -> Origin:

@@ -4,7 +4,7 @@ What the daemon lets in and what the client sends is proven by the same rules.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import rpm_rs
 
 from repod.doors import Unreadable
 from repod.package import Fault, Nevra, Sha256, sha256
-from repod.rpmhead import LEAD_MAGIC, LEAD_SIZE, head_size, promised_size
+from repod.rpmhead import LEAD_MAGIC, LEAD_SIZE, head_size, payload_start, promised_size
+from repod.rpmindex import index_fault
 
 _PIECE = 1 << 20
 _HEAD = 1 << 16
@@ -76,7 +77,13 @@ def _open(path: Path, size: int) -> rpm_rs.PackageMetadata:
 
 
 def metadata_of(path: Path) -> rpm_rs.PackageMetadata:
-    """What the file says of itself; ``Unreadable`` where that cannot be read. Its payload is not looked at."""
+    """What the file says of itself; ``Unreadable`` where that cannot be read. Its payload is not looked at.
+
+    The one way to rpm-rs: what it could not survive is refused before.
+    """
+    wrong = index_fault(_whole_head(path))
+    if wrong:
+        raise Unreadable(Fault(code="not-rpm", text=f"damaged header ({wrong}); upload it again"))
     try:
         return rpm_rs.PackageMetadata.open(str(path))
     except OSError as error:
@@ -87,6 +94,19 @@ def metadata_of(path: Path) -> rpm_rs.PackageMetadata:
     except (RuntimeError, ValueError) as error:
         text = f"damaged header ({str(error)[:160]}); upload it again"
         raise Unreadable(Fault(code="not-rpm", text=text)) from error
+
+
+def _whole_head(path: Path) -> bytes:
+    """The file up to where its payload begins, as far as it goes."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        while (needed := payload_start(head) or 0) > len(head):
+            more = file.read(needed - len(head))
+            if not more:
+                text = f"truncated inside its header: expected {needed} bytes of it, found {len(head)}; upload it again"
+                raise Unreadable(Fault(code="truncated", text=text))
+            head += more
+    return head
 
 
 def nevra_of(metadata: rpm_rs.PackageMetadata) -> Nevra:
@@ -122,7 +142,8 @@ def header_faults(metadata: rpm_rs.PackageMetadata) -> list[Fault]:
         for name in ("header_sha1", "header_sha256", "header_sha3_256")
         if getattr(report, name).is_mismatch()
     ]
-    if not report.has_header_digest():
+    known = (rpm_rs.SignatureTag.SHA1, rpm_rs.SignatureTag.SHA256)
+    if not report.has_header_digest() or not _known_to_hosts(metadata, map(metadata.signature.entry_is_present, known)):
         faults.append(
             Fault(
                 code="unverifiable",
@@ -130,6 +151,11 @@ def header_faults(metadata: rpm_rs.PackageMetadata) -> list[Fault]:
             )
         )
     return faults
+
+
+def _known_to_hosts(metadata: rpm_rs.PackageMetadata, present: Iterable[bool]) -> bool:
+    """Whether one of the digests that rpm 4 knows is ``present``, where hosts read the package with rpm 4."""
+    return metadata.header.entry_is_present(rpm_rs.Tag.RPMFORMAT) or any(present)
 
 
 def raw_faults(path: Path, header: bytes, offsets: Any) -> list[Fault]:
@@ -167,7 +193,7 @@ def _payload_faults(path: Path, metadata: rpm_rs.PackageMetadata, offsets: Any) 
     ]
     if md5 and md5.hexdigest() != sigmd5:
         faults.append(Fault(code="digest", text=f"MD5 of header and payload does not match: expected {sigmd5}"))
-    if not any(wanted.values()):
+    if not any(wanted.values()) or not _known_to_hosts(metadata, [bool(wanted["PAYLOADSHA256"])]):
         text = "not verifiable: no SHA-256 of the payload, at most MD5; rebuild it with rpm 4.14 or newer"
         faults.append(Fault(code="unverifiable", text=text))
     return sha256(found["PAYLOADSHA256"]), faults

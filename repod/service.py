@@ -29,6 +29,7 @@ from repod.reminder import Reminder
 from repod.renewing import Renewing
 from repod.reporting import Reporting
 from repod.steps import open_steps
+from repod.tools import refuse_gaps
 from repod.values import S3Place
 from repod.wiring import System, Wired, open_rings
 
@@ -76,6 +77,15 @@ class Looped:
         self._rooms = Rooms(_places(settings), metrics)
         self._reminder = Reminder(system.signer.keys, metrics, log, time.time)
         self._reminder.introduce(system.signer.signing_key)
+        self._tell_confinement()
+
+    def _tell_confinement(self) -> None:
+        """How well the processes are confined that read packages; raises ``Misconfigured`` where that must not be."""
+        settings = self._system.settings
+        gaps = refuse_gaps(settings, self._system.rpms)
+        if gaps or settings.workers.confine == "off":
+            missing = gaps or ['[workers] confine is "off"']
+            self._log.warning("processes that read packages are not wholly confined", missing=missing)
 
     def _loop(self, name: str, wired: Wired) -> Loop:
         settings, metrics, log = self._system.settings, self._metrics, self._log
@@ -102,9 +112,7 @@ class Looped:
             prepare=partial(wired.write_host_files, self._system.signer),
             watching=partial(getattr, wired.inbox, "up"),
             pruning=pruning,
-            renewing=Renewing(
-                name=name, renew=open_rings(wired.settings, wired.store, self._system.signer).renew, log=log
-            ),
+            renewing=self._renewing(name, wired),
             follower=self._follower(wired, gauges),
             gauges=gauges,
             reporting=reporting,
@@ -114,6 +122,15 @@ class Looped:
             metrics=metrics,
             log=log,
         )
+
+    def _renewing(self, name: str, wired: Wired) -> Sequence[Renewing]:
+        metrics, log = self._metrics, self._log
+        rings = open_rings(wired.settings, wired.store, self._system.signer)
+        statement, rollout = (gauge.labels(name).set for gauge in (metrics.statement_expiry, metrics.rollout_expiry))
+        return [
+            Renewing(name=name, what="statement", renew=wired.publisher.renew, expires=statement, log=log),
+            Renewing(name=name, what="rollout file", renew=rings.renew, expires=rollout, log=log),
+        ]
 
     def _follower(self, wired: Wired, gauges: Gauges) -> Follower:
         settings, name, log = self._system.settings, wired.settings.name, self._log

@@ -19,7 +19,7 @@ SOUND = "sound: everything it lists is there, unaltered and signed"
 _BUILDS = 20
 """Builds that a person is shown of one generation; a machine gets all."""
 
-_STATE = ("repository", "generation", "packages", "published", "inbox", "rejected", "url")
+_STATE = ("repository", "generation", "packages", "published", "fresh_until", "inbox", "rejected", "url")
 _KINDS = ("added", "removed", "upgraded", "downgraded", "replaced")
 
 

@@ -6,9 +6,9 @@ what was read once holds for ever.
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from repod.beside import Threads, threads
 from repod.doors import Store
 from repod.errors import NotFound
 from repod.package import Package, Sha256, StorePath
@@ -48,6 +48,7 @@ class Signatures:
         seen: Seen,
         parallel: int,
         tell: Tell = lambda _doing, _done, _all: None,
+        threads: Threads = threads,
     ) -> None:
         """``parallel``: how many batches are read at a time; ``tell`` hears how far it is."""
         self._store = store
@@ -55,6 +56,7 @@ class Signatures:
         self._seen = seen
         self._parallel = parallel
         self._tell = tell
+        self._threads = threads
 
     def of(self, packages: Iterable[Package]) -> Mapping[Sha256, Issuers]:
         """Who signed each of these, by pkgid. A package whose file is not there is left out."""
@@ -63,8 +65,8 @@ class Signatures:
         known = {pkgid: seen[pkgid] for pkgid in wanted if pkgid in seen}
         fresh = [package for pkgid, package in wanted.items() if pkgid not in known]
         done = 0
-        with ThreadPoolExecutor(self._parallel, thread_name_prefix="signatures") as threads:
-            for batch in threads.map(self._looked, _batches(fresh)):
+        with self._threads(self._parallel, "signatures") as beside:
+            for batch in beside.map(self._looked, _batches(fresh)):
                 known |= batch
                 done += _BATCH
                 self._tell("reading signatures", min(done, len(fresh)), len(fresh))

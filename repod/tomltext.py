@@ -21,7 +21,7 @@ def tree_of(text: str, source: str) -> dict[str, Any]:
     """The tree that ``text`` holds; ``Misconfigured`` names the line of ``source`` where it is no TOML."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of too many digits, brackets that nest deep
         msg = f"{source}: not TOML: {error}"
         raise Misconfigured(msg) from error
 

@@ -3,9 +3,9 @@
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from repod.beside import Threads, threads
 from repod.documents import Scales, Verdict, in_words
 from repod.doors import Arrival, Change, Clock, Inbox
 from repod.errors import RepodError, Unavailable
@@ -60,6 +60,7 @@ class Turns:
         clock: Clock,
         usable: Callable[[], None],
         refusing: Callable[[Outcome, float], object] = lambda _outcome, _now: None,
+        threads: Threads = threads,
     ) -> None:
         """``usable`` raises where the key may not sign now.
 
@@ -72,6 +73,7 @@ class Turns:
         self._clock = clock
         self._usable = usable
         self._refusing = refusing
+        self._threads = threads
         self._held = set[str]()
 
     def stop(self) -> None:
@@ -117,9 +119,6 @@ class Turns:
     def _publish(self, seen: list[Arrival], outcomes: list[Outcome], actor: str) -> Generation | None:
         """Publish what is accepted. What joins it after a lost race is added to ``seen`` and ``outcomes``."""
         if not any(outcome.result == "accepted" for outcome in outcomes):
-            if any(outcome.result == "duplicate" for outcome in outcomes):
-                # Its generation may be committed by a turn that failed before clients could see it.
-                self._publisher.sync_live()
             return None
 
         def again() -> tuple[Change, str]:
@@ -148,8 +147,8 @@ class Turns:
         places: dict[str, str] = {}
         live = [outcome for outcome in outcomes if outcome.result in {"accepted", "duplicate"}]
         # Beside each other: in a bucket each takes some 20 ms, most of them of waiting.
-        with ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
-            problems = list(filter(None, threads.map(self._removed, live)))
+        with self._threads(_SIDE_BY_SIDE, "turn") as beside:
+            problems = list(filter(None, beside.map(self._removed, live)))
         for outcome in outcomes:
             if outcome.result == "rejected":
                 name, now = outcome.arrival.name, self._clock()

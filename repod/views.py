@@ -7,17 +7,22 @@ small object that names the newest: for clients they do what one pointer does.
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
-from repod.claims import beside
+from repod.beside import beside
+from repod.beside import threads as own_threads
 from repod.doors import Expect, Store, Version
-from repod.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
+from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown, Unavailable
 from repod.generation import Generation, record_path
 from repod.package import StorePath, store_path
+from repod.signed import Kept
+from repod.statement import STATEMENT
+from repod.stating import Statements
 
 REPOMD = StorePath("repodata/repomd.xml")
 SIGNATURE = StorePath("repodata/repomd.xml.asc")
@@ -101,24 +106,52 @@ def frozen(generation: Generation) -> Mapping[StorePath, bytes]:
     }
 
 
+def shown_since(store: Store, generation: Generation) -> float:
+    """Since when, at the latest, clients see ``generation``, the current one; endless where they do not all yet."""
+    seen = dict.fromkeys(_CURRENT, b"")
+    for path in _CURRENT:
+        with contextlib.suppress(NotFound):
+            seen[path] = store.read(path).data
+    view = f"/{generation.view}".encode()
+    if (
+        (seen[REPOMD], seen[SIGNATURE]) != (generation.repomd.encode(), generation.signature.encode())
+        or not seen[MIRRORLIST].endswith(view + b"\n")
+        or view + REPOMD.encode() + b"</url>" not in seen[METALINK]
+    ):
+        return math.inf
+    # Listed after they were read: so they were written before.
+    return max(stored.modified for path in _CURRENT for stored in store.list(path) if stored.path == path)
+
+
 class Views:
     """Brings the views of one repository to what its records and its pointer say."""
 
     def __init__(
-        self, store: Store, url: str, pause: Callable[[int], None], threads: ThreadPoolExecutor | None = None
+        self,
+        store: Store,
+        url: str,
+        pause: Callable[[int], None],
+        threads: Executor | None = None,
+        *,
+        statements: Statements | None = None,
     ) -> None:
         """``url``: where hosts find the store, with a slash at its end; ``pause`` as in ``Publisher``.
 
-        ``threads``: what asks the store beside each other; own ones where there are none.
+        ``threads``: what asks the store beside each other; own ones where there are none. ``statements``: what is
+        said of the current generation; None: nothing is.
         """
         self._store = store
         self._url = url
         self._pause = pause
-        self._threads = threads or ThreadPoolExecutor(len(_CURRENT), thread_name_prefix="views")
+        self._threads = threads or own_threads(len(_CURRENT), "views")
+        self._statements = statements
+        self._places = (*_CURRENT, STATEMENT) if statements else _CURRENT
         self._left: Mapping[StorePath, _Seen] = {}
+        self._behind = True  # whoever was here before may have been stopped before clients could see it
 
     def freeze(self, generation: Generation) -> None:
         """Give the frozen view its index, for ever; its documents are stored already."""
+        self._behind = True  # the pointer moves next
         # In no order: nothing that clients read names the view yet.
         beside(self._threads, *(partial(self._freeze, path, data) for path, data in frozen(generation).items()))
 
@@ -138,61 +171,115 @@ class Views:
         raise Unavailable(msg)
 
     def advance(
-        self, generation: Generation, parent: Generation | None, pointed: Callable[[], Generation | None]
-    ) -> None:
+        self,
+        generation: Generation,
+        parent: Generation | None,
+        pointed: Callable[[], Generation | None],
+        statement: Callable[[], bytes] | None = None,
+    ) -> Generation | None:
         """``follow``, by who has just moved the pointer from ``parent`` to ``generation``.
 
-        What clients read is not asked for where it is as this process left it: the versions that it
-        was left with are older than the pointer, and guard the writes as well.
+        ``statement`` gives that of ``generation``, which may be made meanwhile. What clients read is not
+        asked for where it is as this process left it: the versions that it was left with are older than
+        the pointer, and guard the writes as well.
         """
         seen = self._left
         index = seen[REPOMD][0] if seen else None
         if parent and index == parent.repomd.encode():
             with contextlib.suppress(Conflict, OutcomeUnknown):
-                self._write(current(generation, parent, self._url), seen)
+                self._write(current(generation, parent, self._url), seen, statement)
                 if pointed() == generation:
-                    return
-        self.follow(pointed)
+                    self._behind = False
+                    return generation
+        return self.follow(pointed)
 
-    def follow(self, pointed: Callable[[], Generation | None]) -> None:
+    def catch_up(self, pointed: Callable[[], Generation | None]) -> None:
+        """``follow``, unless this process has done so since it last let the pointer move."""
+        if self._behind:
+            self.follow(pointed)
+
+    def follow(self, pointed: Callable[[], Generation | None]) -> Generation | None:
         """Make what clients read that of the generation that ``pointed`` tells, without ever moving it back.
 
-        ``Unavailable`` where a hundred tries were not enough.
+        That generation, which clients see then, or a newer one. ``Unavailable`` where a hundred tries were not enough.
         """
         for attempt in range(_ATTEMPTS):
             try:
-                found = beside(self._threads, *(partial(self._seen, path) for path in _CURRENT))
-                seen = dict(zip(_CURRENT, found, strict=True))
+                found = beside(self._threads, *(partial(self._seen, path) for path in self._places))
+                seen = dict(zip(self._places, found, strict=True))
                 generation = pointed()
                 if generation is None:
-                    return
+                    return None  # the first one is still to come
                 # The version read before the pointer guards the write: whoever moved the
                 # pointer on since has changed the views, or will.
                 parent = self._parent(generation)
                 wanted = current(generation, parent, self._url, seen[REPOMD][0])
-                self._write(wanted, seen)
+                self._write(wanted, seen, self._stating(generation, seen))
             except (Conflict, OutcomeUnknown):
                 self._pause(attempt)
                 continue
             # Once more where the metalink spoke of a live index of long ago, which is gone now.
             if pointed() == generation and wanted == current(generation, parent, self._url):
-                return
+                self._behind = False
+                return generation
         msg = f"{REPOMD} could not be brought to the pointer's generation in {_ATTEMPTS} tries; it is tried again"
         raise Unavailable(msg)
 
-    def _write(self, wanted: Mapping[StorePath, bytes], seen: Mapping[StorePath, _Seen]) -> None:
-        """Write what is not as ``wanted``, where it is as it was ``seen``."""
+    def renew(self, pointed: Callable[[], Generation | None]) -> Kept | None:
+        """Sign the statement anew where that is due; None where there is none.
+
+        ``Corrupt`` where what the store holds must not be stated.
+        """
+        if self._statements is None:
+            return None
+        present, _ = self._seen(STATEMENT)
+        generation = pointed()
+        if generation is None:
+            return None
+        made, kept = self._statements.kept(generation, present)
+        if made != present:
+            self.follow(pointed)
+        return kept
+
+    def _stating(self, generation: Generation, seen: Mapping[StorePath, _Seen]) -> Callable[[], bytes | None] | None:
+        """What gives the statement of the current generation: nothing where none may be made, which ``renew`` tells."""
+        statements = self._statements
+        if statements is None:
+            return None
+
+        def stated() -> bytes | None:
+            with contextlib.suppress(Corrupt):
+                return statements.kept(generation, seen[STATEMENT][0])[0]
+            return None
+
+        return stated
+
+    def _write(
+        self,
+        wanted: Mapping[StorePath, bytes],
+        seen: Mapping[StorePath, _Seen],
+        statement: Callable[[], bytes | None] | None,
+    ) -> None:
+        """Write what is not as ``wanted``, where it is as it was ``seen``, and the statement, where there is one.
+
+        That comes after the index, since it must not speak of one that nobody can read yet.
+        """
         self._left = {}
         left = dict(seen)
 
-        def write(path: StorePath) -> None:
+        def write(path: StorePath, data: bytes) -> None:
             present, version = seen[path]
-            if present != wanted[path]:
-                left[path] = wanted[path], self._store.write(path, wanted[path], version)
+            if present != data:
+                left[path] = data, self._store.write(path, data, version)
 
-        beside(self._threads, partial(write, METALINK), partial(write, MIRRORLIST))
-        write(REPOMD)
-        write(SIGNATURE)
+        def state() -> None:
+            said = statement() if statement else None
+            if said:
+                write(STATEMENT, said)
+
+        beside(self._threads, *(partial(write, path, wanted[path]) for path in (METALINK, MIRRORLIST)))
+        write(REPOMD, wanted[REPOMD])
+        beside(self._threads, partial(write, SIGNATURE, wanted[SIGNATURE]), state)
         self._left = left
 
     def _parent(self, generation: Generation) -> Generation | None:

@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,7 +17,7 @@ from repod.announced import announce
 from repod.config import Repository, Settings
 from repod.documents import Scales
 from repod.doors import Inbox, Repodata, Store
-from repod.errors import Misconfigured
+from repod.errors import Misconfigured, Unavailable
 from repod.holdings import Tell, silent
 from repod.hostbook import HostBook
 from repod.hostfiles import repo_file, write_host_files
@@ -40,11 +39,12 @@ from repod.repodata.listing import plain
 from repod.repodata.reader import DocumentReader
 from repod.retaining import open_planner, open_pruner
 from repod.ringing import Rings
-from repod.rpmfile.pool import RpmWorkers
+from repod.scratch import scratch
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.signing.verify import verify_detached
-from repod.tools import Tools, open_rebuild
+from repod.stating import Statements
+from repod.tools import Tools, open_rebuild, open_rpms, work_folder
 from repod.turn import Turns
 from repod.values import S3Place
 
@@ -54,7 +54,7 @@ def public_url(settings: Settings, repository: Repository) -> str:
     if repository.url:
         return repository.url.rstrip("/") + "/"
     host = settings.http.host
-    if host in {"0.0.0.0", "::"}:  # noqa: S104 - a question, not a bind
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - a question, not a bind  # nosec B104
         host = socket.getfqdn()
     shown = f"[{host}]" if ":" in host else host
     return f"{settings.http.scheme}://{shown}:{settings.http.port}/repos/{repository.name}/"
@@ -134,24 +134,23 @@ def key_doubts(repository: Repository, signer: OpenSigner) -> list[str]:
 def pause(attempt: int, unit: float = 0.01) -> None:
     """See ``Pause``: up to 10 ms at first, up to 2 s or four units after many attempts."""
     longest = min(max(2.0, 4 * unit), unit * 1.5**attempt)
-    time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads writers, guards nothing
+    time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads writers, guards nothing  # nosec B311
 
 
 @contextmanager
-def workspace(state_dir: Path) -> Iterator[Path]:
+def workspace(settings: Settings) -> Iterator[Path]:
     """A private folder for copies; what stopped processes left behind is removed first."""
-    work = state_dir / "work"
+    work, stack = work_folder(settings), ExitStack()
     try:
-        work.mkdir(parents=True, exist_ok=True, mode=0o700)
         for left_over in work.glob("*-*"):
             if not Path("/proc", left_over.name.partition("-")[0]).exists():
                 shutil.rmtree(left_over, ignore_errors=True)
-        folder = tempfile.TemporaryDirectory(dir=work, prefix=f"{os.getpid()}-", ignore_cleanup_errors=True)
-    except OSError as error:
-        msg = f"state_dir {state_dir} cannot be used ({error}); create it and make it writable for repod"
+        folder = stack.enter_context(scratch(work, f"{os.getpid()}-"))
+    except (OSError, Unavailable) as error:
+        msg = f"state_dir {settings.state_dir} cannot be used ({error}); create it and make it writable for repod"
         raise Misconfigured(msg) from error
-    with folder as name:
-        yield Path(name)
+    with stack:
+        yield folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,17 +201,36 @@ def open_publisher(
         warn=warn,
         raced=raced,
         restore=restore,
+        statements=open_statements(repository, store, signer),
+    )
+
+
+def _signing(signer: OpenSigner) -> list[str]:
+    """The fingerprints of the keys that sign an index."""
+    return [key.fingerprint for key in signer.keys if key.role in {SIGNS, COSIGNS}]
+
+
+def open_statements(repository: Repository, store: Store, signer: OpenSigner) -> Statements:
+    """What is said of the current generation of a repository, signed."""
+    return Statements(
+        repository=repository.name,
+        store=store,
+        signer=signer,
+        keys=_signing(signer),
+        armor=armor,
+        proves=verify_detached,
+        valid=repository.freshness.valid,
+        clock=time.time,
     )
 
 
 def open_rings(repository: Repository, store: Store, signer: OpenSigner) -> Rings:
     """What changes the rings of a repository, and keeps their file fresh."""
-    signs = [key.fingerprint for key in signer.keys if key.role in {SIGNS, COSIGNS}]
     return Rings(
         repository=repository.name,
         store=store,
         signer=signer,
-        keys=signs,
+        keys=_signing(signer),
         armor=armor,
         proves=verify_detached,
         valid=repository.rings.valid,
@@ -226,7 +244,7 @@ def rebuilding(tools: Tools, repository: Repository, store: Store, tell: Tell = 
     return open_rebuild(
         tools,
         store,
-        scratch=partial(open_repodata, tools.settings, repository, store),
+        documents=partial(open_repodata, tools.settings, repository, store),
         publisher=lambda repodata: open_publisher(
             tools.settings, repository, store=store, repodata=repodata, signer=tools.signer
         ),
@@ -265,15 +283,19 @@ class System:
         self.books: dict[str, HostBook] = {}
         with ExitStack() as stack:
             self._stack = stack
-            self.workspace = stack.enter_context(workspace(Path(settings.state_dir)))
+            self.workspace = stack.enter_context(workspace(settings))
+            workers = settings.workers
             self.signer: OpenSigner = open_signer(
-                settings.signing, time.time(), environ, processes=settings.workers.count or os.cpu_count() or 1
+                settings.signing,
+                time.time(),
+                environ,
+                processes=workers.count or os.cpu_count() or 1,
+                confine=workers.confine,
             )
             stack.callback(self.signer.close)
-            workers = settings.workers
-            self.rpms = RpmWorkers(count=workers.count, timeout=workers.timeout, memory=workers.memory)
+            self.rpms = open_rpms(settings)
             stack.callback(self.rpms.close)
-            self.documents = DocumentReader(self.rpms.run)
+            self.documents = DocumentReader(self.rpms.run_document)
             self._inboxes = Inboxes(
                 settings, log=log, wanted=self.documents.knows, count=count, workspace=self.workspace
             )

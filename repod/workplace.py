@@ -66,7 +66,7 @@ def open_workplace(
         signer, rpms = already.staff or open_staff(settings, environ, stack)
         signer.refuse_expired(time.time())
         refuse_key(repository, signer)
-        folder = stack.enter_context(workspace(Path(settings.state_dir)))
+        folder = stack.enter_context(workspace(settings))
         store = already.store or open_writable(settings, repository)
         repodata = stack.enter_context(closing(open_repodata(settings, repository, store, already.cache)))
         tools = Tools(settings=settings, signer=signer, rpms=rpms, workspace=folder)

@@ -27,6 +27,7 @@ from repod.inboxes import held
 from repod.office import Arrival, Refusal, State
 from repod.places import open_store
 from repod.repodata import kinds
+from repod.statement import read_end
 from repod.times import stamp
 from repod.wiring import public_url
 
@@ -92,6 +93,7 @@ def _state_or_fault(settings: Settings, repository: Repository, currents: Curren
 
 def _state(settings: Settings, repository: Repository, currents: Currents) -> State:
     generation = currents.of(repository)
+    end = read_end(open_store(settings, repository)) if generation else None
     inbox, rejected = held(settings, repository, lambda name: bool(kinds.kind(name)))
     return State(
         repository=repository.name,
@@ -105,6 +107,7 @@ def _state(settings: Settings, repository: Repository, currents: Currents) -> St
         actor=generation.actor if generation else "",
         why=generation.why if generation else "",
         sources=currents.sources(repository) if generation else (),
+        fresh_until=None if end is None else stamp(end),
     )
 
 

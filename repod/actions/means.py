@@ -16,7 +16,7 @@ from repod.places import open_store
 from repod.prune import Pruned
 from repod.rpmfile.pool import RpmWorkers
 from repod.signing.opening import OpenSigner
-from repod.tools import Staff
+from repod.tools import Staff, open_rpms
 from repod.wiring import workspace
 from repod.workplace import Already, Workplace, open_workplace
 
@@ -71,10 +71,9 @@ class Means:
         if self.staff:
             yield self.staff[1]
         else:
-            limits = self.settings.workers
-            with closing(RpmWorkers(count=1, timeout=limits.timeout, memory=limits.memory)) as rpms:
+            with closing(open_rpms(self.settings, count=1)) as rpms:
                 yield rpms
 
     def scratch(self) -> AbstractContextManager[Path]:
         """A private folder."""
-        return workspace(Path(self.settings.state_dir))
+        return workspace(self.settings)

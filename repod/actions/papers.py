@@ -1,9 +1,7 @@
 """Advisories: listed, added, removed."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from repod.actions.means import Means
@@ -39,11 +37,11 @@ def streams(settings: Settings, name: str) -> Mapping[str, Sequence[str]]:
 
 def advise(means: Means, name: str, file: str, data: bytes, by: By) -> Deed:
     """Add the advisories of a file, whatever it holds; see ``Deeds.advise``."""
-    with means.reader() as rpms, tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "document"
+    with means.reader() as rpms, means.scratch() as folder:
+        path = folder / "document"
         path.write_bytes(data)
         try:
-            edit: Edit = rpms.run(read_file, file, path)
+            edit: Edit = rpms.run_document(read_file, file, path)
         except Unreadable as error:
             raise refused(error.faults) from error
     return publish(means, name, [edit], "added", by)

@@ -1,9 +1,7 @@
 """What retention lets go of a repository: the plan, and carrying it out."""
 
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from repod.actions.means import Means
@@ -14,6 +12,7 @@ from repod.prune import Pruned
 from repod.removal import Removal
 from repod.retaining import open_planner, open_pruner
 from repod.retention import Verdict
+from repod.scratch import scratch
 from repod.wiring import pause
 
 
@@ -21,9 +20,9 @@ def plan(means: Means, name: str) -> Sequence[dict[str, Any]]:
     """What a prune would do; nothing is changed, and no key is needed. See ``Looks.plan``."""
     repository = means.settings.named(name)
     store = open_store(means.settings, repository)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         book = means.book(name)
-        plan = open_planner(means.settings, repository, store, Path(folder), pause, book=book).plan(time.time())
+        plan = open_planner(means.settings, repository, store, folder, pause, book=book).plan(time.time())
     return _rows(plan.retire, plan.removals, plan.notes)
 
 

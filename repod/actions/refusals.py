@@ -1,6 +1,5 @@
 """The rejected arrivals of a repository, by what their reason files say."""
 
-import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from repod import jsontext
 from repod.config import Repository, Settings, rejected_place
 from repod.errors import Misconfigured
 from repod.inbox.names import shown
@@ -113,7 +113,7 @@ def _position(text: str) -> tuple[int, str]:
 def _parsed(data: bytes) -> Mapping[str, Any]:
     """What a reason file says, whoever wrote it; each fault with what to do."""
     try:
-        said = json.loads(data)
+        said = jsontext.loads(data)
         faults = [
             {
                 "code": str(fault["code"]),

@@ -16,7 +16,7 @@ from repod.places import open_store
 from repod.promotion import choose
 from repod.repodata.listing import StoredListings
 from repod.ringing import Rings
-from repod.rings import ALL, ROLLOUT, Envelope, Ring, RingBuild, RingChange, RolloutFile, read, row
+from repod.rings import ALL, ROLLOUT, Ring, RingBuild, RingChange, RolloutFile, envelope, read, row
 from repod.rpmfile.signatures import head
 from repod.times import stamp
 from repod.windows import Window
@@ -33,7 +33,7 @@ def rings(settings: Settings, name: str) -> dict[str, Any]:
         data = store.read(ROLLOUT).data
     except NotFound:
         return {"repository": name, "serial": None, "issued": None, "expires": None, "rings": []}
-    file = read(Envelope.from_json(data).document)
+    file = read(envelope(data).document)
     return {
         "repository": name,
         "serial": file.serial,

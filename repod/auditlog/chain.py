@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from repod import jsontext
 from repod.office import Noted
 from repod.times import stamp_ms
 
@@ -80,7 +81,7 @@ def record(line: bytes) -> dict[str, Any] | None:
     reader might take for the right one, is no record.
     """
     try:
-        found = json.loads(line)
+        found = jsontext.loads(line)
         if type(found) is not dict or tuple(found) != _KEYS or _line(found) != line:
             return None
     except (ValueError, RecursionError):

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from repod import jsontext
 from repod.access import ANY, Caller, Reason, Stranger, Verb
 from repod.callers.watched import Watched
 from repod.errors import Conflict, Misconfigured, NotFound, Unavailable
@@ -29,7 +30,10 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """One token as the file has it. Times are seconds since 1970; ``expires`` None: never."""
+    """One token as the file has it. Times are seconds since 1970; ``expires`` None: never.
+
+    ``hosts``: shell patterns of the hosts that it may report of; none: of any.
+    """
 
     name: str
     sha256: str
@@ -37,6 +41,7 @@ class Token:
     repositories: Sequence[str]
     created: float
     expires: float | None
+    hosts: Sequence[str] = ()
 
     def has_expired(self, now: float) -> bool:
         """Whether it is good no more."""
@@ -65,6 +70,7 @@ class TokenFile:
             how="token",
             verbs=frozenset(map(Verb, token.verbs)),
             repositories=frozenset(token.repositories),
+            hosts=tuple(token.hosts) or None,
         )
 
     def list(self) -> Sequence[Token]:
@@ -79,10 +85,11 @@ class TokenFile:
         verbs: Sequence[str],
         repositories: Sequence[str],
         seconds: float | None,
+        hosts: Sequence[str] = (),
     ) -> str:
         """A new token, told this once; ``Conflict`` where one of that name is there and has not expired.
 
-        ``seconds``: how long it is good; None: for ever. ``repositories`` may hold ``ANY``.
+        ``seconds``: how long it is good; None: for ever. ``repositories`` may hold ``ANY``; ``hosts`` as in ``Token``.
         """
         now = self._clock()
         secret = PREFIX + base64.urlsafe_b64encode(random(_BYTES)).rstrip(b"=").decode()
@@ -98,6 +105,7 @@ class TokenFile:
                 repositories=(ANY,) if ANY in repositories else tuple(sorted(set(repositories))),
                 created=now,
                 expires=None if seconds is None else now + seconds,
+                hosts=tuple(sorted(set(hosts))),
             )
             self._write([*(token for token in before if token.name != name), token])
         return secret
@@ -128,7 +136,7 @@ class TokenFile:
             os.close(folder)
 
     def _write(self, tokens: Sequence[Token]) -> None:
-        tree = {"version": _VERSION, "tokens": [asdict(token) for token in tokens]}
+        tree = {"version": _VERSION, "tokens": [_fields(token) for token in tokens]}
         try:
             stage, name = tempfile.mkstemp(dir=self.path.parent, prefix=".tokens-")
             try:
@@ -148,6 +156,13 @@ class TokenFile:
             raise Unavailable(msg) from error
 
 
+def _fields(token: Token) -> dict[str, Any]:
+    fields = asdict(token)
+    if not token.hosts:
+        del fields["hosts"]  # versions of repod that know no such bound read the others
+    return fields
+
+
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
@@ -156,7 +171,7 @@ def _parse(data: bytes) -> Iterator[Token]:
     if not data:
         return
     try:
-        tree: Any = json.loads(data)
+        tree: Any = jsontext.loads(data)
         version = tree["version"]
         if version == _VERSION:
             yield from (Token(**token) for token in tree["tokens"])

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from repod import jsontext
 from repod.catalog.tables import COLUMNS, folded, standing
 from repod.errors import Misconfigured, NotFound
 from repod.office import Named, Names, Page, Row, Search
@@ -36,12 +37,12 @@ def page(connection: sqlite3.Connection, search: Search) -> Page:
     """See ``Catalog.search``."""
     order, beyond, keys = _ORDERS[search.order]
     where, values = _conditions(search)
-    (total,) = connection.execute(f"SELECT count(*) FROM package WHERE {_all(where)}", values).fetchone()  # noqa: S608
+    (total,) = connection.execute(f"SELECT count(*) FROM package WHERE {_all(where)}", values).fetchone()  # noqa: S608  # nosec B608
     if search.after:
         where.append(beyond)
         values |= _cursor(search)
     limit = max(1, min(search.limit, _MOST))
-    query = f"SELECT {COLUMNS}, rank FROM package WHERE {_all(where)} ORDER BY {order} LIMIT {limit + 1}"  # noqa: S608
+    query = f"SELECT {COLUMNS}, rank FROM package WHERE {_all(where)} ORDER BY {order} LIMIT {limit + 1}"  # noqa: S608  # nosec B608
     rows = [_Found(row) for row in connection.execute(query, values)]
     more = rows[limit - 1].key(keys) if len(rows) > limit else None
     return Page(
@@ -55,7 +56,7 @@ def page(connection: sqlite3.Connection, search: Search) -> Page:
 def names(connection: sqlite3.Connection, limit: int) -> Names:
     """See ``Catalog.names``."""
     rows = connection.execute(
-        f"SELECT {COLUMNS}, rank, (SELECT count(*) FROM package p WHERE p.name = package.name),"  # noqa: S608
+        f"SELECT {COLUMNS}, rank, (SELECT count(*) FROM package p WHERE p.name = package.name),"  # noqa: S608  # nosec B608
         " (SELECT group_concat(DISTINCT arch) FROM package p WHERE p.name = package.name)"
         " FROM package WHERE first ORDER BY came DESC, built DESC, name LIMIT ?",
         (max(0, limit),),
@@ -74,7 +75,7 @@ def names(connection: sqlite3.Connection, limit: int) -> Names:
 
 def builds_of(connection: sqlite3.Connection, name: str) -> Sequence[Row]:
     """See ``Catalog.builds_of``."""
-    query = f"SELECT {COLUMNS}, rank FROM package WHERE name = ? ORDER BY name, rank DESC, nevra LIMIT {_MOST}"  # noqa: S608
+    query = f"SELECT {COLUMNS}, rank FROM package WHERE name = ? ORDER BY name, rank DESC, nevra LIMIT {_MOST}"  # noqa: S608  # nosec B608
     return [_Found(row).shown() for row in connection.execute(query, (name,))]
 
 
@@ -190,7 +191,7 @@ def _cursor(search: Search) -> Mapping[str, Any]:
     keys = _ORDERS[search.order][2]
     try:
         padded = search.after + "=" * (-len(search.after) % 4)
-        values = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
+        values = jsontext.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
         found = dict(zip(("order", *keys), values, strict=True))
         return {name: _typed(search.order, name, value) for name, value in found.items()}
     except (ValueError, TypeError, RecursionError) as error:

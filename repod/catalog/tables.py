@@ -87,7 +87,7 @@ def change(connection: sqlite3.Connection, removed: Iterable[Package], added: Se
     connection.executemany(_INSERT, map(_values, added))
     for name in names:
         connection.execute("UPDATE package SET first = 0 WHERE first AND name = ?", (name,))
-        connection.execute(f"UPDATE package SET first = 1 WHERE id = ({_FIRST})", (name,))  # noqa: S608 - a constant
+        connection.execute(f"UPDATE package SET first = 1 WHERE id = ({_FIRST})", (name,))  # noqa: S608 - a constant  # nosec B608
 
 
 def stand(connection: sqlite3.Connection, place: Standing) -> None:

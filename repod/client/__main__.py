@@ -2,11 +2,14 @@
 
 import gc
 
+from repod.confinement.hiding import hide
+
 
 def main() -> None:
     """Run the command line."""
     from repod.client.cli import main as command  # noqa: PLC0415 - as repod's, so that it is cheap to import
 
+    hide()
     try:
         command(prog_name="repoctl")
     finally:

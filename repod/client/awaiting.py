@@ -8,6 +8,7 @@ from repod.client.fleet import Wanted
 from repod.client.fresh import Fresh, Seen, last, pauses
 from repod.client.pushing import Drop, Fate, Outcome, Parcel, Result, Ticket
 from repod.errors import Misconfigured, RepodError, Unavailable
+from repod.numerals import number
 
 POLICY = frozenset({"unsigned", "signer", "arch", "source", "name", "size", "conflict", "file-digest", "profile"})
 """The reasons for a rejection that are rules of the repository, and no damage of the file."""
@@ -75,8 +76,7 @@ class Awaiting:
     def begin(self, pending: Sequence[Pending]) -> None:
         """Look what hosts read before anything is sent: the next generation is the first that may have a document."""
         if self._fresh is not None and any(one.parcel.nevra is None for one in pending):
-            revision = self._fresh.look().revision
-            self._before = int(revision) if revision.isdigit() else 0
+            self._before = number(self._fresh.look().revision) or 0
 
     def run(self, pending: Sequence[Pending], seconds: float) -> None:
         """Wait at most so long; each has ended when this does."""
@@ -122,7 +122,7 @@ class Awaiting:
         wanted = one.wanted
         if wanted and wanted.nevra in seen.missing:
             return False
-        revision = int(seen.revision) if seen.revision.isdigit() else None
+        revision = number(seen.revision)
         generation = one.fate.generation if one.fate and one.fate.generation else revision
         where = f"a fresh client sees it at {seen.url}"
         text = f"it was listed already; {where}" if one.listed else where

@@ -19,11 +19,10 @@ from repod.package import Nevra
 
 Note = Callable[[Sequence[Installed]], object]
 Record = Callable[[Sequence[Nevra]], Sequence[Wanted]]
-Unproven = Callable[[Sequence[Installed]], Sequence[str]]
 
 _KEYS, _OWN_KEYS = "keys.asc", "own.asc"
 _PAUSE = 2.0
-_RPM_LOCK = ".rpm.lock"
+_WAITED_FOR = (".rpm.lock", "system-repo.lock")  # dnf 5 has the second since 5.4
 _OUTPUT = 100_000
 
 
@@ -235,7 +234,7 @@ def _carried(bench: _Bench, change: Change) -> tuple[Verdict, str]:
     """Carry out a change; tried again while another process holds the lock, until that is too long."""
     steps = orders.steps(bench.tool, bench.program, change, bench.sources)
     while True:
-        _free_of_rpm(bench)
+        _free_of_locks(bench)
         verdict, output, holder = _tried(bench, steps)
         if verdict.trouble is not Trouble.LOCKED:
             return verdict, output
@@ -266,6 +265,9 @@ def _tried(bench: _Bench, steps: Sequence[Step]) -> tuple[Verdict, str, str]:
     holder = "; ".join(str(lock) for lock in ended.locks)
     if verdict.trouble is None:
         verdict = Verdict(text="; ".join(warnings))
+    if verdict.trouble is Trouble.FAILED and holder:
+        # dnf 5 does not say that it was a lock.
+        verdict = replace(verdict, trouble=Trouble.LOCKED)
     return verdict, "\n".join(outputs)[-_OUTPUT:], holder
 
 
@@ -276,14 +278,11 @@ def _verdict(tool: ToolName, ended: Ended) -> Verdict:
     return reading.verdict(tool, ended.code, ended.output)
 
 
-def _free_of_rpm(bench: _Bench) -> None:
-    """Wait until nobody holds rpm's own lock; ``HostFault`` LOCKED.
-
-    Package tools wait for that one without an end.
-    """
+def _free_of_locks(bench: _Bench) -> None:
+    """Wait until nobody holds the locks that package tools wait for without an end; ``HostFault`` LOCKED."""
     talk = bench.talk
     locks = bench.facts.locks
-    while held := [lock for lock in locks if lock.file.endswith(_RPM_LOCK)]:
+    while held := [lock for lock in locks if lock.file.endswith(_WAITED_FOR)]:
         if talk.now() + _PAUSE > bench.deadline:
             text = f"{held[0]} (waited {talk.patience.lock:.0f} s); wait until it ends, or end it"
             raise HostFault(Trouble.LOCKED, text)

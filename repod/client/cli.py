@@ -28,6 +28,7 @@ _COMMANDS: Mapping[str, str] = {
     "advisory": "advisory:advisory",
     "prune": "change:prune",
     "prove": "change:prove",
+    "verify": "verify:verify",
     "hosts": "hosts:hosts",
     "ring": "ring:ring",
     "keys": "about:keys",

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from repod import __version__
 from repod.client.buckets import S3
 from repod.errors import Misconfigured, NotFound, Unavailable
+from repod.numerals import number
 from repod.values import S3Place
 
 _PIECE = 1 << 20
@@ -203,11 +204,16 @@ def _spanned(answer: Any, first: int, end: int) -> tuple[bytes, int]:
         if len(held) >= needed:
             break
     length = answer.headers.get("Content-Length", "")
-    total = _total(answer.headers.get("Content-Range", "")) if ranged else int(length or -1)
+    total = _total(answer.headers.get("Content-Range", "")) if ranged else _length(length)
     return bytes(held[skip:needed]), total
 
 
 def _total(text: str) -> int:
     """How long the whole is, by a header Content-Range; -1 where it does not say."""
     match = _TOTAL.match(text)
-    return int(match[1]) if match else -1
+    return _length(match[1]) if match else -1
+
+
+def _length(text: str) -> int:
+    found = number(text)
+    return -1 if found is None else found

@@ -15,6 +15,7 @@ from repod.client import reading
 from repod.client.fetching import Fetcher, folder_url, joined, read, shown
 from repod.client.fleet import Wanted
 from repod.errors import Corrupt, NotFound, RepodError, Unavailable
+from repod.numerals import number
 from repod.package import Nevra
 
 _SMALL = 1 << 20
@@ -46,7 +47,8 @@ class Seen:
 
     def reached(self, generation: int) -> bool:
         """Whether every view shows that generation or a later one, as far as their revisions tell."""
-        return not self.fault and (not self.revision.isdigit() or int(self.revision) >= generation)
+        told = number(self.revision)
+        return not self.fault and (told is None or told >= generation)
 
     @property
     def complete(self) -> bool:
@@ -229,4 +231,5 @@ def last(seen: Seen, wanted: Sequence[Wanted], generation: int = 0) -> str:
 
 
 def _older(one: str, other: str) -> bool:
-    return one.isdigit() and other.isdigit() and int(one) < int(other)
+    first, second = number(one), number(other)
+    return first is not None and second is not None and first < second

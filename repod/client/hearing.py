@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from repod import jsontext
 from repod.client.api import Api
-from repod.errors import Misconfigured, Unavailable
+from repod.errors import Misconfigured, Unavailable, shown
 from repod.happenings import Kind
-from repod.show import steerless
 
 _QUIET = 60.0  # the daemon says that it lives every 15 s
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 15.0, 15.0)
@@ -38,8 +38,6 @@ def hear(api: Api, repository: str, after: str = "", sleep: Callable[[float], ob
 
 def events(lines: Iterable[str]) -> Iterator[tuple[str, Event]]:
     """Ids and events of a stream, as https://html.spec.whatwg.org/multipage/server-sent-events.html has it."""
-    import json  # noqa: PLC0415
-
     name, data = "", []
     for line in lines:
         field, _, value = line.partition(":")
@@ -50,10 +48,13 @@ def events(lines: Iterable[str]) -> Iterator[tuple[str, Event]]:
             data.append(value)
         elif not line and data:
             try:
-                found = json.loads("\n".join(data))
+                found = jsontext.loads("\n".join(data))
             except ValueError as error:
                 msg = f"an event is no JSON ({error}); is something between this machine and the daemon?"
                 raise Misconfigured(msg) from error
+            if not isinstance(found, dict):
+                msg = f"an event is no JSON object: {data[0][:40]!r}; is something between this machine and the daemon?"
+                raise Misconfigured(msg)
             yield name, found
             data = []
 
@@ -61,10 +62,12 @@ def events(lines: Iterable[str]) -> Iterator[tuple[str, Event]]:
 def told(event: Event) -> str:
     """An event in a line for a person."""
     repository = str(event.get("source", "")).rpartition("/")[2]
-    data = event.get("data", {})
-    say = _WORDS.get(str(event.get("type")))
-    text = say(data) if say else str(event.get("type"))
-    return steerless(f"{event.get('time', '')}  {repository}  {text}")
+    kind = str(event.get("type"))
+    try:
+        text = _WORDS[kind](event["data"])
+    except (KeyError, TypeError, AttributeError):  # of a repod that knows more than this one
+        text = kind
+    return shown(f"{event.get('time', '')}  {repository}  {text}")
 
 
 def _published(data: Mapping[str, Any]) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from repod.numerals import number
+
 Vars = dict[str, Any]
 
 ALL = "all"
@@ -118,4 +120,5 @@ def _depths(tree: Tree) -> Mapping[str, int]:
 
 def _priority(tree: Tree, group: str) -> int:
     value = str(tree.groups[group].get("ansible_group_priority", 1))
-    return int(value) if value.lstrip("-").isdigit() else 1
+    found = number(value.removeprefix("-"))
+    return 1 if found is None else -found if value.startswith("-") else found

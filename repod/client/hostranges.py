@@ -6,6 +6,7 @@ import string
 from collections.abc import Iterator, Sequence
 
 from repod.errors import Misconfigured
+from repod.numerals import number
 
 _MOST = 10_000
 _RANGE = re.compile(r"\[([0-9A-Za-z]*):([0-9A-Za-z]+)(?::([0-9]+))?\]")
@@ -29,7 +30,8 @@ def expanded(text: str) -> Sequence[str]:
 
 def _range(piece: str, text: str) -> Sequence[str]:
     match = _RANGE.fullmatch(piece)
-    values = list(_values(match[1] or "0", match[2], int(match[3] or 1))) if match and match[3] != "0" else []
+    step = number(match[3] or "1") if match else None
+    values = list(_values(match[1] or "0", match[2], step)) if match and step else []
     if not values:
         msg = f"hosts {text!r}: expected a range such as [1:9], [01:12], [a:f] or [0:20:5], found {piece!r}"
         raise Misconfigured(msg)
@@ -41,9 +43,9 @@ def _values(first: str, last: str, step: int) -> Iterator[str]:
     letters = string.ascii_letters
     if len(first) == len(last) == 1 and first in letters and last in letters:
         yield from letters[letters.index(first) : letters.index(last) + 1 : step]
-    elif first.isdigit() and last.isdigit():
+    elif (begin := number(first)) is not None and (end := number(last)) is not None:
         padded = len(first) if len(first) > 1 and first[0] == "0" else 0
         if padded and padded != len(last):
             return
-        if int(last) - int(first) <= _MOST * step:
-            yield from (str(number).zfill(padded) for number in range(int(first), int(last) + 1, step))
+        if end - begin <= _MOST * step:
+            yield from (str(one).zfill(padded) for one in range(begin, end + 1, step))

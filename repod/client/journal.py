@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from repod import jsontext
 from repod.client.runs import Plan, Progress, Standing, begun
 from repod.errors import Conflict, Corrupt, NotFound, Unavailable
 
@@ -168,11 +169,11 @@ def _read(folder: Path, name: str) -> tuple[Standing, int]:
     whole = data.rfind(b"\n") + 1
     first, *rest = data[:whole].splitlines() or [b""]
     try:
-        head = json.loads(first)
+        head = jsontext.loads(first)
         if head["format"] != FORMAT:
             raise Corrupt(f"{path} is of format {head['format']}, expected {FORMAT}; another repoctl wrote it")
         standing = begun(_PLAN.validate_python(head["plan"]))
-        standing = _after(standing, [json.loads(line) for line in rest])
+        standing = _after(standing, [jsontext.loads(line) for line in rest])
     except (ValueError, KeyError, TypeError) as error:
         reason = f"{error.error_count()} faults" if isinstance(error, ValidationError) else error
         msg = f"{path} cannot be understood ({reason}); remove it, and start a new run: hosts that are done stay so"

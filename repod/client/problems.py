@@ -1,9 +1,9 @@
 """What the daemon answers when it does not do what was asked: from problem documents (RFC 9457) to ``repod.errors``."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from repod import jsontext
 from repod.errors import Conflict, Corrupt, Misconfigured, NoRoom, NotFound, Refused, RepodError, Unavailable, Unfit
 
 MEDIA_TYPE = "application/problem+json"
@@ -41,6 +41,14 @@ _BY_STATUS: Mapping[int, type[RepodError]] = {
 }
 """Where a proxy answers, and not the daemon."""
 
+_FORM: Mapping[str, Callable[[Any], bool]] = {
+    "detail": lambda value: isinstance(value, str),
+    "type": lambda value: value is None or isinstance(value, str),
+    "status": lambda value: value is None or type(value) is int,
+    "faults": lambda value: value is None or isinstance(value, list),
+}
+"""What each field of a problem document is, if it is one of repod's."""
+
 _SERVER_FAILED = 500
 _UNKNOWN = 401
 _REDIRECTS = range(300, 400)
@@ -51,10 +59,10 @@ def document(status: int, media: str, body: bytes) -> Mapping[str, Any] | None:
     if status < min(_BY_STATUS) - 3 or media != MEDIA_TYPE:
         return None
     try:
-        found = json.loads(body)
+        found = jsontext.loads(body)
     except ValueError:
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("detail"), str) else None
+    return found if isinstance(found, dict) and all(kind(found.get(key)) for key, kind in _FORM.items()) else None
 
 
 def error_of(problem: Mapping[str, Any], source: str = "") -> RepodError:
@@ -64,8 +72,18 @@ def error_of(problem: Mapping[str, Any], source: str = "") -> RepodError:
     lines = [str(line) for line in faults if isinstance(line, str)] or [str(problem["detail"])]
     if kind == "credentials" or problem.get("status") == _UNKNOWN:
         return Misconfigured(*(f"{line}; {_token_advice(source, line)}" for line in lines))
-    known = _BY_KIND.get(kind) or _BY_STATUS.get(int(problem.get("status", 0)), Misconfigured)
+    lines = [f"{line}{_remedy(kind, line)}" for line in lines]
+    known = _BY_KIND.get(kind) or _BY_STATUS.get(problem.get("status") or 0, Misconfigured)
     return known(*lines) if known is Misconfigured else known("\n".join(lines))
+
+
+def _remedy(kind: str, line: str) -> str:
+    """What to do about what the daemon says without knowing who reads it."""
+    if kind == "forbidden" and " may not " in line:
+        return "; have a token made that may, where repod runs: repod token add"
+    if kind == "not-found" and line.startswith("there is no repository"):
+        return "; repoctl status lists those that this token may read"
+    return ""
 
 
 def stranger(status: int, media: str, body: bytes, url: str) -> RepodError:

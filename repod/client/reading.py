@@ -12,6 +12,7 @@ import zstandard
 from lxml import etree
 
 from repod.errors import Corrupt
+from repod.numerals import EPOCH, number
 from repod.package import Nevra
 
 _REPO = "{http://linux.duke.edu/metadata/repo}"
@@ -85,7 +86,7 @@ def metalink(data: bytes) -> Metalink:
     """``Corrupt`` where it is none."""
     root = _parsed(data, "metalink.xml")
     found = root.iterfind(f".//{_METALINK}resources/{_METALINK}url")
-    urls = sorted(found, key=lambda url: -int(url.get("preference") or 0))
+    urls = sorted(found, key=lambda url: -(number(url.get("preference")) or 0))
     hashes = root.iterfind(f".//{_METALINK}verification/{_METALINK}hash[@type='sha256']")
     return Metalink(
         urls=[(url.text or "").strip() for url in urls], checksums={(one.text or "").strip() for one in hashes}
@@ -145,7 +146,7 @@ def packages(text: Iterable[bytes], names: Collection[str]) -> Iterator[Listed]:
                 _forget(element)
         parser.close()
     except etree.XMLSyntaxError as error:
-        raise Corrupt(f"primary is not sound XML: {error.msg}") from error
+        raise Corrupt(f"primary is not sound XML: {' '.join(str(error.msg).split())}") from error
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise Corrupt(f"primary has a package that cannot be understood ({error})") from error
 
@@ -163,16 +164,24 @@ def _listed(element: Any) -> Listed:
     return Listed(
         nevra=Nevra(
             name=element.findtext(f"{_COMMON}name"),
-            epoch=int(version.get("epoch") or 0),
+            epoch=_number(version.get("epoch") or "0", EPOCH),
             version=version.get("ver"),
             release=version.get("rel"),
             arch=element.findtext(f"{_COMMON}arch"),
         ),
         pkgid=element.findtext(f"{_COMMON}checksum").strip(),
         href=element.find(f"{_COMMON}location").get("href"),
-        size=int(element.find(f"{_COMMON}size").get("package")),
-        header=(int(span.get("start")), int(span.get("end"))),
+        size=_number(element.find(f"{_COMMON}size").get("package")),
+        header=(_number(span.get("start")), _number(span.get("end"))),
     )
+
+
+def _number(text: str | None, most: int = (1 << 63) - 1) -> int:
+    found = number(text, most)
+    if found is None:
+        msg = f"expected a number up to {most}, found {text!r}"
+        raise ValueError(msg)
+    return found
 
 
 def _forget(element: Any) -> None:
@@ -186,4 +195,4 @@ def _parsed(data: bytes, what: str) -> Any:
     try:
         return etree.fromstring(data, etree.XMLParser(**_SAFE))
     except etree.XMLSyntaxError as error:
-        raise Corrupt(f"{what} is not sound XML: {error.msg}") from error
+        raise Corrupt(f"{what} is not sound XML: {' '.join(str(error.msg).split())}") from error

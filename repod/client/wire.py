@@ -160,7 +160,7 @@ class Wire:
             try:
                 return once()
             except _Again as again:
-                wait = max(again.after, self._patience.first * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311
+                wait = max(again.after, self._patience.first * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311  # nosec B311
                 if attempt + 1 == self._patience.attempts or again.after > self._patience.longest:
                     raise again.error from again
                 self.sleep(wait)

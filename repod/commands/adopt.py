@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from repod.errors import RepodError
 from repod.log import open_log
 from repod.options import json_option, person, repository_argument, why_option
 from repod.repodata.foreign import read
+from repod.scratch import scratch
 from repod.show import show
 from repod.source import open_source
 from repod.wiring import System, pause
@@ -52,10 +52,10 @@ def adopt(config: Path, name: str, where: str, why: str, *, skip: bool, dry_run:
         open_source(where, pause, settings.s3) as source,
         audited(settings, "adopt", name, {"from": source.name, "skip_missing": skip}, why, dry=dry_run) as outcome,
         System(settings, log=log, observe=lambda *_: None, environ=os.environ) as system,
-        tempfile.TemporaryDirectory(dir=system.workspace) as documents,
+        scratch(system.workspace) as documents,
         _progress() as tell,
     ):
-        foreign = read(source, Path(documents))
+        foreign = read(source, documents)
         wired, root = system.repositories[name], source.path("")
         adoption = Adoption(
             source=source,

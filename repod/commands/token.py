@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from repod.access import ANY, READ, VERBS
+from repod.access import ANY, READ, REPORT, VERBS
 from repod.callers.tokens import Token, TokenFile
 from repod.commands.common import audited, settings_option
 from repod.config import Settings, load
@@ -20,6 +20,7 @@ from repod.times import stamp
 from repod.values import seconds
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_PATTERN = re.compile(r"[A-Za-z0-9_.:*?\[\]!-]{1,253}")
 _NEVER = "never"
 _MAY = "\b\nWhat a token may do:\n" + "\n".join(f"  {verb:<10}{text}" for verb, text in VERBS.items())
 
@@ -46,6 +47,14 @@ def _name(_context: click.Context, _argument: click.Parameter, value: str) -> st
     return value
 
 
+def _patterns(_context: click.Context, _option: click.Parameter, values: Sequence[str]) -> Sequence[str]:
+    for value in values:
+        if not _PATTERN.fullmatch(value):
+            msg = f"expected names of hosts, with * ? [ ] where any will do, found {value!r}"
+            raise click.BadParameter(msg)
+    return values
+
+
 @token.command(epilog=_MAY)
 @settings_option
 @json_option
@@ -61,14 +70,23 @@ def _name(_context: click.Context, _argument: click.Parameter, value: str) -> st
     show_default=True,
     help="What it may do, of the list below; may be given again.",
 )
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    callback=_patterns,
+    metavar="PATTERN",
+    help="With --may report: only of hosts of such names (web-*), and of no rollouts; may be given again.",
+)
 @click.option("--expires", callback=_lifetime, default="90d", show_default=True, help="After that time, or 'never'.")
 def add(
     config: Path,
     name: str,
     repositories: Sequence[str],
     verbs: Sequence[str],
-    expires: float | None,
     *,
+    hosts: Sequence[str],
+    expires: float | None,
     as_json: bool,
 ) -> None:
     """Make a token called NAME and print it, this once: only its hash is kept.
@@ -77,14 +95,19 @@ def add(
     "Authorization: Bearer TOKEN". It may do what --may says and nothing else, so that a stolen one does little;
     there is no word for everything. Answers 4 where there is one of that name which has not expired.
     """
+    if hosts and REPORT not in verbs:
+        msg = "--host says of which hosts a token may report, so it takes --may report too"
+        raise click.UsageError(msg)
     settings = load(config)
     for repository in repositories:
         settings.named(repository)
     tokens = _tokens(settings)
     places = tuple(repositories) or (ANY,)
     details = {"name": name, "may": list(verbs), "repositories": list(places), "seconds": expires and int(expires)}
+    if hosts:
+        details["hosts"] = list(hosts)
     with audited(settings, "token add", "", details) as outcome:
-        secret = tokens.add(name, os.urandom, verbs=verbs, repositories=places, seconds=expires)
+        secret = tokens.add(name, os.urandom, verbs=verbs, repositories=places, seconds=expires, hosts=hosts)
         outcome.end("")
     if not as_json:
         click.echo(secret)
@@ -119,6 +142,7 @@ def _row(one: Token, now: float) -> dict[str, object]:
         "name": one.name,
         "may": list(one.verbs),
         "repositories": list(one.repositories),
+        "hosts": list(one.hosts) or [ANY],
         "created": stamp(one.created),
         "expires": _NEVER if one.expires is None else stamp(one.expires),
         "state": "expired" if one.has_expired(now) else "good",

@@ -18,6 +18,7 @@ from repod.doors import Clock
 from repod.errors import Misconfigured
 from repod.happenings import Event
 from repod.hooking import Hook, Undelivered
+from repod.numerals import number
 
 _PREFIX = "whsec_"
 _SHORTEST = 16  # bytes of a secret
@@ -98,8 +99,9 @@ def _judged(target: str, answer: httpx.Response, text: str) -> str:
 
 def _patience(value: str) -> float | None:
     """Seconds of a header Retry-After."""
-    if value.strip().isdecimal():
-        return float(value)
+    seconds = number(value.strip())
+    if seconds is not None:
+        return float(seconds)
     try:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+_LONGEST = 2000
+
+
+def shown(text: str) -> str:
+    """``text`` as one line for a log or a terminal: bounded, and what cannot be printed is escaped."""
+    line = text[:_LONGEST]
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    return f"{line[:_LONGEST]}... ({len(text)} characters)" if len(line) > _LONGEST or len(text) > _LONGEST else line
+
 
 class Fault(Exception):
-    """The root; ``status`` is the HTTP status by which the proxy tells it."""
+    """The root; ``status`` is the HTTP status by which the proxy tells it. Its message is ``shown``."""
 
     status = 500
+
+    def __init__(self, message: str) -> None:
+        """``message``: names and values in it may be a stranger's."""
+        super().__init__(shown(message))
 
 
 class WrongUse(Fault):

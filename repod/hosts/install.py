@@ -55,7 +55,7 @@ def _unpacked(stage: Path) -> None:
     here = Path(__file__).resolve().parent
     if here.is_dir():
         shutil.copytree(here, stage / "repod" / "hosts", ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("__init__.py", "windows.py"):
+        for name in ("__init__.py", "jsontext.py", "windows.py"):
             shutil.copy(here.parent / name, stage / "repod")
         return
     with zipfile.ZipFile(here.parents[1]) as archive:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
+from repod import jsontext
 from repod.hosts.bucket import Buckets
 from repod.hosts.faults import WrongUse
 from repod.hosts.place import Prefix
@@ -41,7 +41,7 @@ class Errand:
     def parse(cls, line: str) -> Errand:
         """``{"allow": ["s3://…"], "password": "…", "parent": 0}``."""
         try:
-            told = json.loads(line)
+            told = jsontext.loads(line)
             allow = tuple(Prefix.parse(text) for text in told["allow"])
             return cls(allow, str(told.get("password", "")), int(told.get("parent", 0)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:

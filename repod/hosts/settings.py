@@ -111,7 +111,7 @@ def _prefixes(text: str) -> Sequence[Prefix]:
 def user(text: str) -> int:
     """The uid of a user by name or number."""
     try:
-        return int(text) if text.isdigit() else pwd.getpwnam(text).pw_uid
+        return int(text) if re.fullmatch("[0-9]{1,10}", text) else pwd.getpwnam(text).pw_uid
     except KeyError:
         msg = f"allow_users: expected a user of this host, found {text!r}"
         raise WrongUse(msg) from None

@@ -56,7 +56,7 @@ def _frame(source: BinaryIO) -> Mapping[str, str]:
     data = bytearray()
     while (byte := source.read(1)) and byte != b"\0":
         data += byte
-    command, _, rest = data.decode().lstrip().partition("\n")
+    command, _, rest = data.decode(errors="replace").lstrip().partition("\n")
     if command.strip() != "RESOLVEURL":
         msg = f"expected RESOLVEURL from zypper, found {command!r}"
         raise WrongUse(msg)

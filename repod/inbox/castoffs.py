@@ -1,10 +1,10 @@
 """Refused arrivals in a bucket: each goes below ``rejected/`` of its prefix, with an object that says why."""
 
 import contextlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from repod import jsontext
 from repod.errors import Conflict, NotFound, RepodError
 from repod.inbox.names import REASON, shown
 from repod.inbox.prefix import REJECTED, Object, Prefix
@@ -79,7 +79,7 @@ class Castoffs:
     def _tells_of(self, reason: Object, said: Mapping[str, object]) -> bool:
         """Whether a reason was written for the same arrival, by a process that stopped or is at it too."""
         with contextlib.suppress(RepodError, ValueError):
-            found = json.loads(b"".join(self._prefix.pieces(reason.name, reason.mark, reason.size)))
+            found = jsontext.loads(b"".join(self._prefix.pieces(reason.name, reason.mark, reason.size)))
             return all(found[key] == said[key] for key in ("inbox_path", "sha256", "size"))
         return False
 

@@ -4,11 +4,13 @@ Forms: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-conten
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
+
+from repod import jsontext
+from repod.errors import shown
 
 _CREATED = "ObjectCreated:"
 _SOURCES = ("aws:s3", "minio:s3", "ceph:s3")
@@ -17,6 +19,10 @@ _EVENTBRIDGE = "aws.s3"
 
 class Unknown(ValueError):
     """A message that tells of no object in any known form."""
+
+    def __init__(self, message: str) -> None:
+        """``message`` is ``shown``: what it tells of the message is a stranger's."""
+        super().__init__(shown(message))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +73,7 @@ def _record(record: object) -> Iterator[Created]:
 
 def _table(text: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(text)
+        found = jsontext.loads(text)
     except (ValueError, RecursionError) as error:
         msg = f"expected JSON, found {text[:40]!r}"
         raise Unknown(msg) from error

@@ -1,10 +1,10 @@
 """The process that asks libsolv: begun when it is first needed, bounded in time and memory."""
 
-import os
-import resource
+import importlib
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 
+from repod.confinement.answers import Dishonest
+from repod.confinement.bounds import Bounds
 from repod.errors import Unavailable
 from repod.package import Nevra
 from repod.processes import Lost, Overtime, Processes
@@ -16,14 +16,22 @@ from repod.relations.worker import Asked
 class RelationWorker:
     """One process; the packages that it read last it keeps, so that the next question about them is cheap.
 
-    Each question has ``timeout`` seconds and the process ``memory`` bytes of address space.
+    Each question has ``timeout`` seconds, and the process ``bounds``: the documents to read, and nothing else.
     Raises ``Unavailable`` where it could not answer, ``Corrupt`` where a document cannot be read.
     """
 
-    def __init__(self, *, timeout: float, memory: int) -> None:
+    def __init__(self, *, timeout: float, bounds: Bounds) -> None:
         """Nothing is begun yet."""
         self._timeout = timeout
-        self._processes = Processes(what="libsolv", count=1, timeout=timeout, begin=_limit, arguments=[memory])
+        self._processes = Processes(
+            what="libsolv",
+            count=1,
+            timeout=timeout,
+            begin=importlib.import_module,
+            arguments=[worker.__name__],
+            bounds=bounds,
+            answers=("repod.package", "repod.doors", worker.__name__),
+        )
 
     def broken(self, listing: Plain, going: Collection[Nevra]) -> Asked:
         """See ``Relations.broken``."""
@@ -55,14 +63,10 @@ class RelationWorker:
         except Overtime as error:
             msg = f"what packages require took more than {self._timeout:g} s to find out; raise [workers] timeout"
             raise Unavailable(msg) from error
+        except Dishonest as error:
+            msg = f"what packages require was not found out: a document took over the process that read it: {error}"
+            raise Unavailable(msg) from error
         except (Lost, MemoryError) as error:
             how = f"ended twice (exit {error.exitcode})" if isinstance(error, Lost) else "has too little"
             msg = f"what packages require was not found out: its process {how}; see [workers] memory"
             raise Unavailable(msg) from error
-
-
-def _limit(memory: int) -> None:
-    """Bound this process's memory; libsolv writes about texts that we refuse anyway."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    with Path(os.devnull).open("w") as null:
-        os.dup2(null.fileno(), 2)

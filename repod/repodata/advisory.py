@@ -1,6 +1,5 @@
 """One advisory as a person or a job writes it, in TOML or JSON, made into ``updateinfo.xml`` by createrepo_c."""
 
-import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Literal
 import createrepo_c
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from repod import jsontext
 from repod.doors import Unreadable
 from repod.package import ARCH, NAME, VERSION, Fault, Nevra
 from repod.repodata import bulletins
@@ -192,7 +192,8 @@ def _json(data: bytes) -> Any:
             raise ValueError(msg)
         return dict(pairs)
 
-    return json.loads(data.decode(), object_pairs_hook=once)
+    text = data.decode()
+    return jsontext.decoder(text, once).decode(text)  # each text in it is judged by itself
 
 
 def _lines(error: ValidationError) -> Iterator[str]:

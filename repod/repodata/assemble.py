@@ -7,9 +7,10 @@ soon as the checksum of its packed bytes is known.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
+from repod.beside import finished
 from repod.doors import Extent, Part, Piece, Ready
 from repod.errors import Corrupt
 from repod.generation import Document, Generation, view_path
@@ -84,7 +85,7 @@ class Assembled:
 class Assembler:
     """Makes documents of segments that lie in the cache."""
 
-    def __init__(self, cache: Cache, packing: Packing, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, cache: Cache, packing: Packing, threads: Executor) -> None:
         """``threads``: as many as there are processors."""
         self._cache = cache
         self._packing = packing
@@ -100,8 +101,7 @@ class Assembler:
         pack = self._stream if self._packing.stream else self._members
         packed = {c: self._threads.submit(self._ready, pack, standing, job, c, ready) for c in (longest, *others)}
         opened |= {c: self._threads.submit(self._opened, standing, job, c) for c in others}
-        wait(opened.values())
-        wait(packed.values())
+        finished([*opened.values(), *packed.values()])
         return self._assembled(job, [opened[c] for c in columns], [packed[c] for c in columns])
 
     def _ready(

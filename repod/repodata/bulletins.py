@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from repod.errors import Corrupt
+from repod.numerals import EPOCH, number
 from repod.package import Nevra
 from repod.repodata import strictxml
 from repod.repodata.strictxml import text_of
@@ -89,11 +90,11 @@ def _check_update(element: etree._Element, seen: dict[str, object]) -> None:
 
 def nevra_of(package: etree._Element) -> Nevra | None:
     """What a ``<package>`` names; None where it names nothing."""
-    epoch = package.get("epoch") or "0"
+    epoch = number(package.get("epoch") or "0", EPOCH)
     name, version, release, arch = (package.get(field, "") for field in _FIELDS)
-    if not (name and version and release and arch and epoch.isdecimal() and epoch.isascii()):
+    if not (name and version and release and arch) or epoch is None:
         return None
-    return Nevra(name=name, epoch=int(epoch), version=version, release=release, arch=arch)
+    return Nevra(name=name, epoch=epoch, version=version, release=release, arch=arch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

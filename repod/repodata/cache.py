@@ -11,21 +11,22 @@ import os
 import secrets
 import shutil
 import tempfile
-import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from repod import jsontext
 from repod.doors import Fetch
 from repod.errors import Corrupt, Unavailable
-from repod.repodata import codec
+from repod.repodata import buffers, codec
 from repod.repodata.segments import Segment, Span
+from repod.scratch import scratch
 
 FORMAT = 3
-_PIECE = 1 << 20
 _STAGE = "index-"
 _CLOSED = -1
 GARBAGE = 64 << 20
@@ -46,17 +47,6 @@ class Index:
     heads: Sequence[int]
     tails: Sequence[int]
     segments: Sequence[Segment]
-
-
-_local = threading.local()
-
-
-def _buffer() -> memoryview:
-    """This thread's buffer, valid until the thread asks again."""
-    if not hasattr(_local, "buffer"):
-        _local.buffer = memoryview(bytearray(_PIECE))
-    buffer: memoryview = _local.buffer
-    return buffer
 
 
 class Log:
@@ -120,16 +110,16 @@ class Log:
             self._feed_run(start, length, update)
 
     def _feed_run(self, at: int, left: int, update: Callable[[memoryview], object]) -> None:
-        view = _buffer()
-        while left:
-            try:
-                count = os.preadv(self._file, [view[: min(left, _PIECE)]], at)
-            except OSError as error:
-                raise _unusable(self.path, error) from error
-            if not count:
-                raise self._short()
-            update(view[:count])
-            at, left = at + count, left - count
+        with buffers.lent() as view:
+            while left:
+                try:
+                    count = os.preadv(self._file, [view[: min(left, buffers.SIZE)]], at)
+                except OSError as error:
+                    raise _unusable(self.path, error) from error
+                if not count:
+                    raise self._short()
+                update(view[:count])
+                at, left = at + count, left - count
 
     def _short(self) -> Corrupt:
         return Corrupt(f"cache file {self.path} is shorter than its index says")
@@ -154,7 +144,7 @@ class Cache:
         """
         self._kinds = kinds
         self._limit = garbage
-        self._own: tempfile.TemporaryDirectory[str] | None = None
+        self._own = ExitStack()
         # By identity, which holds as long as the segment is kept beside its row.
         self._rows: dict[int, tuple[Segment, bytes]] = {}
         try:
@@ -174,8 +164,7 @@ class Cache:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._own = tempfile.TemporaryDirectory(dir=folder, prefix="second-")
-            return Path(self._own.name)
+            return self._own.enter_context(scratch(folder, "second-"))
         for left_over in folder.glob("second-*"):
             shutil.rmtree(left_over, ignore_errors=True)
         for stage in folder.glob(f"{_STAGE}*"):
@@ -238,7 +227,7 @@ class Cache:
         # A flipped bit in here would make ``find`` look in the wrong segment and miss a package.
         if digest != _digest(data):
             return None
-        fields: dict[str, Any] = json.loads(data)
+        fields: dict[str, Any] = jsontext.loads(data)
         return fields if fields["format"] == FORMAT else None
 
     def load(self) -> Index | None:
@@ -306,8 +295,7 @@ class Cache:
         for log in self._logs:
             log.close()
         os.close(self._lock)
-        if self._own:
-            self._own.cleanup()
+        self._own.close()
 
     def _garbage(self, index: Index) -> int:
         """Bytes that no segment uses, where they are more than those in use; else 0."""

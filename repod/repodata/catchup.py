@@ -9,10 +9,10 @@ packed bytes have the checksums of the documents.
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
+from repod.beside import Threads, threads
 from repod.doors import Store
 from repod.errors import Corrupt, NotFound
 from repod.generation import Generation, Patch, Rewritten, record_path
@@ -71,14 +71,14 @@ _Item = Segment | Sequence[int]
 class Catchup:
     """Brings indexes of one cache to newer generations. Not thread-safe, as the cache is not."""
 
-    def __init__(self, store: Store, cache: Cache, packing: Packing) -> None:
+    def __init__(self, store: Store, cache: Cache, packing: Packing, threads: Threads = threads) -> None:
         """``packing``: how the documents are packed, so far as this process knows."""
         self._store = store
         self._cache = cache
         self._packing = packing
         # Kept, since a store may hold a connection for each thread.
-        self._readers = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="catch-up")
-        self._hashers = ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), len(text.COLUMNS)))
+        self._readers = threads(_SIDE_BY_SIDE, "catch-up")
+        self._hashers = threads(min(len(os.sched_getaffinity(0)), len(text.COLUMNS)), "checksum")
 
     def close(self) -> None:
         """Let go of the threads."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lxml import etree
 
+from repod.numerals import number
 from repod.office import Details
 from repod.package import Entry
 from repod.repodata import text
@@ -93,7 +94,7 @@ def _changes(other: etree._Element) -> Iterator[Mapping[str, str]]:
 
 
 def _number(found: str) -> int:
-    return int(found) if found.isdecimal() else 0
+    return number(found) or 0
 
 
 def _time(found: str) -> str:

@@ -7,10 +7,11 @@ repomd names both checksums and the package count stands in a document's first b
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
+from repod.beside import Threads, threads
 from repod.doors import Change, Draft, Piece, Ready, Store
 from repod.errors import Corrupt, Misconfigured, NotFound, Unavailable
 from repod.generation import Document, Generation, view_path
@@ -46,6 +47,7 @@ class SegmentedRepodata:
         single_stream: bool = False,
         form: Form = lambda _: codec.GZ.suffix,
         garbage: int = GARBAGE,
+        threads: Threads = threads,
     ) -> None:
         """``folder`` holds the cache; it may be lost at any time. ``garbage``: see ``Cache``.
 
@@ -69,9 +71,9 @@ class SegmentedRepodata:
         # As many as can work at once, and two at least: one may wait for the disk. More than the
         # tasks of one draft would do nothing, and each holds a buffer.
         processors = len(os.sched_getaffinity(0))
-        self._threads = ThreadPoolExecutor(min(max(2, processors), _TASKS), thread_name_prefix="repodata")
+        self._threads = threads(min(max(2, processors), _TASKS), "repodata")
         self._packing = Packing(codec=codec.CODECS[compression], stream=single_stream)
-        self._catchup = Catchup(store, self._cache, self._packing)
+        self._catchup = Catchup(store, self._cache, self._packing, threads)
         self._reviser = Reviser(self._cache, self._packing, self._threads)
         self._assembler = Assembler(self._cache, self._packing, self._threads)
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 from repod.doors import Change
@@ -63,7 +63,7 @@ class _Changed:
 class Reviser:
     """Makes the segments of the next generation. Not thread-safe, as the cache is not."""
 
-    def __init__(self, cache: Cache, packing: Packing, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, cache: Cache, packing: Packing, threads: Executor) -> None:
         """``threads`` do the packing and proving."""
         self._cache = cache
         self._packing = packing

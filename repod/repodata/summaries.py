@@ -9,6 +9,7 @@ from lxml import etree
 from repod.doors import Store
 from repod.generation import Generation
 from repod.listings import Listed
+from repod.numerals import number
 from repod.package import Entry, Nevra, Package, sha256, store_path
 from repod.repodata import listing, text
 
@@ -64,5 +65,5 @@ def _parsed(element: etree._Element) -> Listed:
     return Listed(
         package=text.package_of(element),
         summary=element.findtext(f"{{{text.COMMON}}}summary") or "",
-        built=int(built) if built.isdecimal() else 0,
+        built=number(built) or 0,
     )

@@ -14,6 +14,7 @@ from lxml import etree
 
 from repod.builds import Built
 from repod.errors import Corrupt
+from repod.numerals import number
 from repod.package import Entry, Nevra, Order, Package, sha256, store_path
 
 KINDS: Sequence[str] = ("primary", "filelists", "other")
@@ -202,7 +203,7 @@ def _built(element: etree._Element) -> Built:
     time = element.find(f"{{{COMMON}}}time")
     source = element.findtext(f"{{{COMMON}}}format/{{{RPM}}}sourcerpm")
     built = time.get("build", "0") if time is not None else "0"
-    return Built(package=package_of(element), source_rpm=source or "", time=int(built) if built.isdecimal() else 0)
+    return Built(package=package_of(element), source_rpm=source or "", time=number(built) or 0)
 
 
 def _parse(kind: str, text: bytes) -> etree._Element:

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import rpm_rs
 
+from repod.rpmproof import metadata_of
+
 _PIECE = 1 << 20
 
 
 def put(path: Path, signature: bytes) -> None:
     """Put the detached ``signature`` into the file at ``path``, in place of any that is there."""
-    if rpm_rs.PackageMetadata.open(str(path)).signatures():
+    if metadata_of(path).signatures():
         # rpm-rs's clear_signatures_in_place breaks the file where no space is reserved,
         # as in what nfpm signed: then the main header is no longer found.
         _rewrite(path, signature)
@@ -22,7 +24,7 @@ def put(path: Path, signature: bytes) -> None:
 
 def _rewrite(path: Path, signature: bytes) -> None:
     """Give the file a new, larger signature header; only the head is ever held in memory."""
-    start = rpm_rs.PackageMetadata.open(str(path)).package_segment_offsets().payload
+    start = metadata_of(path).package_segment_offsets().payload
     larger = path.with_name(path.name + ".signed")
     with path.open("rb") as old, larger.open("wb") as new:  # a process that was killed may have left it
         head = rpm_rs.Package.from_bytes(old.read(start))

@@ -1,12 +1,15 @@
 """Files read in processes of their own: what a file does there costs that file."""
 
+import importlib
 import os
-import resource
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from repod.confinement.answers import Dishonest
+from repod.confinement.bounds import Bounds
 from repod.doors import Unreadable
 from repod.errors import Unavailable
 from repod.package import Entry, Facts, Fault, Package, StorePath
@@ -15,16 +18,22 @@ from repod.rpmfile import worker
 
 _Result = TypeVar("_Result")
 _TASKS_PER_PROCESS = 2000  # what a native library may leak ends with its process
+_TASKS = ("repod.rpmfile.worker", "repod.rpmfile.issuers", "repod.rpmfile.signatures")
+_ANSWERS = ("repod.package", "repod.doors")
+_DOCUMENTS = ("repod.repodata.carried", "repod.repodata.reader")
+_DOCUMENT_ANSWERS = tuple(
+    f"repod.repodata.{kind}" for kind in ("carried", "bulletins", "updateinfo", "modules", "comps")
+)
 
 
 class RpmWorkers:
-    """``Rpms`` through a pool of processes.
+    """``Rpms`` through a pool of processes, and documents through one more.
 
-    ``count`` processes; a task has ``timeout`` seconds and its process ``memory`` bytes
-    of address space. Thread-safe: callers block until their own task is done.
+    ``count`` processes; a task has ``timeout`` seconds and its process ``bounds``: nothing of the machine but
+    the files in one folder. Thread-safe: callers block until their own task is done.
     """
 
-    def __init__(self, *, count: int, timeout: float, memory: int) -> None:
+    def __init__(self, *, count: int, timeout: float, bounds: Bounds) -> None:
         """``count`` 0 means one per processor."""
         self.count = count or os.cpu_count() or 1
         self._timeout = timeout
@@ -32,8 +41,21 @@ class RpmWorkers:
             what="worker",
             count=self.count,
             timeout=timeout,
-            begin=_limit,
-            arguments=[memory],
+            begin=_import,
+            arguments=_TASKS,
+            bounds=bounds,
+            answers=_ANSWERS,
+            tasks_each=_TASKS_PER_PROCESS,
+        )
+        # What reads documents takes a second to import, and cannot be once the process is confined.
+        self._documents = Processes(
+            what="document",
+            count=1,
+            timeout=timeout,
+            begin=_import,
+            arguments=_DOCUMENTS,
+            bounds=bounds,
+            answers=(*_ANSWERS, *_DOCUMENT_ANSWERS),
             tasks_each=_TASKS_PER_PROCESS,
         )
 
@@ -56,10 +78,22 @@ class RpmWorkers:
     def close(self) -> None:
         """End the processes, whatever they are at."""
         self._processes.close()
+        self._documents.close()
+
+    def gaps(self) -> Sequence[str]:
+        """What this kernel does not do of what confines the processes."""
+        return self._processes.gaps()
 
     def run(self, task: Callable[..., _Result], *arguments: Any) -> _Result:
-        """The result of any task on a file; ``Unreadable`` as for RPMs. Task and result must pickle."""
-        kind, value = self._answer(task, *arguments)
+        """The result of any task on an RPM; ``Unreadable`` as for RPMs. Task and result must pickle."""
+        return self._done(self._processes, task, *arguments)
+
+    def run_document(self, task: Callable[..., _Result], *arguments: Any) -> _Result:
+        """The same of a task on a document, in a process that no RPM comes to."""
+        return self._done(self._documents, task, *arguments)
+
+    def _done(self, processes: Processes, task: Callable[..., _Result], *arguments: Any) -> _Result:
+        kind, value = self._answer(processes, task, *arguments)
         if kind == "unreadable":
             raise Unreadable(*value)
         if kind == "unavailable":
@@ -67,14 +101,19 @@ class RpmWorkers:
         result: _Result = value
         return result
 
-    def _answer(self, task: Callable[..., Any], *arguments: Any) -> worker.Answer:
+    def _answer(self, processes: Processes, task: Callable[..., Any], *arguments: Any) -> worker.Answer:
         """What the task answers. A lost process is given one more try: it may not have been the file's fault."""
         try:
-            return self._processes.run(worker.answer, task, *arguments, attempts=2)
+            return processes.run(worker.answer, task, *arguments, attempts=2)
         except Overtime:
             text = f"reading it took more than {self._timeout:g} s; raise [workers] timeout if it is sound"
         except Lost as error:
-            text = f"it crashed the process that read it (exit {error.exitcode}), twice; see [workers] memory"
+            if error.exitcode == -signal.SIGSYS:
+                text = "it made its reader ask for what no reader needs, and the kernel ended that (SIGSYS)"
+            else:
+                text = f"it crashed the process that read it (exit {error.exitcode}), twice; see [workers] memory"
+        except Dishonest as error:
+            text = f"it took over the process that read it: {error}"
         return ("unreadable", (Fault(code="reader", text=text),))
 
 
@@ -92,12 +131,19 @@ class Share(RpmWorkers):
         with self._turns:
             return self._of.run(task, *arguments)
 
+    def run_document(self, task: Callable[..., _Result], *arguments: Any) -> _Result:
+        """See ``RpmWorkers.run_document``."""
+        return self._of.run_document(task, *arguments)
+
+    def gaps(self) -> Sequence[str]:
+        """See ``RpmWorkers.gaps``."""
+        return self._of.gaps()
+
     def close(self) -> None:
         """The processes stay with whom they belong to."""
 
 
-def _limit(memory: int) -> None:
-    """Bound this process's memory; native libraries write about files that we refuse anyway."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    with Path(os.devnull).open("w") as null:
-        os.dup2(null.fileno(), 2)
+def _import(*modules: str) -> None:
+    """Have ready what tasks need: once confined, a process opens no file of Python's any more."""
+    for module in modules:
+        importlib.import_module(module)

@@ -6,11 +6,12 @@ from pathlib import Path
 import rpm_rs
 
 from repod.package import Head, Signature, sha256
+from repod.rpmproof import metadata_of
 
 
 def head(path: Path) -> Head:
     """What the file at ``path`` says, which may end where its payload begins. To be run in a worker process."""
-    metadata = rpm_rs.PackageMetadata.open(str(path))
+    metadata = metadata_of(path)
     digest = hashlib.sha256(bytes(metadata.header_bytes())).hexdigest()
     return Head(header_sha256=sha256(digest), signatures=signatures(metadata))
 

@@ -44,11 +44,20 @@ def answer(task: Callable[..., Any], *arguments: Any) -> Answer:
         text = "reading it needs more memory than [workers] memory allows"
         return ("unreadable", (Fault(code="reader", text=text),))
     except BaseException as error:  # noqa: BLE001 - see above
+        if isinstance(error, PermissionError) and not _is_private(error.filename, arguments):
+            text = f"it made its reader ask for what no reader needs, and the kernel refused that ({error})"
         # rpm-rs raises OSError for what is wrong inside a file too, but with no errno.
-        if isinstance(error, OSError) and error.errno is not None:
+        elif isinstance(error, OSError) and error.errno is not None:
             return ("unavailable", f"the private copy cannot be worked on ({error}); see the disk of [state_dir]")
-        text = f"it cannot be read ({type(error).__name__}: {str(error)[:160]}); rebuild the package"
+        else:
+            text = f"it cannot be read ({type(error).__name__}: {str(error)[:160]}); rebuild the package"
         return ("unreadable", (Fault(code="reader", text=text),))
+
+
+def _is_private(name: object, arguments: Sequence[object]) -> bool:
+    """Whether a file is the copy that the task is about, or lies beside it."""
+    beside = {argument.parent for argument in arguments if isinstance(argument, Path)}
+    return isinstance(name, str | Path) and Path(name).parent in beside
 
 
 def examine(path: Path, trusted: bytes) -> Facts:
@@ -125,11 +134,13 @@ def seal(path: Path, signature: bytes | None, published: bytes, href: StorePath,
     trust and must verify the result in either case.
     """
     if signature is not None:
-        put(path, _proven(signature))
+        put(path, _proven(signature, bytes(metadata_of(path).header_bytes()), published))
     facts = examine(path, published)
     text = "; ".join(fault.text for fault in facts.faults) or _doubt(path, published)
     if text:
-        raise Unreadable(Fault(code="signing", text=f"not sound after signing: {text}"))
+        # A signature that was proven and does not show is hidden by what else is in the file.
+        code = "signing" if signature is None else "reader"
+        raise Unreadable(Fault(code=code, text=f"not sound after signing: {text}; rebuild the package"))
     return _entry(_described(path, href, changelogs), facts.nevra, href)
 
 
@@ -156,12 +167,14 @@ def _head(path: Path) -> tuple[rpm_rs.PackageMetadata, list[Fault]]:
     return metadata, faults
 
 
-def _proven(signature: bytes) -> bytes:
-    """``signature``, if it is one: what the signer made must not be held against the package."""
+def _proven(signature: bytes, header: bytes, published: bytes) -> bytes:
+    """``signature``, if it is one over ``header``: what the signer made must not be held against the package."""
     try:
-        pysequoia.Sig.from_bytes(signature)
+        made = pysequoia.Sig.from_bytes(signature)
+        certificates = list(pysequoia.Cert.split_bytes(published))
+        pysequoia.verify(bytes=header, store=lambda _: certificates, signature=made)
     except Exception as error:  # its kind says nothing
-        text = f"the signer made no OpenPGP signature ({str(error)[:160]})"
+        text = f"the signer made no OpenPGP signature of it that our public key verifies ({str(error)[:160]})"
         raise Unreadable(Fault(code="signing", text=text)) from error
     return signature
 
@@ -171,7 +184,7 @@ def _doubt(path: Path, published: bytes) -> str:
 
     rpm-rs checks the signature for rpm 6, and the one for rpm 4 only where there is no other.
     """
-    metadata = rpm_rs.PackageMetadata.open(str(path))
+    metadata = metadata_of(path)
     certificates = list(pysequoia.Cert.split_bytes(published))
     reports = [metadata.check_signatures(rpm_rs.Verifier(str(each).encode())).signatures for each in certificates]
     if not any(results and all(result.is_verified() for result in results) for results in reports):

@@ -1,18 +1,18 @@
 """Making a signing key that every supported host takes: RSA-4096, for signing only."""
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from repod.errors import Misconfigured, Unavailable
+from repod.scratch import scratch
 from repod.signing.process import run
 
 # RSA-4096 takes a second or two, some more where the machine is busy.
 _TIMEOUT = 120.0
 # A socket of the agent must fit under this directory, however long TMPDIR is.
-_SHORT = "/tmp"  # noqa: S108 - mkdtemp makes a directory with a name that cannot be foreseen, mode 0700
+_SHORT = "/tmp"  # noqa: S108 - mkdtemp makes a directory with a name that cannot be foreseen, mode 0700  # nosec B108
 
 
 class NewKey(NamedTuple):
@@ -34,13 +34,13 @@ def create_key(uid: str, *, environ: Mapping[str, str], years: int = 2) -> NewKe
             msg = f"{program} is needed to create a key: install gnupg, or set [signing] key to one you have"
             raise Misconfigured(msg)
     try:
-        with tempfile.TemporaryDirectory(prefix="repod-", dir=_SHORT) as home:
+        with scratch(Path(_SHORT), "repod-") as home:
             try:
-                return _create(Path(home), uid, years, {**environ, "LC_ALL": "C"})
+                return _create(home, uid, years, {**environ, "LC_ALL": "C"})
             finally:
                 # gpg keeps an agent, and where there is a /run/user a directory for its sockets.
                 for action in (["--kill", "all"], ["--remove-socketdir"]):
-                    run(["gpgconf", "--homedir", home, *action], environ=environ, timeout=_TIMEOUT)
+                    run(["gpgconf", "--homedir", str(home), *action], environ=environ, timeout=_TIMEOUT)
     except OSError as error:
         msg = f"a key cannot be created: {_SHORT} cannot be used ({error.strerror}); make it writable for repod"
         raise Misconfigured(msg) from error

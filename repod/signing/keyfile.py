@@ -7,6 +7,7 @@ import pysequoia
 from pydantic import SecretBytes, SecretStr
 
 from repod.config import Signing
+from repod.confinement.bounds import Mode
 from repod.errors import Misconfigured, Unavailable
 from repod.signing.openpgp import PUBLIC_KEY, Component, certificates, minimal, reason
 from repod.signing.secret import read, read_passphrase
@@ -22,11 +23,12 @@ _EXPECTED = "expected one secret key: gpg --armor --export-secret-keys FINGERPRI
 class KeyFileSource:
     """A ``checked.Source`` over a secret key in a file; ``processes`` of its own sign."""
 
-    def __init__(self, settings: Signing, environ: Mapping[str, str], processes: int) -> None:
+    def __init__(self, settings: Signing, environ: Mapping[str, str], processes: int, mode: Mode = "auto") -> None:
         """Read key and passphrase; unlock nothing yet. Raises ``Misconfigured`` with all faults."""
         faults: list[str] = []
         self._timeout = settings.timeout
         self._processes = processes
+        self._mode: Mode = mode
         self._workers: SigningProcesses | None = None
         self._passphrase: SecretStr | None = None
         try:
@@ -55,7 +57,9 @@ class KeyFileSource:
         secret = SecretBytes(self._key.only(key))
         _try(secret, passphrase, self._key.name)
         self.close()
-        self._workers = SigningProcesses(secret, passphrase, count=self._processes, timeout=self._timeout)
+        self._workers = SigningProcesses(
+            secret, passphrase, count=self._processes, timeout=self._timeout, mode=self._mode
+        )
 
     def make(self, data: bytes) -> bytes:
         """See ``Source.make``."""

@@ -28,6 +28,7 @@ MAX_SIZE = 65535
 MIN_RSA_BITS = 2048
 
 RSA, DSA, ECDSA, EDDSA = 1, 17, 19, 22
+_REASONS = 3  # of why keys of a certificate cannot sign: a stranger's may have thousands
 _ALGORITHMS = {RSA: "rsa", 2: "rsa-encrypt", 3: "rsa-sign", DSA: "dsa", ECDSA: "ecdsa", EDDSA: "eddsa"}
 _SIZED = (RSA, DSA)
 # The one curve that rpm up to 4.18 knows, as a length octet and an object identifier.
@@ -203,7 +204,8 @@ def _signing_key(
         if not reason:
             return key, ""
         reasons.append(f"{_name(key)}: {reason}")
-    return None, "; ".join(reasons)
+    more = f"; and {len(reasons) - _REASONS} more" if len(reasons) > _REASONS else ""
+    return None, "; ".join(reasons[:_REASONS]) + more
 
 
 def _unfit(key: Component, components: Sequence[Component], now: float) -> str:

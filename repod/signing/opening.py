@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 from repod.config import Signing
+from repod.confinement.bounds import Mode
 from repod.errors import Misconfigured
 from repod.hostkeys import COSIGNS, SIGNS
 from repod.signing.checked import CheckedSigner, OpenSigner, Source
@@ -23,21 +24,26 @@ __all__ = ["OpenSigner", "open_signer"]
 _Made = TypeVar("_Made")
 
 
-def open_signer(settings: Signing, now: float, environ: Mapping[str, str], *, processes: int = 2) -> OpenSigner:
+def open_signer(
+    settings: Signing, now: float, environ: Mapping[str, str], *, processes: int = 2, confine: Mode = "auto"
+) -> OpenSigner:
     """The signer that ``settings`` describe, proven by a first signature; close it after use.
 
     ``now`` is seconds since 1970; ``environ`` names systemd's credentials and is what gpg and
-    commands get. A key file is used by ``processes`` processes. Raises ``Misconfigured`` with all
+    commands get. A key file is used by ``processes`` processes, kept to what they need as
+    ``confine`` says (see ``[workers]``). Raises ``Misconfigured`` with all
     faults of settings and keys.
     """
     faults: list[str] = []
     with ExitStack() as stack:
         published = _or_faults(lambda: read_published(settings, now, environ), faults) or ()
-        own = _or_faults(lambda: _checked(settings, now, environ, processes), faults)
+        own = _or_faults(lambda: _checked(settings, now, environ, processes, confine), faults)
         stack.callback(own.close if own else bool)
         second: list[str] = []
         cosigner = (
-            _or_faults(lambda: _checked(settings.cosigning, now, environ, 1), second) if settings.cosign else None
+            _or_faults(lambda: _checked(settings.cosigning, now, environ, 1, confine), second)
+            if settings.cosign
+            else None
         )
         stack.callback(cosigner.close if cosigner else bool)
         faults += map(_of_cosigning, second)
@@ -67,9 +73,9 @@ def _of_cosigning(fault: str) -> str:
     return fault.replace("[signing] key", "[signing] cosign")
 
 
-def _checked(settings: Signing, now: float, environ: Mapping[str, str], processes: int) -> CheckedSigner:
+def _checked(settings: Signing, now: float, environ: Mapping[str, str], processes: int, confine: Mode) -> CheckedSigner:
     """The signer of the one key that signs."""
-    source = _source(settings, environ, processes)
+    source = _source(settings, environ, processes, confine)
     try:
         if settings.public_key:
             source.certificate = _published(source.certificate, settings, environ)
@@ -83,7 +89,7 @@ def _checked(settings: Signing, now: float, environ: Mapping[str, str], processe
     return signer
 
 
-def _source(settings: Signing, environ: Mapping[str, str], processes: int) -> Source:
+def _source(settings: Signing, environ: Mapping[str, str], processes: int, confine: Mode) -> Source:
     if not settings.key:
         msg = "[signing] key: expected a key file, credential:NAME, gpg:FINGERPRINT or command:PROGRAM, found nothing"
         raise Misconfigured(msg)
@@ -91,7 +97,7 @@ def _source(settings: Signing, environ: Mapping[str, str], processes: int) -> So
         return GpgSource(settings, environ)
     if settings.key.startswith("command:"):
         return CommandSource(settings, environ)
-    return KeyFileSource(settings, environ, processes)
+    return KeyFileSource(settings, environ, processes, confine)
 
 
 def _judged(source: Source, now: float) -> KeyReport:

@@ -6,6 +6,7 @@ own process it would stop every other thread, and use one core only.
 
 from pydantic import SecretBytes, SecretStr
 
+from repod.confinement.bounds import Bounds, Mode
 from repod.errors import Unavailable
 from repod.processes import Lost, Overtime, Processes
 from repod.signing import worker
@@ -18,8 +19,13 @@ class SigningProcesses:
     A signature has ``timeout`` seconds from when a process begins it.
     """
 
-    def __init__(self, secret: SecretBytes, passphrase: SecretStr | None, *, count: int, timeout: float) -> None:
-        """``secret`` has one secret key packet that may sign, unlocked by ``passphrase``."""
+    def __init__(
+        self, secret: SecretBytes, passphrase: SecretStr | None, *, count: int, timeout: float, mode: Mode = "auto"
+    ) -> None:
+        """``secret`` has one secret key packet that may sign, unlocked by ``passphrase``.
+
+        ``mode``: how strictly the processes keep to what they need, which is no file and no system but memory.
+        """
         self._timeout = timeout
         self._processes = Processes(
             what="signing",
@@ -27,6 +33,7 @@ class SigningProcesses:
             timeout=timeout,
             begin=worker.unlock,
             arguments=(secret.get_secret_value(), None if passphrase is None else passphrase.get_secret_value()),
+            bounds=Bounds(mode=mode),
         )
 
     def sign(self, data: bytes) -> bytes:

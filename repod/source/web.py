@@ -13,6 +13,7 @@ import httpx
 
 from repod import __version__
 from repod.errors import Misconfigured, NotFound, Unavailable
+from repod.numerals import number
 
 _ATTEMPTS = 6
 _REDIRECTS = 10
@@ -192,14 +193,15 @@ def encoded(href: str) -> str:
 
 
 def _length(response: httpx.Response) -> int | None:
-    text: str = response.headers.get("Content-Length", "")
-    return int(text) if text.isdigit() and "Content-Encoding" not in response.headers else None
+    length = number(response.headers.get("Content-Length"))
+    return None if "Content-Encoding" in response.headers else length
 
 
 def _start(response: httpx.Response) -> int:
     """The offset of the answer's first byte in the file."""
     match = _RANGE.match(response.headers.get("Content-Range", ""))
-    return int(match[1]) if match and response.status_code == HTTPStatus.PARTIAL_CONTENT else 0
+    start = number(match[1]) if match and response.status_code == HTTPStatus.PARTIAL_CONTENT else 0
+    return start or 0
 
 
 def _words(error: Exception) -> str:

@@ -19,6 +19,7 @@ from repod import aws
 from repod.config import Bucket
 from repod.doors import Expect, Version
 from repod.errors import Conflict, Corrupt, NotFound
+from repod.numerals import number
 from repod.package import Sha256, StorePath, store_path
 from repod.served import served
 from repod.store.s3lease import LEASE, Lease
@@ -112,7 +113,7 @@ class Objects:
             modified=modified,
             age=aws.server_time(answer) - modified,
             sha256=sha256,
-            again=int(again) if again.isdecimal() else 0,
+            again=number(again) or 0,
             stamp=metadata.get(_STAMP, ""),
         )
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from repod import aws
+from repod import aws, jsontext
 from repod.doors import Clock
 from repod.errors import NotFound, RepodError, Unavailable
 from repod.values import S3Place
@@ -123,7 +123,7 @@ class Lease:
                     raise
                 return "", 0.0, 0.0
         try:
-            found = json.loads(data)
+            found = jsontext.loads(data)
             owner, seconds = str(found["owner"]), float(found["seconds"])
         except (ValueError, KeyError, TypeError) as error:
             msg = (

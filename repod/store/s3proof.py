@@ -94,9 +94,27 @@ def _proof(objects: Objects) -> dict[str, Any]:
 
 
 def sweep(objects: Objects, age: timedelta) -> int:
-    """Abort the uploads below the prefix that began longer ago than ``age``; how many."""
-    client, swept = objects.client, 0
+    """Abort the uploads below the prefix that began longer ago than ``age``, and remove proofs as old; how many."""
     before = datetime.now(UTC) - age
+    return _sweep_proofs(objects, before) + _sweep_uploads(objects, before)
+
+
+def _sweep_proofs(objects: Objects, before: datetime) -> int:
+    """The objects of who was stopped while a bucket was tried."""
+    client, swept = objects.client, 0
+    bucket = objects.place.bucket
+    with aws.told(objects.clients, f"removing old proofs below {objects.place}"):
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=f"{objects.place.prefix}{PROOFS}"
+        )
+        for one in [one for page in pages for one in page.get("Contents", ()) if one["LastModified"] < before]:
+            client.delete_object(Bucket=bucket, Key=one["Key"])
+            swept += 1
+    return swept
+
+
+def _sweep_uploads(objects: Objects, before: datetime) -> int:
+    client, swept = objects.client, 0
     with aws.told(objects.clients, f"listing uploads below {objects.place}"):
         try:
             pages = client.get_paginator("list_multipart_uploads").paginate(

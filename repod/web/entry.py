@@ -4,6 +4,7 @@ A name in the ``Host`` header that is not known is refused for API and pages: a 
 made to point at this machine, cannot read them. Hosts, Prometheus and load balancers call by any name.
 """
 
+import contextlib
 import ipaddress
 import re
 import socket
@@ -15,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from repod.web.api.problems import Tell, is_api, problem, respond
@@ -77,10 +79,16 @@ class Entry:
             found = problem(*fault)
             page = None if is_api(path) else self._tell(found, Request(scope))
             await (page or respond(found))(scope, receive, send)
-        elif scope["method"] == "HEAD" and not path.startswith("/repos/"):
-            await _headed(self._app, scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self._answered(scope, receive, send)
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The answer of the application; who went away while a body was read hears none, and nobody is told."""
+        with contextlib.suppress(ClientDisconnect):
+            if scope["method"] == "HEAD" and not scope["path"].startswith("/repos/"):
+                await _headed(self._app, scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
 
     async def _stray(self, scope: Scope) -> tuple[str, str] | None:
         """What is wrong with the host that is asked for."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from fastapi import HTTPException, Request
 
-from repod.access import READ, Caller, Callers, Offer, Reason, Rules, Stranger, Verb
+from repod.access import READ, REPORT, Caller, Callers, Offer, Reason, Rules, Stranger, Verb
 from repod.errors import RepodError
 from repod.office import By
 from repod.web.desk import Desk
@@ -24,7 +24,7 @@ _SAID = {
     Reason.EXPIRED: "this token has expired; have a new one made with: repod token add",
     Reason.THROTTLED: "too many failures from your address; try again later",
 }
-_TOKEN = "changes take a token, as Authorization: Bearer TOKEN"  # noqa: S105 - what is said, no token
+_TOKEN = "changes take a token, as Authorization: Bearer TOKEN"  # noqa: S105 - what is said, no token  # nosec B105
 _QUIET = 60.0  # seconds in which the same refusal of the same address is told once
 _REMEMBERED = 1024
 
@@ -104,17 +104,24 @@ class Gate:
             return None
         return await self._let_in(access, offered(request), verb, repository)
 
-    async def admit_change(self, request: Request, verb: Verb, repository: str = "", *, token: str = "") -> Caller:
+    async def admit_change(
+        self, request: Request, verb: Verb, repository: str = "", *, token: str = "", host: str = ""
+    ) -> Caller:
         """Who makes a change: known by a token that was sent on purpose. ``HTTPException`` as ``admit``.
 
         What a browser sends by itself (a remembered password, a certificate) changes nothing, nor does what
-        another site has it send. ``token``: where a form of a page has it.
+        another site has it send. ``token``: where a form of a page has it. ``host``: of which a report is.
         """
         try:
-            return await self._changing(request, verb, repository, token)
+            caller = await self._changing(request, verb, repository, token)
+            if verb == REPORT and not caller.speaks_for(host):
+                what = f"of {host}" if host else "rollouts"
+                text = f"{caller} may report of {', '.join(caller.hosts or ())} only, not {what}"
+                raise self._forbidden(caller, text, offered(request).address, repository)
         except HTTPException as error:
             self._attempt(error, offered(request).address, verb, repository)
             raise
+        return caller
 
     async def _changing(self, request: Request, verb: Verb, repository: str, token: str) -> Caller:
         if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
@@ -141,10 +148,13 @@ class Gate:
         caller = await self._recognized(access, offer, repository)
         if not access.rules.allows(caller, verb, repository):
             text = f"{caller} may not {verb} {repository or 'this'}"
-            self._count("forbidden")
-            self._tell(offer.address, text, repository)
-            raise Forbidden(text, str(caller))
+            raise self._forbidden(caller, text, offer.address, repository)
         return caller
+
+    def _forbidden(self, caller: Caller, text: str, address: str, repository: str) -> "Forbidden":
+        self._count("forbidden")
+        self._tell(address, text, repository)
+        return Forbidden(text, str(caller))
 
     async def _recognized(self, access: Access, offer: Offer, repository: str = "") -> Caller:
         try:

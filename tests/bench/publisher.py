@@ -23,6 +23,7 @@ from repod.signing.openpgp import armor
 from repod.store.local import LocalStore
 from repod.wiring import pause
 from tests.bench.measure import peak, resident
+from tests.lab.origins import stating
 
 
 def entry(path: Path) -> Entry:
@@ -54,7 +55,14 @@ def main(folder: Path, key: str, base: Path, added: Path) -> None:
     signer = open_signer(Signing(key=key), time.time(), os.environ)
     engine = SegmentedRepodata(store, folder / "cache")
     publisher = Publisher(
-        store=store, url="http://bench/", repodata=engine, signer=signer, armor=armor, clock=time.time, pause=pause
+        store=store,
+        url="http://bench/",
+        repodata=engine,
+        signer=signer,
+        armor=armor,
+        clock=time.time,
+        pause=pause,
+        statements=stating(store, signer),
     )
     publisher.open("bench")
     for batch in in_batches(base.read_text().splitlines(), 500):

@@ -31,6 +31,7 @@ from tests.bench.publisher import entry, in_batches
 from tests.bench.s3daemons import throughput
 from tests.bench.s3peers import Peers
 from tests.lab.faultproxy import FaultProxy
+from tests.lab.origins import stating
 from tests.lab.s3requests import Counts
 from tests.lab.seaweed import REGION, Seaweed, seaweed
 
@@ -219,7 +220,14 @@ def _publisher(folder: Path, bucket: str, endpoint: str, signer: OpenSigner) -> 
     store.prove()
     engine = SegmentedRepodata(store, folder)
     publisher = Publisher(
-        store=store, url="http://bench/", repodata=engine, signer=signer, armor=armor, clock=time.time, pause=pause
+        store=store,
+        url="http://bench/",
+        repodata=engine,
+        signer=signer,
+        armor=armor,
+        clock=time.time,
+        pause=pause,
+        statements=stating(store, signer),
     )
     try:
         yield _Repod(store=store, publisher=publisher)

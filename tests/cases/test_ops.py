@@ -44,6 +44,8 @@ DOCUMENTED = {
     "repod_last_publish_timestamp_seconds",
     "repod_watcher_up",
     "repod_signing_key_expiry_timestamp_seconds",
+    "repod_statement_expiry_timestamp_seconds",
+    "repod_rollout_expiry_timestamp_seconds",
     "repod_build_info",
     "repod_up",
     "repod_failing_since_timestamp_seconds",

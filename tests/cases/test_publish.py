@@ -1,6 +1,5 @@
 """Cases about making a generation live."""
 
-import contextlib
 import errno
 import hashlib
 import json
@@ -23,7 +22,7 @@ from tests.cases.place import MakePlace, Place
 from tests.lab import entries, rpms
 from tests.lab.checker import assert_sound
 from tests.lab.daemon import Repod
-from tests.lab.folders import stages, tmpfs
+from tests.lab.folders import fill, stages, tmpfs
 from tests.lab.inboxes import files_below
 from tests.lab.keys import Key
 from tests.lab.looks import assert_sound_or_torn
@@ -176,10 +175,7 @@ def test_c089_a_full_disk_leaves_the_old_generation_and_the_arrival(tmp_path: Pa
     ):
         place.publish(rpms.quick(built, "first"))
         index = place.live()
-        filler = disk / "filler"
-        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(4096))
+        filler = fill(disk)
         place.put(rpms.quick(built, "second"))
         with pytest.raises(Unavailable, match="disk full"):
             _turn_or_raise(place)
@@ -189,6 +185,16 @@ def test_c089_a_full_disk_leaves_the_old_generation_and_the_arrival(tmp_path: Pa
         filler.unlink()
         place.drain()
         assert len(place.sound()) == 2
+
+
+def test_c090_a_full_temporary_directory_alone_stops_nothing(tmp_path: Path, key: Key, key_file: Path) -> None:
+    with tmpfs(tmp_path / "small", "size=1m") as small:
+        fill(small)
+        with Repod(tmp_path, key_file, env={"TMPDIR": str(small)}) as repod:
+            rpms.quick(repod.inbox(), "first")
+            until(lambda: repod.find_events("package published"), 20, "the package to be live")
+            assert list(assert_sound(repod.store(), key.public)) == ["first-1.0-1.noarch"]
+        assert list(files_below(small)) == ["filler"]
 
 
 def _turn_or_raise(place: Place) -> None:

@@ -46,8 +46,8 @@ def two_builds(folder: Path, package: str) -> tuple[Path, Path]:
     return made[0], made[1]
 
 
-# C136: "push refuses and advises a new release".
-def test_a_changed_file_with_a_listed_nevra_is_refused_before_it_is_sent(
+# "push refuses and advises a new release".
+def test_c136_a_changed_file_with_a_listed_nevra_is_refused_before_it_is_sent(
     repod: Repod, repoctl: Repoctl, tmp_path: Path
 ) -> None:
     first, second = two_builds(tmp_path, "refused")
@@ -61,8 +61,8 @@ def test_a_changed_file_with_a_listed_nevra_is_refused_before_it_is_sent(
     assert _rejected(repod, "refused") == [], "it was sent all the same"
 
 
-# C136: "with an explicit replace flag": the repository decides, and the header that hosts get is compared.
-def test_a_replaced_build_is_waited_for_by_its_header(repod: Repod, repoctl: Repoctl, tmp_path: Path) -> None:
+# "with an explicit replace flag": the repository decides, and the header that hosts get is compared.
+def test_c136_a_replaced_build_is_waited_for_by_its_header(repod: Repod, repoctl: Repoctl, tmp_path: Path) -> None:
     first, second = two_builds(tmp_path, "replaced")
     assert repoctl.run("push", "moving", first, "--wait").rc == 0
     assert repoctl.run("push", "moving", second, "--wait").rc == 3
@@ -74,7 +74,7 @@ def test_a_replaced_build_is_waited_for_by_its_header(repod: Repod, repoctl: Rep
 
 
 # C018: "the pushing client gets a non-zero status", "with both sha256 values in the reason", also where it insists.
-def test_a_repository_that_keeps_bytes_rejects_what_was_pushed_with_replace(
+def test_c136_a_repository_that_keeps_bytes_rejects_what_was_pushed_with_replace(
     repod: Repod, repoctl: Repoctl, tmp_path: Path
 ) -> None:
     first, second = two_builds(tmp_path, "insisted")
@@ -108,8 +108,8 @@ def front(repod: Repod, repoctl: Repoctl, tmp_path: Path) -> Iterator[Cdn]:
         yield running
 
 
-# C138: "push --wait returns only when a fresh client can list the new NEVRA".
-def test_a_push_waits_for_what_a_cdn_still_has(front: Cdn, repoctl: Repoctl, tmp_path: Path) -> None:
+# "push --wait returns only when a fresh client can list the new NEVRA".
+def test_c138_a_push_waits_for_what_a_cdn_still_has(front: Cdn, repoctl: Repoctl, tmp_path: Path) -> None:
     def stale() -> int:
         return front.asked("/repos/cached/repodata/repomd.xml").count("HIT")
 
@@ -123,8 +123,10 @@ def test_a_push_waits_for_what_a_cdn_still_has(front: Cdn, repoctl: Repoctl, tmp
     assert re.search(rf"published, generation \d+: a fresh client sees it at {front.url}/repos/cached/", out)
 
 
-# C138: "time-out gives non-zero and a reason".
-def test_a_push_that_no_client_sees_in_time_says_what_was_seen(front: Cdn, repoctl: Repoctl, tmp_path: Path) -> None:
+# "time-out gives non-zero and a reason".
+def test_c138_a_push_that_no_client_sees_in_time_says_what_was_seen(
+    front: Cdn, repoctl: Repoctl, tmp_path: Path
+) -> None:
     done = repoctl.run("push", "cached", quick(tmp_path, "late"), "--wait=1")
     assert done.rc == 4, done
     assert "not seen by a fresh client within 1 s: late-1.0-1.noarch: it is not listed; " in done.err
@@ -134,8 +136,8 @@ def test_a_push_that_no_client_sees_in_time_says_what_was_seen(front: Cdn, repoc
     assert int(published) == int(seen) + 1
 
 
-# C138: "without waiting it prints a ticket".
-def test_a_push_that_does_not_wait_gives_a_ticket(repod: Repod, repoctl: Repoctl, tmp_path: Path) -> None:
+# "without waiting it prints a ticket".
+def test_c138_a_push_that_does_not_wait_gives_a_ticket(repod: Repod, repoctl: Repoctl, tmp_path: Path) -> None:
     package = quick(tmp_path, "ticket")
     done = repoctl.run("push", "test", package)
     assert (done.rc, done.err) == (0, "")

@@ -12,6 +12,7 @@ from repod.package import StorePath
 from repod.rpmfile.pool import RpmWorkers
 from tests.cases.place import MakePlace, Place, forked
 from tests.lab import damage, headers, rpms
+from tests.lab.bounds import temporary
 from tests.lab.checker import check
 from tests.lab.clients import Dnf, Zypper
 from tests.lab.daemon import Repod
@@ -236,7 +237,7 @@ def test_c038_sizes_over_4_gib_are_exact_and_hashed_in_pieces(key: Key, built: P
     big = edit(rpms.quick(built, "big"), built / "big.rpm", headers.oversize(size))
     for package in (small, big):
         rpm_rs.Package.resign_in_place(str(package), rpm_rs.Signer(key.secret))
-    workers = RpmWorkers(count=1, timeout=250, memory=8 << 30)
+    workers = RpmWorkers(count=1, timeout=250, bounds=temporary(8 << 30))
     try:
         workers.seal(small, None, key.public, href, 10)
         before = _peak_of_workers()

@@ -127,6 +127,20 @@ def test_reports_of_so_many_hosts_are_kept_and_those_may_report_again(memory: Me
     book.write(report("web3", "a-1-1.noarch"))
 
 
+def test_all_reports_together_have_a_bound_of_bytes_that_each_may_still_be_replaced_within(memory: MemoryStore) -> None:
+    lines = [f"package-{number}-1.noarch" for number in range(12_000)]
+    book = HostBook(memory, most_bytes=1_000_000)
+    book.write(report("web1", *lines))
+    book.write(report("web2", *lines))
+    with pytest.raises(Unfit, match=r"web3: reports of 2 other hosts have .* more than 1,000,000; forget hosts"):
+        book.write(report("web3", *lines))
+    book.write(report("web3", "a-1-1.noarch"))
+    with pytest.raises(Unfit, match="forget hosts"):
+        book.write(report("web3", *lines))
+    book.write(report("web2", *lines, "a-1-1.noarch"))
+    assert len(book.one("web3").lines) == 1
+
+
 # ---------------------------------------------------------------- the folder
 
 

@@ -19,6 +19,7 @@ from repod.relations.pool import RelationWorker
 from repod.rpmfile.pool import RpmWorkers
 from repod.store.memory import MemoryStore
 from tests.lab import foreign
+from tests.lab.bounds import temporary
 from tests.lab.fakes import Clock
 from tests.lab.rpms import quick
 from tests.lab.site import Site, site
@@ -71,7 +72,7 @@ class _Bench:
 
 @pytest.fixture(scope="module")
 def rpms() -> Iterator[RpmWorkers]:
-    with closing(RpmWorkers(count=1, timeout=60, memory=2 << 30)) as workers:
+    with closing(RpmWorkers(count=1, timeout=60, bounds=temporary())) as workers:
         yield workers
 
 
@@ -286,19 +287,15 @@ def test_a_document_that_was_altered_is_not_believed(bench: _Bench, tmp_path: Pa
 @pytest.mark.parametrize(("task", "how"), [("abort", r"ended twice \(exit -6\)"), ("fill", "has too little")])
 def test_a_process_that_dies_or_has_too_little_memory_costs_the_answer_alone(task: str, how: str) -> None:
     with (
-        closing(RelationWorker(timeout=60, memory=1 << 30)) as worker,
+        closing(RelationWorker(timeout=60, bounds=temporary(1 << 30))) as worker,
         pytest.raises(Unavailable, match=rf"not found out: its process {how}.*; see \[workers\] memory"),
     ):
-        worker._ask({"abort": os.abort, "fill": _fill}[task])
-
-
-def _fill() -> None:
-    bytearray(2 << 30)
+        worker._ask(*{"abort": (os.abort,), "fill": (bytearray, 2 << 30)}[task])
 
 
 def test_a_question_that_takes_too_long_is_given_up() -> None:
     with (
-        closing(RelationWorker(timeout=0.05, memory=2 << 30)) as worker,
+        closing(RelationWorker(timeout=0.05, bounds=temporary())) as worker,
         pytest.raises(Unavailable, match=r"took more than 0.05 s to find out; raise \[workers\] timeout"),
     ):
         worker._ask(time.sleep, 60)

@@ -3,7 +3,6 @@
 Needs root, to mount small file systems of its own.
 """
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.lab.checker import assert_sound
 from tests.lab.daemon import Repod
-from tests.lab.folders import remount_read_only, tmpfs
+from tests.lab.folders import fill, remount_read_only, tmpfs
 from tests.lab.keys import Key
 from tests.lab.looks import names
 from tests.lab.rpms import quick
@@ -46,15 +45,6 @@ def _live(repod: Repod, package: Path) -> bool:
     """Whether it was published; by a turn that failed after its generation was recorded, the next one finds it so."""
     told = ("package published", "package is published already")
     return any(repod.find_events(event, file=package.name) for event in told)
-
-
-def _fill(place: Path, left: int = 0) -> Path:
-    """Use up the room of a file system but for ``left`` bytes; the file that does it."""
-    filler = place / "filler"
-    free = os.statvfs(place)
-    with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_bsize - left)
-    return filler
 
 
 def _fails_and_recovers(repod: Repod, package: Path, mend: Any, key: Key) -> list[dict[str, Any]]:
@@ -94,7 +84,7 @@ def test_a_store_that_is_full_keeps_the_old_generation_and_the_inbox_until_there
             failed = 0
             for pages in range(14):
                 package = quick(tmp_path, f"full-{pages}")
-                filler = _fill(disk, pages * _PAGE)
+                filler = fill(disk, pages * _PAGE)
                 before = _errors(repod)
                 _drop(repod, package)
                 until(lambda p=package, b=before: _live(repod, p) or _errors(repod) > b, 20, "an end of the try")
@@ -115,24 +105,13 @@ def test_a_store_that_is_full_keeps_the_old_generation_and_the_inbox_until_there
 def test_a_full_state_directory_and_temporary_directory_stop_nothing_but_taking_in(
     tmp_path: Path, key: Key, key_file: Path
 ) -> None:
-    """C090."""
     with tmpfs(tmp_path / "small", "size=1m") as small:
         env = {"TMPDIR": str(small)}
         with _running(tmp_path, key_file, settings={"state_dir": str(small / "state")}, env=env) as repod:
-            filler = _fill(small)
+            filler = fill(small)
             told = _fails_and_recovers(repod, quick(tmp_path, "second"), filler.unlink, key)
             assert any(str(small / "state") in event["problem"] for event in told)
             assert repod.noise() == []
-
-
-def test_a_full_temporary_directory_alone_stops_nothing(tmp_path: Path, key: Key, key_file: Path) -> None:
-    """C090."""
-    with tmpfs(tmp_path / "small", "size=1m") as small:
-        _fill(small)
-        with _running(tmp_path, key_file, env={"TMPDIR": str(small)}) as repod:
-            assert list(assert_sound(repod.repo_url(), key.public)) == ["first-1.0-1.noarch"]
-            assert _errors(repod) == 0
-        assert names(small) == ["filler"]
 
 
 def test_a_store_that_turns_read_only_is_written_again_once_it_is_mounted_so(

@@ -19,10 +19,12 @@ from repod.rebuild import Rebuild, Rebuilt
 from repod.repair import Repair
 from repod.repodata.engine import SegmentedRepodata
 from repod.repodata.strictreader import StrictDocuments
+from repod.stating import Statements
 from repod.views import Views
 from tests.lab.entries import described
 from tests.lab.fakes import MacSigner, armor, dearmor, verifies
 from tests.lab.site import URL, Site
+from tests.lab.stated import statements
 
 _NAME = "site"
 
@@ -113,6 +115,7 @@ class Care:
                 url=URL,
                 host_files=host_files(*self._files),
                 verify_signature=lambda data, signed: verifies(self.signer.public_key, data, dearmor(signed)),
+                statements=self._statements(),
             ),
             clock=self.site.clock,
             pause=self.site.pause,
@@ -144,12 +147,15 @@ class Care:
         """Mend what the audit of its structure finds; what was done."""
         repair = Repair(
             store=self.store,
-            views=Views(self.store, URL, self.site.pause),
+            views=Views(self.store, URL, self.site.pause, statements=self._statements()),
             cached=functools.partial(self._opened, self.cache),
             rebuild=self.rebuilder(),
             write_host_files=self.write_host_files,
         )
         return list(repair.mend(list(self.audit().structure())))
+
+    def _statements(self) -> Statements:
+        return statements(self.store, self.signer, self.site.clock)
 
     def _holdings(self) -> Holdings:
         return Holdings(
@@ -169,6 +175,7 @@ class Care:
             armor=armor,
             clock=self.site.clock,
             pause=self.site.pause,
+            statements=self._statements(),
         )
 
     @contextmanager

@@ -157,6 +157,8 @@ def _set_up(made: Path) -> None:
     (made / "etc/hosts").write_text("127.0.0.1 localhost\n")
     for folder in ("var/log", "var/cache", "var/lib", "var/tmp"):
         (made / folder).mkdir(parents=True, exist_ok=True)
+    if (made / "usr/bin/mawk").exists():
+        (made / "usr/bin/awk").symlink_to("mawk")
     _run(["chroot", str(made), "ldconfig"], f"programs of {made} cannot run")
 
 

@@ -18,6 +18,7 @@ from repod.turn import Report, Turns
 from tests.lab.fakes import FakeRpms, MacSigner, armor
 from tests.lab.faulty import FaultyStore
 from tests.lab.site import URL, Site
+from tests.lab.stated import statements
 
 
 def directly(task: Callable[..., Any], *arguments: Any) -> Any:
@@ -77,6 +78,7 @@ class Desk:
             armor=armor,
             clock=site.clock,
             pause=site.pause,
+            statements=statements(self.store, self.signer, site.clock),
         )
         self.scales = Scales(plain=partial(plain, self.store), find=repodata.find)
         self.turns = Turns(

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from repod.doors import Unreadable
 from repod.errors import Unavailable
 from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, Signature, StorePath, sha256
+from repod.signatures import Issuers
 from tests.lab.entries import described
 
 _MAGIC = b"FAKE RPM "
@@ -154,6 +155,21 @@ class FakeRpms:
     def glance(self, path: Path, known: Package, trusted: bytes) -> Facts:
         del known  # as in describe
         return self.examine(path, trusted)
+
+
+class Forgetful:
+    """``Seen`` that remembers nothing."""
+
+    def load(self) -> Mapping[Sha256, Issuers]:
+        return {}
+
+    def save(self, known: Mapping[Sha256, Issuers]) -> None:
+        del known
+
+
+def signers_of(heads: Sequence[bytes]) -> Sequence[Sequence[str]]:
+    """Who signed these "packages": ``Read``."""
+    return [[key] if (key := json.loads(head.removeprefix(_MAGIC))["key"]) else [] for head in heads]
 
 
 def _sha256(data: bytes) -> Sha256:

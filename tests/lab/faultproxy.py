@@ -279,6 +279,7 @@ class _Connection:
             await self._proxy.hold(request)
         elif rule.does.startswith("done"):
             await self._relay(request, again(body), silent=True)
+            rule.done(request)
             if rule.does == "done, error":
                 return await self._answer(request, *ANSWERS["error"])
             if rule.does == "done, no answer":

@@ -51,6 +51,15 @@ def tmpfs(place: Path, options: str) -> Iterator[Path]:
         _as_root("umount", str(place))
 
 
+def fill(place: Path, left: int = 0) -> Path:
+    """Use up the room of a file system but for ``left`` bytes; the file that does it."""
+    filler = place / "filler"
+    free = os.statvfs(place)
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_bsize - left)
+    return filler
+
+
 def remount_read_only(place: Path) -> None:
     _as_root("mount", "-o", "remount,ro", str(place))
 

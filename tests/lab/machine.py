@@ -1,7 +1,6 @@
 """One host of ``tests/lab/machines.py``, as one who stands before it: its files, its commands, its cables."""
 
 import contextlib
-import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +11,16 @@ from tests.lab.box import Box
 from tests.lab.sshkeys import SshKey, ssh_key
 from tests.lab.wait import until
 
+# The kernel knows who holds that of dnf 5, also after the program became another one.
+_HOLDER = """
+import fcntl, os
+os.makedirs("/var/lib/dnf", exist_ok=True)
+held = open("/var/lib/dnf/system-repo.lock", "a")
+fcntl.lockf(held, fcntl.LOCK_EX)
+os.set_inheritable(held.fileno(), True)
+print(os.getpid(), flush=True)
+os.execv("/usr/bin/sleep", ["sleep", "1000000"])
+"""
 _DNF_LOCKS = ("/var/lib/dnf/rpmdb_lock.pid", "/var/cache/dnf/metadata_lock.pid", "/var/cache/dnf/download_lock.pid")
 
 
@@ -82,13 +91,12 @@ class Machine(Box):
 
     @contextlib.contextmanager
     def locked(self, tool: str = "dnf") -> Iterator[int]:
-        """Another process holds the lock of ``dnf``, ``zypper`` or ``rpm`` (its database); yields its pid there."""
-        places = {"dnf": _DNF_LOCKS, "zypper": ("/run/zypp.pid",), "rpm": ()}[tool]
+        """Another process holds the lock of ``dnf``, ``dnf5`` or ``zypper``; yields its pid there."""
+        places = {"dnf": _DNF_LOCKS, "zypper": ("/run/zypp.pid",)}.get(tool, ())
         script = "echo $$; exec sleep 1000000"
+        words = ["sh", "-c", script] if tool != "dnf5" else ["python3", "-c", _HOLDER]
         with contextlib.ExitStack() as stack:
-            process = subprocess.Popen(
-                [*self._words("root"), "sh", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-            )
+            process = subprocess.Popen([*self._words("root"), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             stack.callback(process.wait)
             assert process.stdout
             stack.callback(process.stdout.close)
@@ -97,7 +105,4 @@ class Machine(Box):
             for place in places:
                 self.put(place, str(pid))
                 stack.callback(lambda place=place: (self.root / place.lstrip("/")).unlink(missing_ok=True))
-            if tool == "rpm":
-                held = stack.enter_context((self.root / "var/lib/rpm/.rpm.lock").open("w"))
-                fcntl.lockf(held, fcntl.LOCK_EX)
             yield pid

@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import socket
+import stat
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -57,11 +58,25 @@ class Machines:
     ``identity`` is the private key's file with which root and ``USERS`` log in; ``known_hosts`` names the hosts' keys.
     """
 
-    def __init__(self, folder: Path, count: int, *, size: str = "128m", prefix: str = "web") -> None:
-        """``size``: of the disk that takes what changes on a host, in memory; a full one is a real ENOSPC."""
+    def __init__(
+        self,
+        folder: Path,
+        count: int,
+        *,
+        size: str = "128m",
+        prefix: str = "web",
+        base: Path = Path("/"),
+        without: Sequence[str] = (),
+    ) -> None:
+        """``size``: of the disk that takes what changes on a host, in memory; a full one is a real ENOSPC.
+
+        ``base``: their root, where it is not this machine's (``tests/lab/debian.py``); ``without``: what of it they
+        have not, as paths in it.
+        """
         self.folder = folder
         self.key = ssh_key()
         self._prefix, self._size, self._count = prefix, size, count
+        self._base, self._without = base, without
         self._stack = contextlib.ExitStack()
         self._machines: list[Machine] = []
 
@@ -147,7 +162,7 @@ class Machines:
         for place, text in files.items():
             _write(own / "files" / place, text)
         key.write(own / "files/etc/ssh/ssh_host_ed25519_key")
-        process = start(own, name, lower=self.folder / "lower", size=self._size)
+        process = start(own, name, base=self._base, lower=self.folder / "lower", size=self._size)
         return Machine(name, address, key, own, process)
 
     def _lower(self) -> None:
@@ -163,7 +178,10 @@ class Machines:
         # Debian's rpm gives every user a database at home.
         _write(lower / "etc/rpm/macros", "%_dbpath /var/lib/rpm\n")
         _packages(lower / "var/lib/rpm", self.folder)
-        _users(lower, self.key)
+        _users(lower, self.key, self._base)
+        for place in self._without:
+            (lower / place).parent.mkdir(parents=True, exist_ok=True)
+            os.mknod(lower / place, stat.S_IFCHR, os.makedev(0, 0))  # overlayfs hides what lies below it
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> Path:
@@ -174,14 +192,19 @@ def _write(path: Path, text: str, mode: int = 0o644) -> Path:
 
 
 def _packages(database: Path, folder: Path) -> None:
-    """A database with one package, which provides the shell that is there, for scriptlets."""
-    package = quick(folder, "lab-base", files={}, provides=("/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash"))
+    """A database with one package: it provides the shell that is there, for scriptlets, and what zypper looks for."""
+    provides = ("/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash", "glibc")
+    package = quick(folder, "lab-base", files={}, provides=provides)
     words = ["--dbpath", database, "--install", "--justdb", "--nodeps", "--nosignature", package]
     subprocess.run([tool("rpm"), *words], check=True, capture_output=True, env=environment(folder))
 
 
-def _users(lower: Path, key: SshKey) -> None:
-    accounts = {name: Path("/etc", name).read_text() for name in ("passwd", "group", "shadow")}
+def _users(lower: Path, key: SshKey, base: Path) -> None:
+    accounts = {name: (base / "etc" / name).read_text() for name in ("passwd", "group")}
+    if "\nsshd:" not in accounts["passwd"]:  # a script of sshd's package adds it, and none ran in an unpacked root
+        accounts["passwd"] += "sshd:x:104:65534::/run/sshd:/usr/sbin/nologin\n"
+    names = [line.partition(":")[0] for line in accounts["passwd"].splitlines()]
+    accounts["shadow"] = "".join(f"{name}:*:19000:0:99999:7:::\n" for name in names)
     (lower / "root/.bashrc").touch()
     _write(lower / "root/.ssh/authorized_keys", key.public + "\n", 0o600)
     for number, (name, may) in enumerate(USERS.items(), 4001):

@@ -106,7 +106,13 @@ def pruner(site: Site, store: Store | None = None, publisher: Publisher | None =
     def publish(going: Sequence[Nevra], why: str, on: int) -> Generation:
         return publishing.publish(Change(removed=going), actor="retention", why=why, on=on)
 
-    return Pruner(planner=planner(used, **words), store=used, ledger=ledger(used), publish=publish)
+    return Pruner(
+        planner=planner(used, **words),
+        store=used,
+        ledger=ledger(used),
+        publish=publish,
+        settle=publishing.refresh,
+    )
 
 
 def elsewhere(listed: Collection[Nevra]) -> Mapping[str, Any]:

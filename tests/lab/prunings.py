@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from repod.generation import Generation
+from repod.history import History
 from repod.prune import Pruner
 from repod.store.local import LocalStore
 from tests.lab.pruners import ledger, planner
@@ -33,7 +34,11 @@ def _prune(root: Path, grace: float, stop: _Flag, rounds: _Count, removed: _Coun
     store = LocalStore(root)
     while not stop.is_set():
         pruner = Pruner(
-            planner=planner(store, generations=1, grace=grace), store=store, ledger=ledger(store), publish=_never
+            planner=planner(store, generations=1, grace=grace),
+            store=store,
+            ledger=ledger(store),
+            publish=_never,
+            settle=History(store).current,
         )
         done = pruner.prune(time.time())
         removed.value += sum(removal.package is not None for removal in done.removed)

@@ -20,6 +20,7 @@ Does = Literal[
     "expired",  # 400 ExpiredToken, nothing done
     "denied",  # 403 AccessDenied, nothing done
     "unknown",  # 501 NotImplemented, nothing done
+    "full",  # 507, nothing done
     "half",  # the answer breaks off in the middle of its body
     "hold",  # held until `release`, then done, though the client may be gone
 ]
@@ -35,6 +36,7 @@ ANSWERS = {
     "conflict": (409, "ConditionalRequestConflict", "A conflicting conditional operation is under way."),
     "expired": (400, "ExpiredToken", "The provided token has expired."),
     "denied": (403, "AccessDenied", "Access Denied"),
+    "full": (507, "XStorageFull", "Storage backend has reached its limit."),
     "unknown": (501, "NotImplemented", "A header you provided implies functionality that is not implemented"),
 }
 
@@ -45,6 +47,7 @@ class Rule:
 
     ``on``: names of operations, none for all; ``where``: what else must hold. The first ``after`` of those
     that fit are let pass, and it is done ``times`` times at the most (0: without end).
+    ``done`` is told of what was done, before the client hears of it, or does not.
     """
 
     does: Does
@@ -54,6 +57,7 @@ class Rule:
     after: int = 0
     times: int = 0
     seconds: float = 0.2
+    done: Callable[[Request], object] = lambda _request: None
 
     def fits(self, request: Request) -> bool:
         """Whether it is about this request."""

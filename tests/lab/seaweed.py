@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -75,13 +75,30 @@ class Seaweed:
             path.write_bytes(client.get_object(Bucket=bucket, Key=key)["Body"].read())
         return folder
 
-    def upload(self, folder: Path, place: str) -> None:
-        """All files of ``folder`` as objects of ``s3://BUCKET/PREFIX/``."""
+    def upload(self, folder: Path, place: str, files: Iterable[Path] | None = None) -> None:
+        """All files of ``folder``, or these of them, as objects of ``s3://BUCKET/PREFIX/``."""
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
         client = self.client()
-        for path in sorted(folder.rglob("*")):
+        for path in sorted(folder.rglob("*")) if files is None else files:
             if path.is_file():
                 client.put_object(Bucket=bucket, Key=prefix + str(path.relative_to(folder)), Body=path.read_bytes())
+
+    def copy(self, place: str, to: str) -> None:
+        """All objects of ``s3://BUCKET/PREFIX/`` under another prefix of the same bucket."""
+        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        client, new = self.client(), to.removeprefix(f"s3://{bucket}/")
+        for key in [one["Key"] for page in self._pages(client, bucket, prefix) for one in page.get("Contents", ())]:
+            source = {"Bucket": bucket, "Key": key}
+            client.copy_object(Bucket=bucket, Key=new + key.removeprefix(prefix), CopySource=source)
+
+    def remove(self, place: str) -> None:
+        """All objects of ``s3://BUCKET/PREFIX/``."""
+        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        client = self.client()
+        for page in self._pages(client, bucket, prefix):
+            if page.get("Contents"):
+                keys = [{"Key": one["Key"]} for one in page["Contents"]]
+                client.delete_objects(Bucket=bucket, Delete={"Objects": keys})
 
     def _pages(self, client: Any, bucket: str, prefix: str) -> Iterator[Any]:
         yield from client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)

@@ -15,6 +15,7 @@ from tests.lab import validity
 from tests.lab.entries import Made
 from tests.lab.fakes import Clock, MacSigner, armor
 from tests.lab.faulty import FaultyStore, Plan, nothing
+from tests.lab.stated import statements
 
 URL = "http://repod.test/repo/"
 
@@ -28,7 +29,7 @@ class Site:
         self.signer = MacSigner()
         self.pauses: list[int] = []
         self.warnings: list[str] = []
-        self.highest = [0, 0, 0, 0]
+        self.highest = [0, 0, 0, 0, 0]
         self._folder = folder
         self._names = itertools.count()
         self._open = ExitStack()
@@ -62,6 +63,7 @@ class Site:
             clock=self.clock,
             pause=self.pause,
             warn=self.warnings.append,
+            statements=statements(store, self.signer, self.clock),
         )
 
     def pause(self, attempt: int, unit: float = 0.01) -> None:

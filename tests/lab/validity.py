@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 from repod.doors import Store
 from repod.errors import NotFound
 from repod.package import StorePath
+from tests.lab import stated
 from tests.lab.fakes import dearmor, verifies
 from tests.lab.faulty import Plan, Step
 from tests.lab.place import decompress
@@ -76,7 +77,7 @@ def view(store: Store, base: str) -> dict[str, str]:
         place = href(record)
         data = _proven(store, base + place, record.findtext(f"{REPO}checksum") or "")
         if record.get("type") == "primary":
-            found = dict(_packages(decompress(place, data), base))
+            found = dict(packages(decompress(place, data), base))
     for package, checksum in found.items():
         _proven(store, package, checksum)
     return found
@@ -89,7 +90,7 @@ def href(record: ET.Element) -> str:
     return location.attrib["href"]
 
 
-def _packages(data: bytes, base: str) -> Iterator[tuple[str, str]]:
+def packages(data: bytes, base: str) -> Iterator[tuple[str, str]]:
     root = ET.fromstring(data)
     assert root.get("packages") == str(len(root))
     assert len({package.findtext(f"{COMMON}checksum") for package in root}) == len(root), "a package is listed twice"
@@ -135,7 +136,7 @@ def _look(store: Store, highest: list[int]) -> None:
     listed(store)
     frozen(store)
     # The pointer last: what follows it may move with it while this looks.
-    ahead = [revision(store), *pointed(store)]
+    ahead = [revision(store), *pointed(store), stated.number(store)]
     now = [pointer(store), *ahead]
     assert all(new >= old for new, old in zip(now, highest, strict=True)), f"moved back from {highest} to {now}"
     assert max(now) <= now[0], f"ahead of the pointer: {now}"
@@ -145,7 +146,7 @@ def _look(store: Store, highest: list[int]) -> None:
 def watching(inner: Store, highest: list[int], then: Plan) -> Plan:
     """A plan that checks all views after every write, that nothing moves back, and then does ``then``.
 
-    ``highest``: pointer, live view, mirrorlist and metalink that were ever seen; all plans over
+    ``highest``: pointer, live view, mirrorlist, metalink and statement that were ever seen; all plans over
     one store share it.
     """
 
@@ -159,7 +160,7 @@ def watching(inner: Store, highest: list[int], then: Plan) -> Plan:
 
 
 def assert_settled(store: Store, key: bytes) -> None:
-    """All views are the pointer's, signed, and list the same; the generations have no gap."""
+    """All views are the pointer's, signed and stated, and list the same; the generations have no gap."""
     number = pointer(store)
     assert [revision(store), *pointed(store)] == [number] * 3
     for base in ("", f"generations/{number}/"):
@@ -167,6 +168,7 @@ def assert_settled(store: Store, key: bytes) -> None:
         assert index is not None
         assert signature is not None
         assert verifies(key, index, dearmor(signature))
+    stated.assert_said(store, key, number)
     records = {
         int(stored.path.rpartition("/")[2].removesuffix(".json")) for stored in store.list(".repod/generations/")
     }

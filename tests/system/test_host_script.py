@@ -280,6 +280,16 @@ def test_who_holds_the_lock_of_rpm_itself_is_told(inside: Inside) -> None:
     inside.machine.run("kill", "-KILL", str(pid))
 
 
+def test_a_program_that_the_host_has_not_is_told_by_its_name(inside: Inside) -> None:
+    """An answer made without it would look like one of a broken rpm."""
+    inside.machine.run("mv", "/usr/bin/awk", "/root/awk")
+    try:
+        with pytest.raises(HostFault, match=r"the host has no awk, which repoctl needs there: install what has it"):
+            _talk(inside).facts([], ["lab-base"])
+    finally:
+        inside.machine.run("mv", "/root/awk", "/usr/bin/awk")
+
+
 def test_an_answer_that_is_not_whole_is_a_fault() -> None:
     for out in ("", "@@repod-begin@@\nos\tID\tx\n", "@@repod-end@@\n"):
         with pytest.raises(HostFault, match="did not answer as it should"):

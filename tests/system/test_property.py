@@ -31,6 +31,7 @@ from tests.lab.faulty import Crash, FaultyStore, Moment, Plan, Step, nothing
 from tests.lab.frozen_check import check_every
 from tests.lab.place import parse
 from tests.lab.site import URL
+from tests.lab.stated import statements
 from tests.lab.views import nevra as written
 
 _EXAMPLES = int(os.environ.get("REPOD_PROPERTY_EXAMPLES", "0"))
@@ -132,6 +133,7 @@ class Repository(RuleBasedStateMachine):
             armor=armor,
             clock=self.clock,
             pause=lambda _: None,
+            statements=statements(self.store, self.signer, self.clock),
         )
         self.note(self.publisher.open("test").number)
 

@@ -11,6 +11,7 @@ from repod.package import Nevra
 from repod.relating import Plain
 from repod.relations.pool import RelationWorker
 from tests.lab import foreign
+from tests.lab.bounds import temporary
 from tests.lab.clients import Dnf
 from tests.lab.rpmbuild import rpmbuild
 
@@ -82,7 +83,7 @@ def reasons(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[Nev
     for kind, path in paths.items():
         path.write_bytes(foreign.plain(repo, kind))
     whole = Plain(name="repo", primary=paths["primary"], filelists=paths["filelists"])
-    with closing(RelationWorker(timeout=60, memory=2 << 30)) as worker:
+    with closing(RelationWorker(timeout=60, bounds=temporary())) as worker:
         return worker.unmet((), whole, ["x86_64", "noarch"]).unmet
 
 

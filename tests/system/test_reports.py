@@ -286,6 +286,28 @@ def test_who_may_report_may_not_make_repod_forget_what_another_host_runs(repod: 
     assert ask(repod, "DELETE", "plain/hosts/kept1", token=token)[0] == 204
 
 
+def test_a_token_for_some_hosts_reports_of_no_other_and_of_no_rollout(repod: Repod, token: str) -> None:
+    words = ("--may", "report", "--host", "web-*", "--host", "db1")
+    limited = repod.cli("token add", "limited", *words).out.strip()
+    said = {"packages": [{"nevra": "a-1-1.noarch"}]}
+    until(lambda: says(repod, limited, "web-7", said)[0] == 200, 10, "the token")
+    assert says(repod, limited, "db1", said)[0] == 200
+    status, answer = says(repod, limited, "db2", said)
+    assert (status, answer["detail"]) == (403, "token limited may report of db1, web-* only, not of db2")
+    status, answer = put(repod, limited, _ROLLOUT | {"id": "forged"})
+    assert (status, answer["detail"]) == (403, "token limited may report of db1, web-* only, not rollouts")
+    (row,) = (one for one in json.loads(repod.cli("token list", "--json").out) if one["name"] == "limited")
+    assert row["hosts"] == ["db1", "web-*"]
+    done = repod.cli("token add", "wrong", "--host", "web-*")
+    assert (done.rc, "takes --may report too" in done.err) == (2, True)
+
+
+def test_the_longest_name_of_a_host_is_kept_and_a_longer_one_is_refused(repod: Repod, token: str) -> None:
+    said = {"packages": [{"nevra": "a-1-1.noarch"}]}
+    assert says(repod, token, "h" * 240, said)[0] == 200
+    assert says(repod, token, "h" * 241, said)[0] == 422
+
+
 def test_repoctl_lists_hosts_that_report_and_forgets_one(repod: Repod, token: str) -> None:
     assert says(repod, token, "old1", {"packages": [{"nevra": "hello-1.0-0.noarch"}]}, "test")[0] == 200
     words = {"REPOCTL_URL": repod.url, "REPOCTL_TOKEN": token}

@@ -1,8 +1,6 @@
 """``repod resign`` beside what else goes on: advisories that name sums, a kill, a daemon that publishes."""
 
 import os
-import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,17 +11,13 @@ import pytest
 from tests.lab import crash_at
 from tests.lab.checker import assert_sound
 from tests.lab.clients import Dnf, choosing
-from tests.lab.crashing import crash
 from tests.lab.daemon import Repod
 from tests.lab.httpd import serving
 from tests.lab.keys import Key, make_key
-from tests.lab.looks import names
 from tests.lab.papers import papers
 from tests.lab.rpms import quick
-from tests.lab.signatures import index_issuers, listed_issuers
+from tests.lab.signatures import listed_issuers
 from tests.lab.wait import until
-
-_POINTS = 8
 
 
 @pytest.fixture(scope="module")
@@ -76,36 +70,6 @@ def test_advisories_groups_and_streams_stay_and_name_the_new_sums(tmp_path: Path
             done = host.install("@hi:1.0/default")
             assert (done.rc, host.installed()) == (0, ["hello-1.0-1.noarch"]), done.out
     assert repod.cli("verify", "test").rc == 0
-
-
-def test_killed_before_any_change_the_same_command_carries_on(tmp_path: Path, pair: tuple[Key, Key]) -> None:
-    """At so many points, evenly spread; each step is tested on the store in memory."""
-    _switched(tmp_path / "base", pair, "a", "b")
-    shutil.copytree(tmp_path / "base", tmp_path / "count")
-    points = int(crash(_again(tmp_path / "count"), 0, "resign", "test").stdout.split()[-1])
-    assert points > 20
-    for point in range(points // _POINTS, points, points // _POINTS):
-        shutil.copytree(tmp_path / "base", tmp_path / f"{point}")
-        repod = _again(tmp_path / f"{point}")
-        assert crash(repod, point, "resign", "test").returncode == -signal.SIGKILL
-        done = repod.cli("resign", "test")
-        assert done.rc == 0, (point, done)
-        assert sorted(assert_sound(repod.store(), pair[1].public + b"\n" + pair[0].public)) == [
-            "a-1.0-1.noarch",
-            "b-1.0-1.noarch",
-        ]
-        assert listed_issuers(repod.store()) == {pair[1].fingerprint}
-        assert index_issuers(repod.store()) == [pair[0].fingerprint, pair[1].fingerprint]
-        assert len(list(repod.store().rglob("*.rpm"))) == 4
-        assert names(repod.base / "state/work") == []
-        verified = repod.cli("verify", "test")
-        assert verified.rc == 0, (point, verified)
-
-
-def _again(base: Path) -> Repod:
-    repod = Repod(base, base / "old.asc", settings={"inbox": {"settle": 0}})
-    _turn(repod)
-    return repod
 
 
 def test_a_daemon_publishes_meanwhile_and_nothing_is_lost(tmp_path: Path, pair: tuple[Key, Key]) -> None:

@@ -164,6 +164,8 @@ def test_a_build_that_is_not_well_is_caught_by_the_canary_which_goes_back_and_no
     assert ended.rc == 1, ended
     report = json.loads(ended.out)
     assert (report["state"], report["problem"]) == ("stopped", "canary web1 failed")
+    assert "once that is mended: repoctl hosts update hello --group web" in ended.err
+    assert "or back" not in ended.err
     canary, *others = report["hosts"]
     assert (canary["state"], canary["trouble"]) == ("downgraded", "unhealthy")
     assert canary["from"] == canary["to"] == before["web1"].split()[0]
@@ -209,6 +211,8 @@ def test_each_fault_has_its_own_state_and_none_delays_another_host(lab: Lab, key
         cut.cut()
         (cut.root / "etc/lab-slow").unlink()
         assert process.wait(120) == 1
+    assert "once that is mended: repoctl hosts update hello --group web" in lab.said()
+    assert "or back, where it came: repoctl hosts downgrade hello-2.0-1.noarch --group web" in lab.said()
     lab.machines.trust()
     (silent.root / "etc/lab-silent").unlink()
     found = by_host(json.loads((lab.folder / "faults.json").read_text()))

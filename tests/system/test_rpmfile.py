@@ -24,6 +24,7 @@ from repod.repodata import text
 from repod.rpmfile import worker
 from repod.rpmfile.pool import RpmWorkers
 from tests.lab import damage, headers, oracle, processes, rpms
+from tests.lab.bounds import temporary
 from tests.lab.clients import createrepo_c_list
 from tests.lab.keys import Key, gnupghome, gpg, make_key, rpm_verifies
 from tests.lab.rpmbuild import rpmbuild
@@ -45,7 +46,7 @@ class Here:
 @contextmanager
 def reading(*, timeout: float = 60, memory: int = 2 << 30) -> Iterator[RpmWorkers]:
     """A pool of one process, ended in the end."""
-    workers = RpmWorkers(count=1, timeout=timeout, memory=memory)
+    workers = RpmWorkers(count=1, timeout=timeout, bounds=temporary(memory))
     try:
         yield workers
     finally:

@@ -234,6 +234,18 @@ def test_sweep_gives_up_old_uploads_below_the_prefix_only(buckets: Buckets) -> N
     assert [one["Key"] for one in left_uploads(buckets, place)] == ["beside/left"]
 
 
+def test_sweep_removes_what_a_stopped_trial_of_the_bucket_left(buckets: Buckets) -> None:
+    place = buckets.place()
+    client, store = buckets.server.client(), buckets.store(place)
+    keys = [place.prefix + name for name in (".repod/proof/left", "Packages/kept")]
+    for key in keys:
+        client.put_object(Bucket=place.bucket, Key=key, Body=b"repod")
+    assert store.sweep() == 0, "it may be in hand"
+    assert s3proof.sweep(Objects(place, buckets.settings()), timedelta(seconds=-5)) == 1
+    found = client.list_objects_v2(Bucket=place.bucket)["Contents"]
+    assert [one["Key"] for one in found] == keys[1:]
+
+
 # ---------------------------------------------------------------- how objects are kept
 
 

@@ -5,8 +5,9 @@ import json
 import os
 import resource
 import shutil
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from repod.doors import Change
 from repod.errors import Corrupt, Misconfigured, NotFound, Unavailable
 from repod.generation import Generation
 from repod.package import StorePath, sha256
-from repod.repodata import text
-from repod.repodata.cache import Cache
+from repod.repodata import buffers, text
+from repod.repodata.cache import Cache, Log
 from repod.repodata.codec import GZ
 from repod.repodata.segments import SPREAD
 from repod.store.memory import MemoryStore
@@ -380,3 +381,26 @@ def test_a_folder_that_could_not_be_opened_is_free_for_the_next(folder: Path) ->
     cache = Cache(folder, text.KINDS)
     assert cache.load() is None
     cache.close()
+
+
+def test_threads_that_read_one_after_the_other_share_one_buffer_and_none_of_them_keeps_it(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    span = log.append(b"x" * (3 * buffers.SIZE))
+    seen = set[int]()
+
+    def feed() -> None:
+        log.feed([span], lambda view: seen.add(id(view.obj)))
+
+    for _ in range(20):
+        thread = threading.Thread(target=feed)
+        thread.start()
+        thread.join()
+    log.close()
+    assert len(seen) == 1
+
+
+def test_as_many_buffers_are_kept_as_there_are_processors_however_many_were_lent_at_one_time() -> None:
+    with ExitStack() as stack:
+        lent = [stack.enter_context(buffers.lent()) for _ in range(200)]
+        assert len({id(view.obj) for view in lent}) == 200
+    assert buffers.spare() <= len(os.sched_getaffinity(0))

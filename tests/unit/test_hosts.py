@@ -211,7 +211,7 @@ print(*sorted(name for name in sys.modules if name.startswith("repod") and not n
 def test_it_imports_nothing_but_the_standard_library_and_botocore() -> None:
     words = [sys.executable, "-c", _ALONE, str(_ROOT)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["repod", "repod", "repod.windows"]
+    assert done.stdout.split() == ["repod", "repod", "repod.jsontext", "repod.windows"]
 
 
 def test_without_botocore_it_packs_and_says_what_is_missing(tmp_path: Path) -> None:

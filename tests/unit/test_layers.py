@@ -33,22 +33,41 @@ class Layer:
 
 
 _LAYERS = (
-    # What hosts run. It stands alone, and nothing imports it; of repod it has the version and what windows mean.
-    Layer(name="hosts", rows=(("repod.hosts.*",),), also=("repod", "repod.windows")),
+    # What hosts run. It stands alone, and nothing imports it; of repod it has the version, what windows mean, and JSON.
+    Layer(name="hosts", rows=(("repod.hosts.*",),), also=("repod", "repod.jsontext", "repod.windows")),
     Layer(
         name="vocabulary",
         rows=(
             ("repod",),
-            ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
-            ("repod.children", "repod.processes", "repod.memo", "repod.patient", "repod.tomltext", "repod.windows"),
+            (
+                "repod.access",
+                "repod.beside",
+                "repod.errors",
+                "repod.happenings",
+                "repod.jsontext",
+                "repod.numerals",
+                "repod.times",
+            ),
+            ("repod.confinement.*",),
+            (
+                "repod.children",
+                "repod.processes",
+                "repod.memo",
+                "repod.patient",
+                "repod.scratch",
+                "repod.tomltext",
+                "repod.windows",
+            ),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.auditing", "repod.hooking", "repod.listening", "repod.reports"),
             ("repod.generation", "repod.rpmhead", "repod.served"),
             ("repod.config",),
             ("repod.aws",),
             ("repod.builds", "repod.doors", "repod.elsewhere", "repod.listings", "repod.placed"),
-            ("repod.rings",),
+            ("repod.signed",),
+            ("repod.rings", "repod.statement"),
             ("repod.carrying", "repod.idle", "repod.letterbox", "repod.office", "repod.refused", "repod.relating"),
+            ("repod.rpmindex",),
             ("repod.rpmproof",),
             ("repod.welcome",),
         ),
@@ -101,8 +120,8 @@ _LAYERS = (
     Layer(
         name="use cases",
         rows=(
-            ("repod.copies", "repod.claims"),
-            ("repod.views",),
+            ("repod.copies", "repod.claims", "repod.stating"),
+            ("repod.drafting", "repod.views", "repod.pointer"),
             ("repod.intake",),
             ("repod.publish",),
             ("repod.documents",),
@@ -183,7 +202,9 @@ _LAYERS = (
             ("repod.client.api",),
             ("repod.client.pushing",),
             ("repod.client.fetching", "repod.client.proving", "repod.client.reading"),
-            ("repod.client.drops.*", "repod.client.fresh"),
+            ("repod.client.drops.*", "repod.client.fresh", "repod.client.trust", "repod.client.verdict"),
+            ("repod.client.chain", "repod.client.sighting", "repod.client.watermark"),
+            ("repod.client.mirrors",),
             ("repod.client.awaiting", "repod.client.opening"),
             ("repod.client.push",),
             ("repod.client.bars",),

@@ -15,12 +15,22 @@ import pytest
 from repod.errors import Unavailable
 from repod.processes import Lost, Overtime, Processes
 from tests.lab import processes as look
+from tests.lab.bounds import temporary
 from tests.lab.wait import until
 
 
 @contextmanager
 def _processes(count: int = 1, timeout: float = 30, tasks_each: int = 0) -> Iterator[Processes]:
-    pool = Processes(what="test", count=count, timeout=timeout, begin=os.umask, arguments=[0o27], tasks_each=tasks_each)
+    bounds = temporary()
+    pool = Processes(
+        what="test",
+        count=count,
+        timeout=timeout,
+        begin=os.umask,
+        arguments=[0o27],
+        bounds=bounds,
+        tasks_each=tasks_each,
+    )
     try:
         yield pool
     finally:
@@ -112,7 +122,9 @@ def test_a_process_has_no_credentials_of_aws_in_its_environment_not_even_where_t
         "for early in (True, False):\n"
         "    if early: processes.start_server()\n"
         "    else: server._forkserver._stop()\n"
-        "    pool = processes.Processes(what='t', count=1, timeout=30, begin=os.umask, arguments=[0o27])\n"
+        "    bounds = processes.Bounds(reads=[Path('/proc')])\n"
+        "    pool = processes.Processes(\n"
+        "        what='t', count=1, timeout=30, begin=os.umask, arguments=[0o27], bounds=bounds)\n"
         "    print(b'hidden' in pool.run(Path.read_bytes, Path('/proc/self/environ')), pool.run(os.getenv, 'AWS_X'))\n"
         "    pool.close()\n"
         "print(os.environ['AWS_X'])\n"

@@ -256,7 +256,10 @@ def test_services_are_told_by_name_and_noise_is_passed_over() -> None:
     assert restarting.services(ToolName.DNF, 1, "a.service") == []
     assert restarting.questions(ToolName.MICRODNF, "microdnf", {}) is None
     assert restarting.questions(ToolName.DNF, "dnf", {"dnf": "/usr/bin/dnf-3"}) is None
-    assert restarting.questions(ToolName.DNF5, "dnf", {}) is not None
+    asked = restarting.questions(ToolName.DNF5, "dnf", {})
+    assert asked is not None
+    # From its cache it would want documents that no update fetched.
+    assert asked.reboot == ["dnf", "--disablerepo=*", "needs-restarting", "-r"]
     assert restarting.questions(ToolName.YUM, "yum", {}) is None
     assert restarting.questions(ToolName.YUM, "yum", {"needs-restarting": "/usr/bin/needs-restarting"}) is not None
 

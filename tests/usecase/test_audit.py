@@ -17,6 +17,7 @@ from repod.ledger import Ledger
 from repod.package import Nevra, Origin, StorePath, sha256, store_path
 from repod.repodata.carried import SetDocument
 from repod.repodata.repomd import repomd
+from repod.statement import STATEMENT
 from repod.views import METALINK, REPOMD, SIGNATURE, Views
 from tests.lab.care import Care
 from tests.lab.entries import described, made
@@ -114,6 +115,7 @@ def test_a_sound_repository_has_no_finding(care: Care) -> None:
         (lambda site: rewritten(site, 3, parent=1), lambda _: record_path(3), "its parent is 1, expected 2"),
         (lambda site: rewritten(site, 3, added=[]), lambda _: record_path(3), "2 packages follow for generation 2"),
         (lambda site: rewritten(site, 1, actor=3), lambda _: record_path(1), "unreadable"),
+        (lambda site: rewritten(site, 1, why="x"), lambda _: record_path(1), "altered since generation 2 was made"),
         (lambda site: site.inner.remove(HEAD), lambda _: HEAD, "name the newest generation that has a record"),
     ],
 )
@@ -123,8 +125,8 @@ def test_what_was_altered_or_lost_is_a_fault_that_names_it_and_the_remedy(
     wanted = path(site)
     spoil(site)
     found = {finding.path: finding.text for finding in care.findings() if finding.severity == "fault"}
-    # The metalink tells the time of a generation too.
-    assert found.keys() - {METALINK} == {wanted} - {METALINK}
+    # The metalink tells the time of a generation too, and the statement names the record of the current one.
+    assert found.keys() - {METALINK, STATEMENT} == {wanted} - {METALINK}
     assert says in found[wanted]
 
 
@@ -133,6 +135,7 @@ def test_a_signature_by_another_key_is_a_fault(site: Site, tmp_path: Path) -> No
     stranger.write_host_files()
     found = {finding.path: finding.text for finding in stranger.findings()}
     frozen_signature = "generations/3/" + SIGNATURE
+    assert "by no key that hosts get" in found.pop(STATEMENT)
     assert found.keys() == {SIGNATURE, frozen_signature}
     assert all("does not verify with the configured key" in text for text in found.values())
 

@@ -25,6 +25,9 @@ from repod.related import Related
 from repod.relations.pool import RelationWorker
 from repod.repodata.listing import StoredListings, plain
 from repod.repodata.taken import TakenDocuments
+from repod.views import METALINK
+from tests.lab import validity
+from tests.lab.bounds import temporary
 from tests.lab.desk import Desk, desk
 from tests.lab.fakes import FakeRpms, MacSigner, rpm
 from tests.lab.faulty import Crash, FaultyStore, Moment, Step, at
@@ -96,7 +99,7 @@ class Two:
         return Headers(store=store, rpms=FakeRpms(), changelogs=10, workspace=self.work)
 
     def _relations(self, store: FaultyStore) -> Related:
-        worker = self.stack.enter_context(closing(RelationWorker(timeout=60, memory=2 << 30)))
+        worker = self.stack.enter_context(closing(RelationWorker(timeout=60, bounds=temporary())))
         settings = Repository(name="prod", inbox="/i", store="/s", arches=["noarch"])
         return Related(repository=settings, store=store, worker=worker, folder=self.work, bases=list)
 
@@ -181,6 +184,24 @@ def test_what_is_there_already_makes_no_generation(two: Two) -> None:
     assert second == first
     assert [str(package.nevra) for package in plan.present] == [HELLO]
     assert plan.moves == []
+
+
+def test_who_is_told_that_a_build_is_there_already_can_rely_on_clients_seeing_it(two: Two) -> None:
+    two.arrive(two.dev, HELLO)
+    prod = two.prod.site
+    store = prod.store()
+
+    def die(step: Step) -> None:
+        if step.name == "write" and step.path == METALINK:
+            raise Crash
+
+    prod.plan(store, die)
+    with pytest.raises(Crash):
+        two.promotion(store).run(Wanted(names=["hello"]), actor="berta", why="")
+    assert validity.revision(prod.inner) < validity.pointer(prod.inner)
+    generation = two.run("hello")
+    assert generation.actor == "berta"
+    assert validity.revision(prod.inner) == generation.number
 
 
 def test_the_same_build_signed_at_another_time_is_there_already(two: Two) -> None:
@@ -534,11 +555,12 @@ def _steps(two: Two) -> int:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("documents", [{}, {"a_modules_yaml": stream("1", HELLO)}], ids=["packages", "a stream too"])
 def test_whoever_dies_at_any_step_leaves_a_sound_repository_and_the_same_again_completes_it(
-    two: Two, moment: Moment
+    two: Two, documents: Mapping[str, bytes], moment: Moment
 ) -> None:
     nevras = [HELLO, "bye-1-1.noarch"]
-    two.arrive(two.dev, *nevras, a_modules_yaml=stream("1", HELLO))
+    two.arrive(two.dev, *nevras, **documents)
     fresh = two.prod.site.dump()
     for number in range(1, _steps(two) + 1):
         _restore(two.prod.site, fresh)
@@ -548,7 +570,7 @@ def test_whoever_dies_at_any_step_leaves_a_sound_repository_and_the_same_again_c
             two.promotion(prod=store).run(Wanted(names=["hello", "bye"]), actor="anna", why="")
         two.run("hello", "bye")
         assert listed(two.prod) == sorted(nevras), number
-        assert carried(two.prod)["modules"] == _merged(stream("1", HELLO))
+        assert carried(two.prod).get("modules", b"") == (_merged(stream("1", HELLO)) if documents else b"")
         two.prod.site.assert_settled()
 
 
@@ -560,4 +582,4 @@ def _restore(place: Site, content: Mapping[str, bytes]) -> None:
     """The store as it was, as if nothing had happened."""
     place.inner._objects.clear()
     place.inner._objects.update({StorePath(path): (data, place.clock.now) for path, data in content.items()})
-    place.highest[:] = [0, 0, 0, 0]
+    place.highest[:] = [0, 0, 0, 0, 0]

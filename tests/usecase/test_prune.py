@@ -375,7 +375,7 @@ def test_of_two_who_prune_at_once_the_slower_one_plans_again(site: Site) -> None
         return publisher.publish(Change(removed=going), actor="retention", why=why, on=on)
 
     planning = planner(site.inner, policy=Policy(keep=1))
-    slow = Pruner(planner=planning, store=site.inner, ledger=ledger(site.inner), publish=late)
+    slow = Pruner(planner=planning, store=site.inner, ledger=ledger(site.inner), publish=late, settle=publisher.refresh)
     pruned = slow.prune(site.clock.now)
     assert (pruned.generation, pruned.retired) == (None, ())
     assert "planned on 4" in pruned.left[0]
@@ -453,13 +453,15 @@ def test_a_crash_at_any_step_is_finished_by_the_next_run_and_never_leaves_a_torn
             store = one.store(at(number, "before", raising(Crash())))
             with suppress(Crash):
                 pruner(one, store, one.opened(store), **WORDS).prune(one.clock.now)
-            pruner(one, one.store(), one.opened(), **WORDS).prune(one.clock.now)
+            # A command, which looks at nothing before it prunes.
+            pruner(one, one.store(), **WORDS).prune(one.clock.now)
             assert _end(one) == expected, f"stopped before step {number}: {store.steps[number - 1]}"
 
 
 def _end(site: Site) -> tuple[dict[str, str], list[str], list[int], set[str]]:
     for listed in validity.frozen(site.inner).values():
         assert listed
+    assert {validity.revision(site.inner), *validity.pointed(site.inner)} == {validity.pointer(site.inner)}
     documents = {stored.path for stored in site.inner.list("repodata/")}
     return site.listed, files(site), records(site), documents
 
@@ -484,7 +486,7 @@ def test_a_generation_counts_as_current_until_its_successor_was_made(site: Site)
     fill(site, 2, every=DAY)
     newest, middle, first = site.generations
     now = middle.time + 2 * DAY
-    assert [one.number for one in expired([newest, middle, first], 1, 1.5 * DAY, now)] == [1]
+    assert [one.number for one in expired([newest, middle, first], 1, 1.5 * DAY, now, newest.time)] == [1]
 
 
 def test_the_current_generation_stays_whatever_its_age(site: Site) -> None:

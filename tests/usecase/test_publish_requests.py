@@ -13,6 +13,7 @@ from repod.errors import Conflict
 from repod.generation import HEAD, record_path
 from repod.package import StorePath
 from repod.publish import Publisher
+from repod.statement import STATEMENT
 from repod.views import METALINK, MIRRORLIST, REPOMD, SIGNATURE
 from tests.lab.counting import CountingStore
 from tests.lab.entries import made
@@ -44,9 +45,9 @@ def publisher(site: Site, counted: CountingStore) -> Publisher:
     return publisher
 
 
-def test_a_publish_asks_seventeen_things_of_the_store(site: Site, counted: CountingStore, publisher: Publisher) -> None:
+def test_a_publish_asks_eighteen_things_of_the_store(site: Site, counted: CountingStore, publisher: Publisher) -> None:
     site.publish(publisher, B)
-    assert Counter(one.name for one in counted.asked) == {"add": 4, "copy": 2, "write": 8, "read": 3}
+    assert Counter(one.name for one in counted.asked) == {"add": 4, "copy": 2, "write": 9, "read": 3}
 
 
 def test_a_look_at_the_present_state_is_two_requests(counted: CountingStore, publisher: Publisher) -> None:
@@ -94,12 +95,12 @@ def test_every_write_that_hosts_see_follows_what_it_must_follow(
             first[kind] = min(one.depth, first.get(kind, one.depth))
             last[kind] = max(one.depth, last.get(kind, one.depth))
     frozen = [f"generations/3/{name}" for name in (REPOMD, SIGNATURE)]
-    order = [["document"], [record_path(3)], frozen, [HEAD], [METALINK, MIRRORLIST], [REPOMD], [SIGNATURE]]
+    order = [["document"], [record_path(3)], frozen, [HEAD], [METALINK, MIRRORLIST], [REPOMD], [SIGNATURE, STATEMENT]]
     for before, after in pairwise(order):
         assert max(last[one] for one in before) < min(first[one] for one in after), (before, after)
 
 
-@pytest.mark.parametrize("path", [METALINK, MIRRORLIST, REPOMD, SIGNATURE])
+@pytest.mark.parametrize("path", [METALINK, MIRRORLIST, REPOMD, SIGNATURE, STATEMENT])
 @pytest.mark.parametrize("what", ["altered", "removed"])
 def test_what_was_left_is_not_trusted_where_somebody_changed_it(path: StorePath, what: str, site: Site) -> None:
     publisher = site.opened(FaultyStore(site.inner))
@@ -144,7 +145,7 @@ def test_a_store_that_was_brought_back_to_an_older_state_is_seen_as_it_is_now(si
         site.inner.remove(StorePath(path))
     for path, data in old.items():
         site.inner.write(StorePath(path), data, Expect.ANY)
-    site.highest[:] = [0, 0, 0, 0]
+    site.highest[:] = [0, 0, 0, 0, 0]
     now = publisher.refresh()
     assert now
     assert now.number == 2

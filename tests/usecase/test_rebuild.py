@@ -21,6 +21,7 @@ from tests.lab.fakes import armor
 from tests.lab.faulty import Crash, FaultyStore, Step, at, raising
 from tests.lab.site import URL, Site, seen
 from tests.lab.site import site as site_in
+from tests.lab.stated import statements
 
 A, B, C = made("a-1.0-1.noarch"), made("b-1.0-1.noarch"), made("c-1.0-1.noarch")
 COMPS = b"<comps><group><id>core</id></group></comps>"
@@ -267,6 +268,7 @@ def _mending(site: Site, care: Care, warnings: list[str]) -> Publisher:
         clock=site.clock,
         pause=site.pause,
         warn=warnings.append,
+        statements=statements(store, site.signer, site.clock),
         restore=care.rebuilder().restore,
     )
 

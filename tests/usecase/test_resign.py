@@ -1,7 +1,7 @@
 """All packages are signed anew: what that leaves, what stops it, what goes on beside it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,36 +12,22 @@ from repod.errors import Unavailable
 from repod.generation import Generation
 from repod.history import History
 from repod.ledger import Ledger, Mark
-from repod.package import Nevra, Package, Sha256
+from repod.package import Nevra, Package
 from repod.publish import Publisher
 from repod.repodata.engine import SegmentedRepodata
 from repod.resign import Resigned, Resigning
-from repod.signatures import Issuers, Signatures
+from repod.signatures import Signatures
 from repod.store.memory import MemoryStore
 from tests.lab import validity
 from tests.lab.entries import described
-from tests.lab.fakes import FakeRpms, MacSigner, armor, dearmor, rpm, verifies
+from tests.lab.fakes import FakeRpms, Forgetful, MacSigner, armor, dearmor, rpm, signers_of, verifies
 from tests.lab.faulty import Crash, Moment, Plan, Step, at, nothing, raising
 from tests.lab.site import URL, Site, site
+from tests.lab.stated import statements
 
 OLD, NEW, STRANGER = MacSigner("old"), MacSigner("new"), MacSigner("stranger")
 _NAMES = ("a-1.0-1.noarch", "b-1.0-1.noarch", "c-1.0-1.noarch", "d-1.0-1.noarch", "e-1.0-1.noarch")
 _MAGIC = b"FAKE RPM "
-
-
-class Nothing:
-    """``Seen`` that forgets."""
-
-    def load(self) -> Mapping[Sha256, Issuers]:
-        return {}
-
-    def save(self, known: Mapping[Sha256, Issuers]) -> None:
-        del known
-
-
-def read(heads: Sequence[bytes]) -> Sequence[Sequence[str]]:
-    """Who signed these lines of text."""
-    return [[key] if (key := json.loads(head.removeprefix(_MAGIC))["key"]) else [] for head in heads]
 
 
 class Office:
@@ -62,6 +48,7 @@ class Office:
             armor=armor,
             clock=where.clock,
             pause=where.pause,
+            statements=statements(self.store, self.signer, where.clock),
         )
         self.ledger = Ledger(self.store, where.pause)
         self.folder = folder
@@ -73,7 +60,7 @@ class Office:
             rpms=self.rpms,
             signer=self.signer,
             signing_key=NEW.fingerprint,
-            signatures=Signatures(store=self.store, read=read, seen=Nothing(), parallel=1),
+            signatures=Signatures(store=self.store, read=signers_of, seen=Forgetful(), parallel=1),
             index_issuers=self._index_issuers,
             workspace=folder,
             changelogs=10,
@@ -128,7 +115,7 @@ def listed(where: Site) -> dict[str, Package]:
 
 def keys(where: Site) -> set[str]:
     """Who signed what is listed."""
-    return {row for package in listed(where).values() for row in read([where.inner.read(package.href).data])[0]}
+    return {row for package in listed(where).values() for row in signers_of([where.inner.read(package.href).data])[0]}
 
 
 def builds(where: Site) -> dict[str, object]:

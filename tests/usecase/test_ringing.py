@@ -13,7 +13,8 @@ from repod.office import By
 from repod.package import Nevra, sha256
 from repod.phasing import changed
 from repod.ringing import Rings
-from repod.rings import ROLLOUT, Envelope, Phase, Ring, RingBuild, RingChange, RolloutFile, read, read_rings, write
+from repod.rings import ROLLOUT, Phase, Ring, RingBuild, RingChange, RolloutFile, envelope, read, read_rings, write
+from repod.signed import Kept
 from repod.store.memory import MemoryStore
 from tests.lab.faulty import Crash, FaultyStore, Moment, at, raising
 
@@ -80,7 +81,7 @@ def put(release: str, ring: str = "web", **how: object):
 
 
 def lying(store: Store) -> RolloutFile:
-    return read(Envelope.from_json(store.read(ROLLOUT).data).document)
+    return read(envelope(store.read(ROLLOUT).data).document)
 
 
 @pytest.fixture
@@ -102,8 +103,8 @@ def test_every_change_is_signed_and_raises_the_serial_also_where_the_clock_stand
     clock.now = 500.0
     serials.append(book.change(put("3")).serial)
     assert serials == [1000, 1001, 1002]
-    envelope = Envelope.from_json(store.read(ROLLOUT).data)
-    assert proves(b"A", envelope.document.encode(), envelope.signature.encode())
+    held = envelope(store.read(ROLLOUT).data)
+    assert proves(b"A", held.document.encode(), held.signature.encode())
     file = lying(store)
     assert (file.repository, file.issued, file.expires, file.keys) == ("apps", 500, 3500, ("A",))
     assert file == read(write(file))
@@ -153,22 +154,21 @@ def test_it_is_signed_anew_after_a_third_of_its_time_or_for_other_keys_and_only_
     assert book.renew() is None
     before = book.change(put("1"))
     clock.now += _VALID / 3 - 1
-    assert book.renew() is None
+    assert book.renew() == Kept(expires=4000, anew=False)
     clock.now += 1
-    after = book.renew()
-    assert after is not None
+    assert book.renew() == Kept(expires=5000, anew=True)
+    after = lying(store)
     assert (after.rings, after.serial > before.serial, after.issued) == (before.rings, True, 2000)
-    assert book.renew() is None
-    rotated = rings(store, clock, Keys("B", published="BA")).renew()
-    assert rotated is not None
-    assert rotated.keys == ("B",)
+    assert book.renew() == Kept(expires=5000, anew=False)
+    assert rings(store, clock, Keys("B", published="BA")).renew() == Kept(expires=5000, anew=True)
+    assert lying(store).keys == ("B",)
 
 
 def test_what_somebody_else_put_there_is_neither_signed_nor_built_on(store: MemoryStore, clock: Clock) -> None:
     book = rings(store, clock)
     book.change(put("1"))
-    envelope = Envelope.from_json(store.read(ROLLOUT).data)
-    forged = replace(envelope, document=envelope.document.replace("hello-1.0-1", "hello-6.6-6"))
+    held = envelope(store.read(ROLLOUT).data)
+    forged = replace(held, document=held.document.replace("hello-1.0-1", "hello-6.6-6"))
     clock.now += _VALID
     for data in (forged.to_json(), b"{}", b"\x00"):
         store.write(ROLLOUT, data, Expect.ANY)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from repod import jsontext
 from repod.client.commands.common import asked, repository_argument, settings_option
 from repod.errors import Refused
 from repod.options import json_option, leave, why_option
@@ -79,8 +80,8 @@ def _read(file: Path) -> Mapping[str, Any]:
         raise click.UsageError(msg)
     try:
         text = file.read_bytes()[:_LARGEST].decode()
-        found = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
-        found = json.loads(json.dumps(found, default=_plain))
+        found = tomllib.loads(text) if file.suffix == ".toml" else jsontext.loads(text)
+        found = jsontext.loads(json.dumps(found, default=_plain))
     except (OSError, ValueError) as error:
         msg = f"{file}: expected an advisory in {file.suffix[1:].upper()}; {error}"
         raise Refused(msg) from error

@@ -252,6 +252,19 @@ def _whereabouts(standing: Standing) -> Iterator[str]:
         yield f"not known yet of {_named(begun)}: what was begun there goes on"
     if standing.end == "interrupted":
         yield f"take it up again with: repoctl hosts resume {standing.plan.id}"
+    else:
+        yield from _ways_on(standing)
+
+
+def _ways_on(standing: Standing) -> Iterator[str]:
+    """The commands that follow a run that did not reach all."""
+    plan = standing.plan
+    action = "update" if plan.aim.action == "reinstall" else plan.aim.action
+    yield f"once that is mended: repoctl hosts {action} {plan.asked} --group {plan.group}"
+    before = {str(one.nevra) for row in standing.rows if row.state == "proven" for one in row.before or ()}
+    older = sorted(before - {str(build.nevra) for build in plan.aim.builds})
+    if action == "update" and older:
+        yield f"or back, where it came: repoctl hosts downgrade {' '.join(older)} --group {plan.group}"
 
 
 def _named(hosts: Sequence[str]) -> str:

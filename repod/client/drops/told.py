@@ -1,11 +1,11 @@
 """What the reason files of an inbox say of something that was sent, and of nothing that was there before."""
 
-import json
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from repod import jsontext
 from repod.client.pushing import Fate
 from repod.errors import RepodError
 from repod.refused import Reasons, Told
@@ -57,7 +57,7 @@ class Watched:
 
 def _understood(data: bytes) -> dict[str, Any]:
     try:
-        said = json.loads(data)
+        said = jsontext.loads(data)
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}

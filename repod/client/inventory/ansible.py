@@ -5,7 +5,6 @@ Ansible says. What only Ansible can evaluate is not guessed at: a configuration 
 ``ansible-inventory``, and a template in a variable that says how a host is reached is ``Misconfigured``.
 """
 
-import json
 import os
 import re
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repod import jsontext
 from repod.client.fleet import Host, Way
 from repod.client.grouping import Members
 from repod.client.hostgroups import Tree, Vars, circle, memberships, values_of
@@ -21,6 +21,7 @@ from repod.client.hostpatterns import chosen
 from repod.client.inventory.ansiblefiles import Secret, loaded, read_ini, read_listed, read_yaml
 from repod.client.inventory.program import MOST, output
 from repod.errors import Misconfigured, Unavailable
+from repod.numerals import number
 
 _YAML = {".yml", ".yaml", ".json"}
 # What Ansible passes over in a directory, by its defaults.
@@ -122,7 +123,7 @@ class _Reader:
         left = max(self.end - time.monotonic(), 0.01)
         try:
             printed = output(words, folder=path.resolve().parent, environ=self.environ, seconds=left)
-            return json.loads(printed)
+            return jsontext.loads(printed)
         except ValueError as error:
             msg = (
                 f"{' '.join(words)} printed no JSON ({error}); where {path.name} is no script, take its x bit: chmod -x"
@@ -220,6 +221,7 @@ def _text(values: Vars, host: str, *keys: str) -> str:
 def _port(text: str, host: str) -> int:
     if not text:
         return 0
-    if not text.isdigit() or not 0 < int(text) < 1 << 16:
+    found = number(text, (1 << 16) - 1)
+    if not found:
         raise Misconfigured(f"host {host}: expected ansible_port from 1 to 65535, found {text!r}")
-    return int(text)
+    return found

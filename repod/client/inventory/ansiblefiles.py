@@ -35,7 +35,7 @@ _Loader.add_constructor("!unsafe", lambda _loader, node: str(node.value))
 def loaded(text: str, what: str) -> Any:
     """The value of a YAML document; ``Misconfigured`` where it is none. ``what``: the file, for the message."""
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader with three tags more
+        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader with three tags more  # nosec B506
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         told = " ".join(str(error).split())
         raise Misconfigured(f"{what}: expected YAML, found what is none ({told})") from error
@@ -129,7 +129,7 @@ def _yaml_group(tree: Tree, group: str, content: Any, what: str) -> None:
     parts = _mapping(content, place)
     tree.add_group(group)
     if unknown := parts.keys() - _KINDS:
-        raise Misconfigured(f"{place}: expected hosts, vars and children, found {', '.join(map(str, sorted(unknown)))}")
+        raise Misconfigured(f"{place}: expected hosts, vars and children, found {', '.join(sorted(map(str, unknown)))}")
     tree.groups[group].update(_mapping(parts.get("vars"), f"{place}, vars"))
     for child, inner in _mapping(parts.get("children"), f"{place}, children").items():
         tree.add_child(group, str(child))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 
 from repod.client.fleet import HostFault, Installed, Ran, Trouble
+from repod.numerals import number
 from repod.package import Nevra
 
 SCRIPT = files("repod.client.toolkit").joinpath("host.sh").read_bytes()
@@ -63,8 +64,8 @@ class Facts:
     """A host as it is now.
 
     ``tools``: paths by name; ``versions``: their versions, where rpm knows. ``repositories``: those that were asked
-    for and are configured. ``main``: what all repositories have, by kind. ``imported``: ids of keys in rpm's database,
-    lower case. ``free``: KiB by mount point. ``installed``: what was asked for, as rpm says.
+    for and are configured. ``main``: what all repositories have, by kind. ``free``: KiB by mount point.
+    ``installed``: what was asked for, as rpm says.
     ``machine``: a digest of its machine-id; ``boot``: the id of this boot.
     """
 
@@ -78,7 +79,6 @@ class Facts:
     versions: Mapping[str, str] = field(default_factory=dict)
     repositories: Mapping[tuple[str, str], Configured] = field(default_factory=dict)
     main: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
-    imported: frozenset[str] = frozenset()
     installed: Sequence[Installed] = ()
     locks: Sequence[Lock] = ()
 
@@ -135,6 +135,9 @@ def read(rows: Sequence[Row], names: Sequence[str]) -> Facts:
     if not whole(rows):
         text = "what the host says of itself is longer than comes through whole; for SSM, set [ssm] output"
         raise HostFault(Trouble.FAILED, text)
+    if lacking := [row[1] for row in _of(rows, "lacks", 2)]:
+        text = f"the host has no {', no '.join(lacking)}, which repoctl needs there: install what has it"
+        raise HostFault(Trouble.FAILED, text)
     faults = [" ".join(row[1:]) for row in rows if row[0] == "fault"]
     installed = [_package(row) for row in _of(rows, "package", 7)]
     told = {one.nevra.name for one in installed} | {row[1] for row in _of(rows, "missing", 2)}
@@ -149,12 +152,11 @@ def read(rows: Sequence[Row], names: Sequence[str]) -> Facts:
         arch=_one(rows, "arch"),
         machine=_one(rows, "machine"),
         boot=_one(rows, "boot"),
-        free={row[1]: int(row[2]) for row in _of(rows, "free", 3) if row[2].isdecimal()},
+        free={row[1]: size for row in _of(rows, "free", 3) if (size := number(row[2])) is not None},
         tools={row[1]: row[2] for row in _of(rows, "tool", 4)},
         versions={row[1]: row[3] for row in _of(rows, "tool", 4) if row[3]},
         repositories=_repositories(rows),
         main={kind: _settings(rows, kind, "main") for kind in ("yum", "zypp")},
-        imported=frozenset(row[1].lower() for row in _of(rows, "key", 2)),
         installed=[one for one in installed if not names or "*" in names or one.nevra.name in names],
         locks=[Lock(pid=int(row[1]), command=row[2], file=row[3]) for row in _of(rows, "lock", 4)],
     )

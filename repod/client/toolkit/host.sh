@@ -125,7 +125,6 @@ of_packages() {
     digest=
     rpm --querytags 2>/dev/null | grep -qx SHA256HEADER && digest='%{SHA256HEADER}'
     form="package\t%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t$digest\n"
-    rpm -qa gpg-pubkey --qf 'key\t%{VERSION}\n' 2>/dev/null
     if [ "$#" -eq 1 ] && [ "$1" = '*' ]; then
         rpm -qa --qf "$form" 2>&1 | rpm_said
     elif [ "$#" -gt 0 ]; then
@@ -148,11 +147,16 @@ of_locks() {
         [ -s "$file" ] || continue
         holds "$(word "$file")" "$file"
     done
-    for file in /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock; do
-        node=$(stat -c %i "$file" 2>/dev/null) || continue
-        awk -v node="$node" '$4 == "WRITE" { split($6, place, ":"); if (place[3] == node) print $5 }' /proc/locks 2>/dev/null |
-            while read -r pid; do holds "$pid" "$file"; done
-    done
+    # dnf 5 waits for its own without an end too, and one that only reads keeps it from writing.
+    locked /var/lib/rpm/.rpm.lock WRITE
+    locked /usr/lib/sysimage/rpm/.rpm.lock WRITE
+    locked /var/lib/dnf/system-repo.lock .
+}
+
+locked() {
+    node=$(stat -c %i "$1" 2>/dev/null) || return 0
+    awk -v node="$node" -v how="$2" '$4 ~ how { split($6, place, ":"); if (place[3] == node) print $5 }' /proc/locks 2>/dev/null |
+        while read -r pid; do holds "$pid" "$1"; done
 }
 
 holds() {
@@ -161,9 +165,21 @@ holds() {
     say lock "$1" "$(tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | cut -c 1-200)" "$2"
 }
 
+# Which of these programs are not here. A container may have few, and an answer without them would look like another.
+lacks() {
+    any=1
+    for name in "$@"; do
+        command -v "$name" >/dev/null 2>&1 && continue
+        say lacks "$name"
+        any=0
+    done
+    return "$any"
+}
+
 facts() {
     repositories=$1
     shift
+    lacks awk cut date df find grep head readlink rpm sed sha256sum stat tail timeout tr wc && return
     of_system
     of_tools
     of_repositories

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from repod.client.toolkit.asked import ToolName
+from repod.numerals import EPOCH, number
 from repod.package import Nevra
 
-_SOLVABLE = re.compile(r"<solvable\b([^>]*)>")
-_ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
+# Each looks at a text of any length once: a host may send what fits almost, again and again.
+_SOLVABLE = re.compile(r"<solvable\b([^<>]*)>")
+_ATTRIBUTE = re.compile(r'\b(\w{1,40})="([^"]*)"')
 _PIPED = 5
 
 
@@ -22,9 +24,9 @@ def offered(tool: ToolName, output: str) -> Sequence[Nevra]:
 def _piped(output: str) -> Iterator[Nevra]:
     for line in output.splitlines():
         parts = line.strip().removeprefix("@").split("|")
-        if line.startswith("@") and len(parts) == _PIPED and parts[1].isdecimal():
-            name, epoch, version, release, arch = parts
-            yield Nevra(name=name, epoch=int(epoch), version=version, release=release, arch=arch)
+        if line.startswith("@") and len(parts) == _PIPED and (epoch := number(parts[1], EPOCH)) is not None:
+            name, _, version, release, arch = parts
+            yield Nevra(name=name, epoch=epoch, version=version, release=release, arch=arch)
 
 
 def _columns(output: str) -> Iterator[Nevra]:

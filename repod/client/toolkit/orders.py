@@ -61,7 +61,7 @@ def _dnf(program: str, change: Change, sources: Sources) -> Sequence[Step]:
 
 
 def _dnf5(program: str, change: Change, sources: Sources) -> Sequence[Step]:
-    # It never waits for rpm's lock.
+    # It knows exit_on_lock and does not heed it: bring looks for locks first.
     return list(_by_verb(_dnf_common(program, sources), change))
 
 

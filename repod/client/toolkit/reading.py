@@ -1,7 +1,7 @@
 """What a package tool's exit code and output mean.
 
-The texts are those of dnf 4, zypper (both tried in tests), dnf 5, yum 3 and microdnf (from their sources), in the
-locale C.UTF-8. Tools end with 0 where they did nothing, so an end that looks good proves nothing either: see
+The texts are those of dnf 4, dnf 5, zypper (tried in tests), yum 3 and microdnf (from their sources), in the locale
+C.UTF-8. Tools end with 0 where they did nothing, so an end that looks good proves nothing either: see
 ``planning.unproven``.
 """
 
@@ -32,6 +32,7 @@ _SIGNS: Mapping[Trouble, Sequence[str]] = {
         r"[Ff]ailed to obtain (rpm transaction )?lock",
         r"can't create transaction lock",
         r"waiting for transaction lock",
+        r"Waiting for a lock on the system repository",
     ],
     Trouble.FULL: [
         r"No space left on device",
@@ -131,6 +132,10 @@ _MEANS: Mapping[str, str] = {
     "signature verification error": "the index was altered, or signed by a key that the host does not trust for it",
 }
 
+_WAITING: Mapping[str, str] = {
+    "waiting for transaction lock": "rpm's transaction lock",
+    "Waiting for a lock on the system repository": "the lock of another dnf 5",
+}
 _NO_KEYS = "You have enabled checking of packages"  # what dnf begins with where rpm has no key; never which one it is
 _WANTED = re.compile(r"key ID ([0-9A-Fa-f]{8,40}): NOKEY")
 _PLACE = re.compile(r"^Problem repository: (\S+)", re.MULTILINE)
@@ -192,8 +197,9 @@ def _with_key(line: str, output: str) -> str:
 
 
 def _late(output: str) -> Verdict:
-    if "waiting for transaction lock" in output:
-        return _told(Trouble.LOCKED, "waited for rpm's transaction lock until its time was over")
+    for sign, lock in _WAITING.items():
+        if sign in output:
+            return _told(Trouble.LOCKED, f"waited for {lock} until its time was over")
     wrote = last(output)
     said = f"it wrote last: {wrote!r}" if wrote else "it wrote nothing"
     return _told(Trouble.TIME_LIMIT, f"it did not end in its time and was ended; {said}")

@@ -34,7 +34,9 @@ def questions(tool: ToolName, program: str, tools: Mapping[str, str]) -> Questio
     # The answer of a dnf without the plug-in takes as long as one of a dnf that has it.
     if tool is ToolName.MICRODNF or (tool is ToolName.DNF and "dnf-needs-restarting" not in tools):
         return None
-    common = [program, "-C", "needs-restarting"]
+    # dnf 5 wants documents of every repository that no update fetched, and refuses where it may not fetch them; what it
+    # says of the host itself needs none.
+    common = [program, "--disablerepo=*" if tool is ToolName.DNF5 else "-C", "needs-restarting"]
     return Questions(reboot=[*common, "-r"], services=[*common, "-s"])
 
 

@@ -5,13 +5,13 @@ It is written by ``repod.rings``.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from repod import jsontext
 from repod.hosts.faults import Malformed, Refused
 from repod.windows import Window
 
@@ -92,7 +92,7 @@ class Rollout:
 def opened(data: bytes) -> tuple[bytes, bytes]:
     """The text that is signed, and the signature; ``Malformed`` where that is no rollout file."""
     try:
-        tree = json.loads(data)
+        tree = jsontext.loads(data)
         _known(tree["format"])
         return tree["document"].encode(), tree["signature"].encode()
     # Nothing of it is proven yet: whoever serves it may have nested it so deep that no parser goes there.
@@ -103,7 +103,7 @@ def opened(data: bytes) -> tuple[bytes, bytes]:
 def parse(text: bytes) -> Rollout:
     """The document, whose signature was proven; ``Malformed`` where it is none."""
     try:
-        tree = json.loads(text)
+        tree = jsontext.loads(text)
         _known(tree["format"])
         return Rollout(
             str(tree["repository"]),

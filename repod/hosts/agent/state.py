@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from repod import jsontext
 from repod.hosts.agent.document import Build
 from repod.hosts.faults import Unreachable, WrongUse
 
@@ -117,7 +118,7 @@ def _to_json(state: State) -> str:
 
 
 def _from_json(text: str) -> State:
-    tree = json.loads(text)
+    tree = jsontext.loads(text)
     if tree["format"] != FORMAT:
         msg = f"expected format {FORMAT}, found {tree['format']!r}"
         raise ValueError(msg)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from repod.errors import Corrupt
+from repod.numerals import number
 from repod.repodata import strictxml
 from repod.repodata.text import KINDS
 
@@ -156,10 +157,11 @@ def _size(element: etree._Element | None) -> int | None:
     text = "" if element is None else (element.text or "").strip()
     if not text:
         return None
-    if not text.isdigit():
+    found = number(text)
+    if found is None:
         msg = f"expected a size in bytes, found {text!r}"
         raise ValueError(msg)
-    return int(text)
+    return found
 
 
 def _missing(records: Sequence[Record]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from lxml import etree
 
 from repod.elsewhere import Listed
 from repod.errors import Corrupt
+from repod.numerals import EPOCH, number
 from repod.package import Entry, Nevra, Package
 from repod.repodata import text
 from repod.repodata.foreign.index import ALGORITHMS
@@ -76,7 +77,7 @@ def _identities(kind: str, path: Path) -> Iterator[str]:
                 while element.getprevious() is not None:
                     del element.getparent()[0]
     except etree.XMLSyntaxError as error:
-        raise Corrupt(f"{kind} is not XML: {error}") from error
+        raise Corrupt(f"{kind} is not XML: {' '.join(str(error).split())}") from error
     if promised not in {None, str(count)}:
         raise Corrupt(f"{kind}: its <{tag}> promises {promised} packages, it lists {count}")
 
@@ -201,13 +202,13 @@ def _listed(package: Any) -> Listed:
 
 
 def _nevra(package: Any) -> Nevra:
-    epoch = package.epoch or "0"
-    if not (epoch.isascii() and epoch.isdigit()):
-        msg = f"expected a number as epoch, found {epoch!r}"
+    epoch = number(package.epoch or "0", EPOCH)
+    if epoch is None:
+        msg = f"expected a number up to {EPOCH} as epoch, found {package.epoch!r}"
         raise ValueError(msg)
     nevra = Nevra(
         name=package.name or "",
-        epoch=int(epoch),
+        epoch=epoch,
         version=package.version or "",
         release=package.release or "",
         arch=package.arch or "",

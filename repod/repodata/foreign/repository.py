@@ -11,6 +11,7 @@ from repod.repodata import bulletins, comps, modules, updateinfo
 from repod.repodata.foreign import documents
 from repod.repodata.foreign.index import LIMIT, Index, Record, parse, plain_type
 from repod.repodata.foreign.packages import Packages
+from repod.scratch import discard
 
 _INDEX = "repodata/repomd.xml"
 _CHECKS: Mapping[str, Callable[[bytes], bytes]] = {
@@ -72,7 +73,7 @@ def open_texts(source: Source, folder: Path) -> Callable[[str], Path]:
         if not path.exists():
             _plain(source, records[kind], folder, faults)
         if faults:
-            path.unlink(missing_ok=True)
+            discard(path)
             raise Corrupt("\n".join(f"{source.name}: {fault}" for fault in faults))
         return path
 
@@ -121,7 +122,7 @@ def _plain(source: Source, record: Record, folder: Path, faults: list[str]) -> P
     except (Corrupt, NotFound) as error:
         faults.append(f"{record.type}: {error}")
     finally:
-        packed.unlink(missing_ok=True)
+        discard(packed)
     return plain
 
 
@@ -135,5 +136,5 @@ def _carried(source: Source, record: Record, folder: Path, faults: list[str]) ->
         faults.append(f"{record.type}: {error}")
         return None
     finally:
-        packed.unlink(missing_ok=True)
-        plain.unlink(missing_ok=True)
+        discard(packed)
+        discard(plain)

@@ -7,6 +7,7 @@ from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Message
 
+from repod.numerals import number
 from repod.web.api.problems import MEDIA, Declined
 
 JSON = "application/json"
@@ -40,7 +41,8 @@ class BoundedRoute(APIRoute):
 
     def _check(self, request: Request) -> None:
         length = request.headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > self.largest:
+        size = number(length)
+        if size is None or size > self.largest:
             raise self._too_large()
         if length == "0" and "transfer-encoding" not in request.headers:
             return

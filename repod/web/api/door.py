@@ -59,7 +59,7 @@ class Door:
         gate, need = self.gate, self.need
 
         async def admitted(request: Request, name: Name) -> By:
-            caller = await gate.admit_change(request, verb, name)
+            caller = await gate.admit_change(request, verb, name, host=request.path_params.get("host", ""))
             need(name)
             return By(actor=str(caller), address=offered(request).address)
 

@@ -36,6 +36,7 @@ from tests.lab.fakes import MacSigner, armor
 from tests.lab.faulty import Crash, FaultyStore, Step
 from tests.lab.pruners import Remembered
 from tests.lab.site import URL
+from tests.lab.stated import statements
 from tests.lab.year.repository import Repository
 
 _CALLS = (8, 30, 200)  # of the store, on average, until something happens: a publish has some sixty, a prune more
@@ -113,6 +114,7 @@ class Daemon:
             armor=armor,
             clock=repository.clock,
             pause=_pause,
+            statements=statements(self.store, self.signer, repository.clock),
         )
         workspace = cache.parent / f"{cache.name}-work"
         workspace.mkdir(parents=True, exist_ok=True)
@@ -146,7 +148,8 @@ class Daemon:
             since=lambda: 0.0,
             memory=Remembered(),
         )
-        return Pruner(planner=planner, store=self.store, ledger=self.ledger, publish=self._retire)
+        settle = self.publisher.refresh
+        return Pruner(planner=planner, store=self.store, ledger=self.ledger, publish=self._retire, settle=settle)
 
     def open(self) -> None:
         """As at its start: what a stopped one had begun is finished."""

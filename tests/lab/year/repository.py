@@ -18,10 +18,10 @@ from repod.history import History
 from repod.ledger import Coming, Ledger
 from repod.package import Nevra, Package, StorePath, sha256
 from repod.past import Past
-from tests.lab import validity
+from tests.lab import stated, validity
 from tests.lab.faulty import Step
 
-_FOREVER = ("mirrorlist", "metalink.xml", HEAD, validity.LIVE, validity.ASC)
+_FOREVER = ("mirrorlist", "metalink.xml", HEAD, validity.LIVE, validity.ASC, stated.PLACE)
 _WHY = 10  # builds that are asked about at a look
 UNDER_WAY = 3600.0
 """Seconds for which what no record names may belong to a publish."""
@@ -39,10 +39,11 @@ class Came:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """One generation: when it was made, and what it changed."""
+    """One generation: when it was made, since when clients had seen its parent, and what it changed."""
 
     number: int
     time: int
+    shown: int
     added: Sequence[Package]
     removed: Sequence[Package]
 
@@ -139,7 +140,7 @@ class Repository:
     def oldest(self) -> int:
         """The oldest generation that must be whole: of the newest, or current within grace."""
         steps, began = self._steps, self.clock() - self.grace
-        while len(steps) > max(1, self.generations) and steps[1].time < began:
+        while len(steps) > max(2, self.generations) and steps[2].shown < began:
             steps.popleft()
         return steps[0].number if steps else 0
 
@@ -168,7 +169,9 @@ class Repository:
         assert record["packages"] == len(self.content), f"{self.name}: generation {number} miscounts"
         last = self._steps[-1] if self._steps else None
         assert last is None or last.time <= record["time"], f"{self.name}: the time of generation {number} went back"
-        self._steps.append(Moved(number=number, time=record["time"], added=added, removed=removed))
+        self._steps.append(
+            Moved(number=number, time=record["time"], shown=record["shown"], added=added, removed=removed)
+        )
         for path in _own(record):
             self._needed_until[path] = number
         self.counts.generations += 1

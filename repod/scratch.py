@@ -1,0 +1,34 @@
+"""Folders and files for work in hand: private, gone at the end, and never the news themselves."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from repod.errors import Unavailable
+
+
+@contextmanager
+def scratch(within: Path | None = None, prefix: str = "") -> Iterator[Path]:
+    """A new folder in ``within`` (None: where temporary files lie), for its owner only; it goes with all it holds.
+
+    Where it cannot be removed it stays, and nothing is raised: what ended the work is the news, and hidden by
+    an error of the cleaning up. Raises ``Unavailable`` where it cannot be made.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(dir=within, prefix=prefix))
+    except OSError as error:
+        where = within or "the folder for temporary files (TMPDIR)"
+        msg = f"{where} cannot be used ({error.strerror}); it needs room, and repod must be allowed to write there"
+        raise Unavailable(msg) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard(path: Path) -> None:
+    """Remove a file of work in hand, if it is there; one that cannot be removed goes with its folder, or later."""
+    with suppress(OSError):
+        path.unlink()

@@ -1,0 +1,154 @@
+"""Makes the statement of one repository: signed only where the index that it names is signed by a key of hosts.
+
+So whoever can write to the store alone, and puts records of his own there, gets no signature for them.
+"""
+
+from collections.abc import Callable, Sequence
+
+from repod.doors import Clock, Signer, Store
+from repod.errors import Corrupt
+from repod.generation import Generation, record_path
+from repod.package import Sha256
+from repod.signed import Envelope, Kept
+from repod.statement import STATEMENT, Statement, before, digest, envelope, read, write
+from repod.times import stamp
+
+Proves = Callable[[bytes, bytes, bytes], bool]
+"""Whether a signature (the last) over data (the second) is by one of some armored certificates (the first)."""
+
+
+class Statements:
+    """What is said of the generations of one repository. It writes nothing: ``Views`` does."""
+
+    def __init__(
+        self,
+        *,
+        repository: str,
+        store: Store,
+        signer: Signer,
+        keys: Sequence[str],
+        armor: Callable[[bytes], bytes],
+        proves: Proves,
+        valid: float,
+        clock: Clock,
+    ) -> None:
+        """``keys``: fingerprints of those that ``signer`` signs an index with; ``valid``: seconds until it expires."""
+        self._repository = repository
+        self._store = store
+        self._signer = signer
+        self._keys = tuple(keys)
+        self._armor = armor
+        self._proves = proves
+        self._valid = valid
+        self._clock = clock
+        self._last: Statement | None = None
+
+    def make(self, generation: Generation, record: Sha256) -> bytes:
+        """The statement of a generation that this process has just made; ``record``: the digest of its record."""
+        now = int(self._clock())
+        statement = Statement(
+            repository=self._repository,
+            generation=generation.number,
+            record=record,
+            repomd=digest(generation.repomd.encode()),
+            frozen_repomd=digest(generation.frozen_repomd.encode()),
+            published=generation.time,
+            issued=now,
+            expires=now + int(self._valid),
+            keys=self._keys,
+            before=self._before(generation, record),
+        )
+        self._last = statement
+        text = write(statement)
+        signature = self._armor(self._signer.sign_index(text.encode())).decode()
+        return Envelope(document=text, signature=signature).to_json()
+
+    def kept(self, generation: Generation, present: bytes | None) -> tuple[bytes, Kept]:
+        """The statement of the current generation: what is ``present`` where that is still good, else a new one.
+
+        ``Corrupt`` where none is made: the store contradicts what was stated before, or no key that hosts get
+        has signed the generation's index.
+        """
+        record = self._record(generation)
+        found = self._own(present)
+        if found:
+            _refuse_contradiction(found, generation, record)
+            self._last = found
+        same = found and found.says(generation, record) and found.keys == self._keys
+        if present and found and same and found.term.fresh(self._clock(), self._valid):
+            return present, Kept(expires=found.expires, anew=False)
+        self.refuse_foreign(generation)
+        made = self.make(generation, record)
+        return made, Kept(expires=read(envelope(made).document).expires, anew=True)
+
+    def fault(self, generation: Generation, present: bytes | None) -> str:
+        """Why what is ``present`` is no statement that clients can believe of the current generation; empty: it is."""
+        if present is None:
+            return "missing, so that clients cannot tell this repository from a copy of long ago"
+        try:
+            found = self._proven(present)
+        except Corrupt as error:
+            return str(error)
+        if not found.says(generation, self._record(generation)):
+            return f"not about generation {generation.number} as its record says"
+        if self._clock() >= found.expires:
+            return f"expired at {stamp(found.expires)}"
+        return ""
+
+    def _before(self, generation: Generation, record: Sha256) -> Sequence[tuple[int, Sha256]]:
+        last = self._last
+        return last.before if last and last.record == record else before(generation, last)
+
+    def refuse_foreign(self, generation: Generation) -> None:
+        """``Corrupt`` where a record is not one that a key of hosts stands behind, so that nothing is built on it.
+
+        Both indexes must be signed, be of its number, and name the documents that it names: whoever can write to
+        the store alone has nothing signed by repod that lists his packages, or that lists old ones again.
+        """
+        views = (
+            (generation.repomd, generation.signature, generation.documents),
+            (generation.frozen_repomd, generation.frozen_signature, (generation.frozen, *generation.documents[1:])),
+        )
+        for repomd, signature, documents in views:
+            named = all(document.checksum in repomd for document in documents)
+            numbered = f"<revision>{generation.number}</revision>" in repomd
+            if not (named and numbered and self._proves(self._signer.published, repomd.encode(), signature.encode())):
+                msg = (
+                    f"{record_path(generation.number)} of {self._repository}: expected indexes of its own that are "
+                    "signed by a key that hosts get, found others; see who wrote it and restore the store from a copy, "
+                    "or, where only the key was replaced, name the old one in [signing] published, or: repod resign"
+                )
+                raise Corrupt(msg)
+
+    def _record(self, generation: Generation) -> Sha256:
+        return digest(self._store.read(record_path(generation.number)).data)
+
+    def _own(self, present: bytes | None) -> Statement | None:
+        """What ``present`` says, where it is ours."""
+        try:
+            return self._proven(present) if present else None
+        except Corrupt:
+            return None
+
+    def _proven(self, present: bytes) -> Statement:
+        held = envelope(present)
+        if not self._proves(self._signer.published, held.document.encode(), held.signature.encode()):
+            msg = "its signature is by no key that hosts get"
+            raise Corrupt(msg)
+        found = read(held.document)
+        if found.repository != self._repository:
+            msg = f"it is that of the repository {found.repository}"
+            raise Corrupt(msg)
+        return found
+
+
+def _refuse_contradiction(found: Statement, generation: Generation, record: Sha256) -> None:
+    """Clients remember what was stated: of one number nothing else is, and no lower number after a higher one."""
+    if found.generation > generation.number:
+        text = f"generation {found.generation} was stated, and the store is back at {generation.number}"
+    elif found.generation == generation.number and found.record != record:
+        text = f"the record of generation {generation.number} is not the one that was stated"
+    else:
+        return
+    msg = f"{STATEMENT}: {text}: restore the store from a copy; if that was done already, remove {STATEMENT}"
+    raise Corrupt(msg)

@@ -1,0 +1,61 @@
+"""Fuzzing, short: what was found once, and so many fresh inputs; the long form stands in README.md beside this."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.child import corpus
+from tests.fuzz.core import CORPUS, Target
+from tests.fuzz.engine import feed
+from tests.fuzz.targets import TARGETS
+
+SEED = int(os.environ.get("REPOD_FUZZ_SEED", "1"))
+RUNS = {
+    "packages": 60,
+    "documents": 60,
+    "adoption": 60,
+    "events": 300,
+    "settings": 200,
+    "http": 60,
+    "records": 400,
+    "hosts": 800,
+    "answers": 400,
+    "keys": 300,
+}
+"""Fresh inputs of each target: some hundredths of a second each for those that read files, far less for the others."""
+
+_MOST_BYTES = 1 << 20
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_whatever_a_target_is_fed_is_refused_in_a_line_or_taken_and_proven(name: str, tmp_path: Path) -> None:
+    target = TARGETS[name]
+    result = feed(target, tmp_path, engine="blind", seed=SEED, seconds=240, runs=RUNS[name])
+    told = "\n".join(f"{text}\n  input: {place}" for text, place in result.findings.items())
+    assert not result.findings, f"seed {SEED}: {told}"
+    assert result.executions == RUNS[name] + len(corpus(target)), f"seed {SEED}"
+    # Both ways are gone: a reader that refuses everything proves nothing.
+    assert any("taken" in outcome or " 200 " in outcome for outcome in result.outcomes)
+    assert any("refused" in outcome or " 4" in outcome for outcome in result.outcomes) or name == "events"
+
+
+def test_the_corpus_is_small_and_each_file_of_it_is_of_a_target() -> None:
+    files = [path for path in CORPUS.rglob("*") if path.is_file()]
+    assert {path.parent.name for path in files} <= TARGETS.keys()
+    assert sum(path.stat().st_size for path in files) <= _MOST_BYTES
+    explained = (CORPUS.parent / "README.md").read_text()
+    assert [path.name for path in files if f"`{path.parent.name}/{path.name}`" not in explained] == []
+
+
+def test_equal_seeds_give_equal_inputs() -> None:
+    for target in TARGETS.values():
+        assert _some(target) == _some(target), target.name
+
+
+def _some(target: Target) -> list[bytes]:
+    from random import Random  # noqa: PLC0415
+
+    draw = Random(7)
+    first = next(iter(target.seeds()))
+    return [target.mutate(draw, first) for _ in range(5)]
