@@ -46,6 +46,11 @@ _SHELLS = {
     "fish": "usr/share/fish/vendor_completions.d/{name}.fish",
     "zsh": "usr/share/zsh/site-functions/_{name}",
 }
+# Folders that go with the package: its own, and those of programs that need not be there, which many packages own.
+_OWN = re.compile(
+    r"/usr/lib/repod|/etc/repod$|/usr/share/(doc|licenses)/repod|/usr/share/(bash-completion|fish|zsh)"
+    r"|/usr/lib/zypp|/etc/dnf|.*/dnf-plugins$"
+)
 _CPU = {"x86_64": "amd64", "aarch64": "arm64", "all": "all"}
 
 
@@ -230,7 +235,7 @@ def _contents(stage: Path) -> Iterator[dict[str, Any]]:
         if path.is_symlink():
             yield {"src": str(path.readlink()), "dst": inside, "type": "symlink", "file_info": {}}
         elif path.is_dir():
-            if re.match(r"/usr/lib/repod|/etc/repod$|/usr/share/(doc|licenses)/repod", inside):
+            if _OWN.match(inside):
                 yield {"dst": inside, "type": "dir", "file_info": {"mode": 0o755}}
         else:
             mode = 0o755 if path.parent.name == "bin" or inside.endswith("urlresolver/s3") else 0o644

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from config.packaging.rpms import Release, rpms
 from repod import __version__
 from tests.lab import delivery
+from tests.lab.clients import run
 from tests.lab.daemon import Repod
 from tests.lab.keys import Key
 from tests.lab.machine import Machine
 from tests.lab.machines import Machines
-from tests.lab.rpms import nfpm, quick
+from tests.lab.rpms import nfpm, quick, tool
 from tests.lab.wait import until
 
 _PARTS = ("repod", "repod-client", "repod-common", "repod-host")
@@ -28,7 +30,7 @@ _SYSTEM = (
 )  # fmt: skip
 # What rpm, dnf and systemd-sysusers keep for themselves.
 _NOISE = re.compile(
-    r"etc/(yum\.repos\.d|zypp|pki|passwd|group|g?shadow|\.pwd\.lock)|var/lib/(rpm|dnf)|var/cache/dnf|var/log/(dnf|hawkey)"
+    r"etc/(yum\.repos\.d|zypp|pki|passwd|group|g?shadow|subuid|subgid|\.pwd\.lock)|var/lib/(rpm|dnf)|var/cache/dnf|var/log/(dnf|hawkey)"
 )
 
 
@@ -75,6 +77,23 @@ def _changed(machine: Machine) -> set[str]:
     return {name for name in names if not _NOISE.match(name) and not Path("/", name).is_dir()}
 
 
+def _sound(folder: Path, home: Path) -> None:
+    """RPMs of root's alone, whole, which ask for what the system is said to have and for each other, no more."""
+    found = {path.name.split(f"-{__version__}-")[0]: path for path in folder.glob("*.rpm")}
+    assert set(found) == set(_PARTS)
+    asked = {}
+    for name, path in found.items():
+        assert run([tool("rpmkeys"), "--checksig", path], home).out.endswith("digests OK\n")
+        form = r"[%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME}\n]"
+        rows = [line.split() for line in run([tool("rpm"), "-qp", "--qf", form, path], home).out.splitlines()]
+        assert {mode[1:] for mode, _ in rows} <= {"rwxr-xr-x", "rw-r--r--", "---------"}
+        assert {owner for _, owner in rows} == {"root:root"}
+        needs = run([tool("rpm"), "-qp", "--requires", path], home).out.splitlines()
+        asked[name] = {line.split()[0] for line in needs if not line.startswith("rpmlib(")}
+    assert set().union(*asked.values()) == {*_SYSTEM, "repod-common"}
+    assert "repod-common" not in asked["repod-host"]
+
+
 def _version(machine: Machine) -> str:
     said = {machine.run(name, "--version").out for name in ("repod", "repoctl", "repod-s3", "repod-agent")}
     versions = {line.split()[1] for line in said}
@@ -82,9 +101,18 @@ def _version(machine: Machine) -> str:
     return versions.pop()
 
 
+def test_two_builds_of_a_package_are_the_same_to_the_byte(tmp_path: Path) -> None:
+    # For hosts nothing but the version is taken from the wheel.
+    made = Release(root=delivery.ROOT, wheel=Path("repod-1.0-py3-none-any.whl"), time=1_700_000_000)
+    once, again = (rpms(made, delivery.target("el8"), None, tmp_path / name)[0] for name in ("once", "again"))
+    assert once.read_bytes() == again.read_bytes()
+
+
+@pytest.mark.timeout(900)
 def test_repod_lives_through_install_upgrade_downgrade_and_erasure(
     dist: tuple[Path, Path], home: Repod, machine: Machine, key: Key, tmp_path: Path
 ) -> None:
+    _sound(dist[0], tmp_path)
     _publish(home, dist[0])
     machine.subscribe(home.repo_file("repod"), "repod")
     before = _changed(machine)
@@ -121,7 +149,8 @@ def test_repod_lives_through_install_upgrade_downgrade_and_erasure(
     machine.run("dnf", "-y", "remove", "hello", *_PARTS)
     left = _changed(machine) - before
     own = {name for name in left if name.startswith("srv/repod/www/el9-prod/")}
-    assert left - own == {
+    # The first is of every distribution's package filesystem, the second hello's, as nfpm made it.
+    assert left - own - {"usr/share/licenses", "usr/share/hello"} == {
         "etc/repod/repod.toml.rpmsave",
         "etc/repod/repod.toml.rpmnew",
         "etc/repod/signing-key.asc",
@@ -130,5 +159,5 @@ def test_repod_lives_through_install_upgrade_downgrade_and_erasure(
     machine.run("rm", "-rf", "/etc/repod", "/srv/repod", "/var/lib/repod", "/var/log/repod")
     machine.run("userdel", "repod")
     machine.run("groupdel", "repod-upload")
-    assert _changed(machine) == before
+    assert _changed(machine) - before == {"usr/share/licenses", "usr/share/hello"}
     assert "repod" not in machine.read("/etc/passwd") + machine.read("/etc/group")

@@ -50,19 +50,13 @@ def test_the_metadata_of_the_wheel_is_what_an_index_takes(built: tuple[Path, Pat
     assert str(metadata.requires_python) == asked
 
 
-@pytest.mark.parametrize(
-    ("suite", "python", "glib"),
-    [
-        ("bookworm", "3.11", "libglib2.0-0"),
-        ("trixie", "3.13", "libglib2.0-0t64"),
-        ("forky", "3.14", "libglib2.0-0t64"),
-    ],
-)
-def test_the_wheel_installs_and_publishes_on_each_python(
-    built: tuple[Path, Path], tmp_path: Path, suite: str, python: str, glib: str
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("suite", "python"), [("trixie", "3.13"), ("forky", "3.14")])
+def test_the_wheel_installs_and_publishes_on_a_newer_python(
+    built: tuple[Path, Path], tmp_path: Path, suite: str, python: str
 ) -> None:
     # The wheel of createrepo-c takes GLib from the system.
-    root = debian.root(suite, "python3", "python3-venv", "gnupg", glib)
+    root = debian.root(suite, "python3", "python3-venv", "gnupg", "libglib2.0-0t64")
     wheels = delivery.wheels(python)
     with box(tmp_path / "box", root, wheels, built[0].parent, size="900m") as inside:
         # Debian's pip reads this file of ca-certificates, whatever it is asked for; no script of that package ran here.
