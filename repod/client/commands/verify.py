@@ -21,7 +21,14 @@ from repod.show import show, steerless
 from repod.times import stamp
 
 
-@click.command()
+_MEANS = """\b
+Answers beside 0 and 2:
+  1  not to be trusted: expired, rolled back, forked, mixed, no statement, wrong key or repository
+  3  older than --max-age
+  4  not reachable, or clocks differ"""
+
+
+@click.command(epilog=_MEANS)
 @settings_option
 @json_option
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
@@ -47,16 +54,11 @@ def verify(
     timeout: int,
     as_json: bool,
 ) -> None:
-    r"""Tell whether each URL shows a repository of repod as it is now: not frozen, rolled back, forked or mixed.
+    """Tell whether each URL shows a repository of repod as it is now: not frozen, rolled back, forked or mixed.
 
     A URL is what hosts have as baseurl: https://, http://, s3://, file://, a directory, or the name of a repository
     of the settings, with its url and keys. The first one is the origin: of the others it is told how far they are
     behind. What was seen is remembered for the next time.
-
-    \b
-    1  not to be trusted: expired, rolled back, forked, mixed, no statement, wrong key or repository
-    3  older than --max-age
-    4  not reachable, or clocks differ
     """
     settings = settings_of(config)
     places = {_url(settings, url): settings.repository[url].keys if url in settings.repository else () for url in urls}
