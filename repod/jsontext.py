@@ -1,7 +1,7 @@
-"""JSON of strangers: what is no JSON, or could not be written again as such, is a ``ValueError`` and nothing else.
+"""JSON of strangers: what is no JSON is a ``ValueError`` and nothing else.
 
-Python's own reader raises RecursionError where brackets nest deep, reads ``NaN`` and ``1e999`` as numbers that no
-integer can be made of, and passes halves of surrogate pairs on as text that no file can hold.
+Python's own reader raises RecursionError where brackets nest deep, and reads ``NaN`` and ``1e999`` as numbers that no
+integer can be made of.
 
 Hosts have this room too: Python 3.9.
 """
@@ -24,22 +24,23 @@ def loads(data: bytes | str, pairs: Pairs | None = None) -> Any:
     """The value that ``data`` holds, UTF-8 where it is bytes; ``ValueError`` where it is none."""
     text = data.decode() if isinstance(data, bytes) else data
     try:
-        found = decoder(text, pairs).decode(text)
+        return decoder(text, pairs).decode(text)
     except RecursionError as error:
         raise too_deep() from error
-    prove(text, found)
-    return found
 
 
 def decoder(text: str, pairs: Pairs | None = None) -> json.JSONDecoder:
-    """What reads ``text``, value by value; who uses it sees to ``RecursionError``, and to ``prove``."""
+    """What reads ``text``, value by value; who uses it sees to ``RecursionError``."""
     if pairs is None and not _LONG.search(text):
         return _FAST
     return _decoder(pairs, _bounded)
 
 
 def prove(text: str, found: Any) -> None:
-    """``ValueError`` where ``found``, which was read from ``text``, holds what cannot be written."""
+    """``ValueError`` where ``found``, which was read from ``text``, holds halves of surrogate pairs: no UTF-8 has them.
+
+    For names that are asked for elsewhere. In repod's own records they stand for bytes of names that are no UTF-8.
+    """
     if _HALF.search(text):
         json.dumps(found, ensure_ascii=False).encode()
 

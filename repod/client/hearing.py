@@ -8,6 +8,7 @@ from repod import jsontext
 from repod.client.api import Api
 from repod.errors import Misconfigured, Unavailable, shown
 from repod.happenings import Kind
+from repod.show import steerless
 
 _QUIET = 60.0  # the daemon says that it lives every 15 s
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 15.0, 15.0)
@@ -67,7 +68,7 @@ def told(event: Event) -> str:
         text = _WORDS[kind](event["data"])
     except (KeyError, TypeError, AttributeError):  # of a repod that knows more than this one
         text = kind
-    return shown(f"{event.get('time', '')}  {repository}  {text}")
+    return shown(steerless(f"{event.get('time', '')}  {repository}  {text}"))
 
 
 def _published(data: Mapping[str, Any]) -> str:

@@ -74,6 +74,7 @@ def _record(record: object) -> Iterator[Created]:
 def _table(text: str) -> Mapping[str, Any]:
     try:
         found = jsontext.loads(text)
+        jsontext.prove(text, found)
     except (ValueError, RecursionError) as error:
         msg = f"expected JSON, found {text[:40]!r}"
         raise Unknown(msg) from error

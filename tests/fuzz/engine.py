@@ -18,6 +18,8 @@ from tests.fuzz.core import Target, kind_of
 _GRACE = 90.0
 """Seconds in which a process starts, and settles at its end."""
 _LOOK = 0.1
+_STUCK, _OVER = -1000, -1001
+"""How a process ends that was held up by one input, or that a busy machine did not let come to its end in time."""
 _ROOT = Path(__file__).parents[2]
 
 
@@ -49,7 +51,7 @@ def feed(target: Target, folder: Path, *, engine: str, seed: int, seconds: float
         order = {"engine": engine, "seed": seed + turn, "seconds": left, "runs": runs}
         status = _child(target, place, order, began + seconds + _GRACE)
         _add(result, place)
-        if status == 0:
+        if status in {0, _OVER}:
             break
         _died(target, result, place, status)
         if runs:
@@ -65,10 +67,11 @@ def _child(target: Target, place: Path, order: dict[str, Any], until: float) -> 
     try:
         while process.poll() is None:
             time.sleep(_LOOK)
-            if time.monotonic() > until or _stuck(process.pid, place, 4 * target.seconds):
+            late = time.monotonic() > until
+            if late or _stuck(process.pid, place, 4 * target.seconds):
                 process.kill()
                 process.wait()
-                return -1
+                return _OVER if late else _STUCK
     finally:
         if process.poll() is None:
             process.kill()
@@ -100,7 +103,7 @@ def _died(target: Target, result: Result, place: Path, status: int) -> None:
     """Another one of an input by which the process died or stood still."""
     since, _, data = _at_hand(place)
     log = (place / "log").read_text(errors="replace")[-1500:]
-    what = "stands still" if status == -1 else f"ends its process ({status})"
+    what = "stands still" if status == _STUCK else f"ends its process ({status})"
     if since and target.contain:
         try:
             result.outcomes[f"contained: {kind_of(target.contain(data))}"] += 1

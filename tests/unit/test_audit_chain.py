@@ -145,7 +145,8 @@ def test_no_change_of_the_bytes_goes_unseen(data: st.DataObject) -> None:
     begin = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(begin, min(len(text), begin + 400)))
     other = text[:begin] + data.draw(st.binary(max_size=40)) + text[end:]
-    if other != text:
+    # What begins later hangs together: the lines before may lie in a file that was rotated away.
+    if other not in [b"".join(lines[n:]) for n in range(len(lines))]:
         assert faults(other.splitlines(keepends=True), known) != []
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from repod import patient
 
 _VALUES = some.recursive(
-    some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False) | some.text(),
+    some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False, allow_infinity=False) | some.text(),
     lambda inner: some.lists(inner) | some.dictionaries(some.text(), inner),
 )
 

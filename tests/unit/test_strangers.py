@@ -14,6 +14,7 @@ from repod import jsontext, patient
 from repod.errors import Corrupt, Misconfigured, shown
 from repod.generation import Generation, Head
 from repod.hosts import faults
+from repod.inbox import events
 from repod.numerals import EPOCH, number
 from repod.package import Fault, Nevra
 from repod.rpmindex import index_fault
@@ -36,17 +37,21 @@ JSON = st.recursive(
         "-Infinity",
         "NaN",
         "[1" + "0" * 400 + "]",
-        '"\\ud800"',
         "\ufeff1",
         "",
         "1 2",
     ],
 )
-def test_what_is_no_json_or_could_not_be_written_again_is_a_value_error(
-    loads: Callable[[bytes], object], text: str
-) -> None:
+def test_what_is_no_json_is_a_value_error(loads: Callable[[bytes], object], text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         loads(text.encode())
+
+
+def test_a_key_that_no_request_could_name_is_no_message_of_s3() -> None:
+    for escape in (r"\ud800", r"\uDFFF", r"\ud800\ud800"):
+        detail = f'{{"bucket": {{"name": "b"}}, "object": {{"key": "{escape}"}}}}'
+        with pytest.raises(events.Unknown):
+            events.parse(f'{{"source": "aws.s3", "detail-type": "Object Created", "detail": {detail}}}')
 
 
 @given(JSON)
