@@ -19,7 +19,7 @@ _SCRIPTLETS = sorted((_PACKAGING / "scriptlets").glob("*.sh"))
 def test_what_erasing_removes_of_the_state_folder_is_what_repod_makes_there() -> None:
     modules = (path for path in (_ROOT / "repod").rglob("*.py") if "client" not in path.parts)
     sources = "".join(path.read_text() for path in modules)
-    made = set(re.findall(r'(?:state_dir\)?|\bplace) / "(\w+)"', sources))
+    made = set(re.findall(r'(?:state_dir\)? / |state_dir, |\bplace / )"(\w+)"', sources))
     script = (_PACKAGING / "scriptlets/repod-postremove.sh").read_text()
     (names,) = re.findall(r"for name in ([\w ]+); do", script)
     assert set(names.split()) == made
