@@ -162,6 +162,17 @@ def test_c129_every_tool_is_asked_for_the_exact_build_and_may_go_down(tool: Tool
     assert "--oldpackage" in step.argv or tool is not ToolName.ZYPPER
 
 
+@pytest.mark.parametrize("tool", _NEWER)
+def test_c129_a_repository_that_went_back_is_followed(site: Published, host: Inside, tool: str) -> None:
+    """Also by a dnf 5 that offers from the host itself what was once installed there, as Debian's does."""
+    old, new = site.quick("foo", "1.9"), site.quick("foo", "1.12")
+    _subscribe(host.machine, tool, site.repo())
+    assert brought(host, aim(site, "update", new)).proven
+    site.drop(new)
+    outcome = brought(host, aim(site, "sync", old))
+    assert (outcome.proven, nevras(outcome.after)) == (True, ["foo-1.9-1.noarch"]), outcome
+
+
 @pytest.mark.parametrize("tool", _TOOLS)
 def test_c131_packages_that_need_each_others_exact_version_go_down_together(
     site: Published, host: Inside, tool: str

@@ -101,4 +101,6 @@ def client(own: Path, base: Path, tool: str, *folders: Path) -> Iterator[Client]
         made.put("/etc/dnf/dnf.conf", _DNF)
         made.put("/etc/os-release", _RELEASE)
         made.run("mkdir", "-p", "/etc/zypp/repos.d", "/var/lib/rpm")
+        # Debian's dnf 5 offers from the host what was once installed on it, and so never goes back with a repository.
+        made.run("rm", "-f", "/etc/dnf/libdnf5-plugins/local.conf")
         yield Client(tool, made)

@@ -155,7 +155,7 @@ def test_a_newer_client_sees_the_same_packages_in_every_form(
 def test_newer_clients_install_upgrade_and_follow_a_repository_that_goes_back(
     site: Site, clients: Mapping[str, Client], tmp_path: Path
 ) -> None:
-    """With both checks, by the ``.repo`` file that repod wrote; zypper keeps metalink and mirrorlist for ten minutes."""
+    """With both checks, by the ``.repo`` file that repod wrote; zypper would keep the others for ten minutes."""
     site.publish(
         rpms.quick(tmp_path, "hello", scriptlets={"post_install": "true"}), rpms.quick(tmp_path, "lib++", "1^a")
     )
@@ -170,7 +170,7 @@ def test_newer_clients_install_upgrade_and_follow_a_repository_that_goes_back(
         one.refresh()
         one.done("update", "hello")
         assert one.installed()[0] == "hello-1.1-1.noarch", name
-    done = site.repod.cli("rollback", "test", "--to", "1", "--why", "a test")
+    done = site.repod.cli("rollback", "test", "--to", "2", "--why", "a test")
     assert done.rc == 0, done.err
     for name, one in clients.items():
         one.refresh()
