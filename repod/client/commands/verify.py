@@ -20,7 +20,6 @@ from repod.options import DURATION, json_option
 from repod.show import show, steerless
 from repod.times import stamp
 
-
 _MEANS = """\b
 Answers beside 0 and 2:
   1  not to be trusted: expired, rolled back, forked, mixed, no statement, wrong key or repository
