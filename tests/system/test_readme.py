@@ -139,6 +139,7 @@ def test_the_tour_goes_as_it_is_told(tour: Tour) -> None:
     assert '"code": "not-rpm"' in said[2]
     assert "hello-1.0.0-41.noarch arrived" in said[3]
     assert "sound: everything it lists is there, unaltered and signed" in said[3]
+    assert "fresh: http://127.0.0.1:" in said[3]
     assert 'repod_generation{repository="demo"}' in said[3]
     assert "DEMO-2026-1  security  Important" in said[4]
     assert "2 documents arrived" in said[4]
