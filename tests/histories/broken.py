@@ -87,14 +87,6 @@ class ReadsStale(_Through):
         return self.inner.write(path, data, expect)
 
 
-class RemovesAnyway(_Through):
-    """A store that removes what was listed once, though it was stored again since."""
-
-    def remove(self, path: StorePath, *, seen: Stored | None = None) -> bool:
-        del seen
-        return self.inner.remove(path)
-
-
 def removes_nothing(person: Person) -> None:
     """A command that says that a build is removed, and does nothing."""
 
