@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any
 
 from repod.doors import Expect, Pause, Store
+from repod.doubt import Doubts
 from repod.errors import Conflict, NotFound, OutcomeUnknown
 from repod.generation import Generation, record_path
 
@@ -29,6 +30,7 @@ class Claims:
         """``store``: where the repository lies."""
         self._store = store
         self._known: dict[int, Generation] = {}
+        self._doubts = Doubts()
 
     @property
     def newest(self) -> int:
@@ -71,13 +73,15 @@ class Claims:
         path, data = record_path(generation.number), generation.to_json()
         try:
             self._store.write(path, data, Expect.ABSENT)
-        except (Conflict, OutcomeUnknown):
+        except (Conflict, OutcomeUnknown) as error:
             # It may be ours: the answer was lost, and the write was tried again below.
             with contextlib.suppress(NotFound):
                 if self._store.read(path).data == data:
                     self._kept(generation)
                     return True
+            self._doubts.met(error)
             return False
+        self._doubts.over()
         self._kept(generation)
         return True
 

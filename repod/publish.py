@@ -25,7 +25,8 @@ from functools import partial
 
 from repod.claims import Claimed, Claims, Patience, beside
 from repod.doors import Change, Clock, Draft, Expect, Pause, Piece, Repodata, Signer, Store, Version
-from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown
+from repod.doubt import Doubts
+from repod.errors import Conflict, Corrupt, Misconfigured, NotFound
 from repod.generation import HEAD, Generation, Head, record_path
 from repod.package import Package, StorePath
 from repod.views import REPOMD, Views
@@ -374,20 +375,19 @@ class Publisher:
 
     def _move(self, number: int, version: Version | Expect) -> None:
         """Move the pointer on to ``number``; losing to somebody who did just that is success."""
+        doubts = Doubts()
         for attempt in range(_ATTEMPTS):
-            try:
+            with doubts:
                 self._store.write(HEAD, Head(generation=number).to_json(), version)
-            except (Conflict, OutcomeUnknown):
-                state = self._state()
-                found = state.generation.number if state.generation else 0
-                if found >= number:
-                    return
-                if found < number - 1:
-                    break
-                version = state.version
-                self._pause(attempt)
-            else:
                 return
+            state = self._state()
+            found = state.generation.number if state.generation else 0
+            if found >= number:
+                return
+            if found < number - 1:
+                break
+            version = state.version
+            self._pause(attempt)
         msg = f"the pointer {HEAD} could not be moved to generation {number}; its record is there: try again"
         raise Conflict(msg)
 

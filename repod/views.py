@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from repod.claims import beside
 from repod.doors import Expect, Store, Version
+from repod.doubt import Doubts
 from repod.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from repod.generation import Generation, record_path
 from repod.package import StorePath, store_path
@@ -126,16 +127,15 @@ class Views:
 
     def _freeze(self, path: StorePath, data: bytes) -> None:
         version: Version | Expect = Expect.ABSENT
+        doubts = Doubts()
         for attempt in range(_ATTEMPTS):
-            try:
+            with doubts:
                 self._store.write(path, data, version)
-            except (Conflict, OutcomeUnknown):
-                present, version = self._seen(path)
-                if present == data:
-                    return
-                self._pause(attempt)  # whoever else writes here does so from the same record
-            else:
                 return
+            present, version = self._seen(path)
+            if present == data:
+                return
+            self._pause(attempt)  # whoever else writes here does so from the same record
         msg = f"{path} could not be written in {_ATTEMPTS} tries; it is tried again"
         raise Unavailable(msg)
 
@@ -167,6 +167,7 @@ class Views:
 
         ``Unavailable`` where a hundred tries were not enough.
         """
+        doubts = Doubts()
         for attempt in range(_ATTEMPTS):
             try:
                 found = beside(self._threads, *(partial(self._seen, path) for path in _CURRENT))
@@ -179,7 +180,8 @@ class Views:
                 parent = self._parent(generation)
                 wanted = current(generation, parent, self._url, seen[REPOMD][0])
                 self._write(wanted, seen)
-            except (Conflict, OutcomeUnknown):
+            except (Conflict, OutcomeUnknown) as error:
+                doubts.met(error)
                 self._pause(attempt)
                 continue
             # Once more where the metalink spoke of a live index of long ago, which is gone now.

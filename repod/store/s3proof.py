@@ -102,7 +102,7 @@ def sweep(objects: Objects, age: timedelta) -> int:
 def _sweep_proofs(objects: Objects, before: datetime) -> int:
     """The objects of who was stopped while a bucket was tried."""
     client, swept = objects.client, 0
-    place = {"Bucket": objects.place.bucket}
+    place: dict[str, Any] = {"Bucket": objects.place.bucket}
     with aws.told(objects.clients, f"removing old proofs below {objects.place}"):
         pages = client.get_paginator("list_objects_v2").paginate(**place, Prefix=f"{objects.place.prefix}{PROOFS}")
         for one in [one for page in pages for one in page.get("Contents", ()) if one["LastModified"] < before]:

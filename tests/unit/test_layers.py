@@ -42,6 +42,7 @@ _LAYERS = (
             ("repod.errors", "repod.access", "repod.happenings", "repod.times"),
             (
                 "repod.children",
+                "repod.doubt",
                 "repod.processes",
                 "repod.memo",
                 "repod.patient",
