@@ -114,7 +114,10 @@ def _trust(
 def _url(settings: Settings, text: str) -> str:
     """What was given as the URL of a folder; a name is that of a repository of the settings."""
     known = settings.repository.get(text)
-    return folder_url(known.url if known and known.url else text)
+    if known and not known.url:
+        msg = f"[repository.{text}] url is empty: set it to where hosts read {text}, or give the URL itself"
+        raise click.UsageError(msg)
+    return folder_url(known.url if known else text)
 
 
 def _tell(found: Sequence[Looked]) -> None:
