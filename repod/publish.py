@@ -26,7 +26,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
-from repod.beside import Threads, beside, threads
+from repod.beside import Threads, beside, finished, threads
 from repod.claims import Claimed, Claims, Patience
 from repod.doors import Change, Clock, Draft, Pause, Repodata, Signer, Store
 from repod.drafting import Drafting, Signed
@@ -100,7 +100,6 @@ class Publisher:
         self._drafting = Drafting(store, repodata, signer, self._claims, self._threads)
         self._armor = armor
         self._clock = clock
-        self._pause = pause
         self._patience = Patience(pause, raced)
         self._warn = warn
         self._restore = restore
@@ -126,7 +125,7 @@ class Publisher:
         while True:
             generation = self.current().generation
             if self._load(generation):
-                self._views.catch_up(self._pointer.generation)
+                self._since(generation)
                 return generation
 
     def open(self, actor: str) -> Generation:
@@ -146,9 +145,8 @@ class Publisher:
         """
         state = self.current()
         same = state.generation is not None and state.generation.number == on.number
-        return self._live_or_conflict(
-            self._attempt(state, Change(), actor, why, anew=Anew(gone=gone)) if same else None
-        )
+        generation = self._attempt(state, Change(), actor, why, anew=Anew(gone=gone)) if same else None
+        return self._live_or_conflict(generation, state.generation)
 
     def publish(
         self,
@@ -191,8 +189,7 @@ class Publisher:
                 generation = self._attempt(state, left, actor, why)
                 if generation:
                     self._patience.won()
-                    stated = self._stated.result if self._stated else None
-                    self._saw(self._views.advance(generation, state.generation, self._pointer.generation, stated))
+                    self._show(generation, state.generation)
                     return generation
             self._patience.lost()
             change, why = again() if again else (change, why)
@@ -218,14 +215,23 @@ class Publisher:
         any that was used. ``Conflict`` where somebody else writes.
         """
         state = State(generation=None, version=self._pointer.version())
-        return self._live_or_conflict(self._attempt(state, Change(), actor, why, anew=Anew(number=number)))
+        return self._live_or_conflict(self._attempt(state, Change(), actor, why, anew=Anew(number=number)), None)
 
-    def _live_or_conflict(self, generation: Generation | None) -> Generation:
+    def _live_or_conflict(self, generation: Generation | None, parent: Generation | None) -> Generation:
         if generation is None:
             msg = "another writer published meanwhile; look again, and try again if it is still needed: repod verify"
             raise Conflict(msg)
-        self.sync_live()
+        self._show(generation, parent)
         return generation
+
+    def _show(self, generation: Generation, parent: Generation | None) -> None:
+        """Let clients see ``generation``, to which the pointer was just moved on from ``parent``."""
+        stated, self._stated = self._stated, None
+        try:
+            statement = stated.result if stated else lambda: None
+            self._saw(self._views.advance(generation, parent, self._pointer.generation, statement))
+        finally:
+            finished([stated] if stated else [])  # where others were faster nobody asked for it
 
     def sync_live(self) -> None:
         """Make what clients read that of the pointer's generation, without ever moving it back."""
@@ -239,11 +245,11 @@ class Publisher:
         """Sign the statement of the current generation anew where that is due; None where there is none."""
         return self._views.renew(self._pointer.generation)
 
-    def _since(self, parent: Generation | None) -> int:
-        """Since when clients see ``parent``; what they do not see yet is not built upon: prune relies on it."""
-        if parent and self._shown[0] != parent.number:
+    def _since(self, current: Generation | None) -> int:
+        """Since when clients see ``current``; they are made to where whoever let the pointer move on may have died."""
+        if current and self._shown[0] != current.number:
             self.sync_live()
-        return self._shown[1] if parent else 0
+        return self._shown[1] if current else 0
 
     def _refuse_foreign(self) -> None:
         """A store with a repository in it but no pointer is not a new one.
@@ -299,7 +305,7 @@ class Publisher:
     ) -> Generation | None:
         """One try on top of ``state``; None where it is to be made again, on another."""
         parent = state.generation
-        shown = self._since(parent)
+        shown = self._since(parent)  # what clients do not see yet is not built upon: prune relies on it
         number = parent.number + 1 if parent else (anew or Anew()).number
         # Clients refuse metadata older than what they have: time never goes back.
         time = max(int(self._clock()), parent.time if parent else 0)
@@ -337,7 +343,7 @@ class Publisher:
         """The generation, claimed and pointed at; None where the number is another writer's."""
         if not self._claims.claim(generation):
             return None
-        if self._statements:  # signed while the rest is written
+        if self._statements and state.generation:  # signed while the rest is written
             record = self._claims.digest(generation.number)
             self._stated = self._threads.submit(self._statements.make, generation, record)
         self._views.freeze(generation)

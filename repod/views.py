@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 from repod.beside import beside
 from repod.beside import threads as own_threads
 from repod.doors import Expect, Store, Version
+from repod.doubt import Doubts
 from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown, Unavailable
 from repod.generation import Generation, record_path
 from repod.package import StorePath, store_path
@@ -147,26 +148,23 @@ class Views:
         self._statements = statements
         self._places = (*_CURRENT, STATEMENT) if statements else _CURRENT
         self._left: Mapping[StorePath, _Seen] = {}
-        self._behind = True  # whoever was here before may have been stopped before clients could see it
 
     def freeze(self, generation: Generation) -> None:
         """Give the frozen view its index, for ever; its documents are stored already."""
-        self._behind = True  # the pointer moves next
         # In no order: nothing that clients read names the view yet.
         beside(self._threads, *(partial(self._freeze, path, data) for path, data in frozen(generation).items()))
 
     def _freeze(self, path: StorePath, data: bytes) -> None:
         version: Version | Expect = Expect.ABSENT
+        doubts = Doubts()
         for attempt in range(_ATTEMPTS):
-            try:
+            with doubts:
                 self._store.write(path, data, version)
-            except (Conflict, OutcomeUnknown):
-                present, version = self._seen(path)
-                if present == data:
-                    return
-                self._pause(attempt)  # whoever else writes here does so from the same record
-            else:
                 return
+            present, version = self._seen(path)
+            if present == data:
+                return
+            self._pause(attempt)  # whoever else writes here does so from the same record
         msg = f"{path} could not be written in {_ATTEMPTS} tries; it is tried again"
         raise Unavailable(msg)
 
@@ -175,12 +173,12 @@ class Views:
         generation: Generation,
         parent: Generation | None,
         pointed: Callable[[], Generation | None],
-        statement: Callable[[], bytes] | None = None,
+        statement: Callable[[], bytes | None],
     ) -> Generation | None:
         """``follow``, by who has just moved the pointer from ``parent`` to ``generation``.
 
-        ``statement`` gives that of ``generation``, which may be made meanwhile. What clients read is not
-        asked for where it is as this process left it: the versions that it was left with are older than
+        ``statement`` gives that of ``generation``, which may be made meanwhile; None: it stays as it is. What clients
+        read is not asked for where it is as this process left it: the versions that it was left with are older than
         the pointer, and guard the writes as well.
         """
         seen = self._left
@@ -189,20 +187,15 @@ class Views:
             with contextlib.suppress(Conflict, OutcomeUnknown):
                 self._write(current(generation, parent, self._url), seen, statement)
                 if pointed() == generation:
-                    self._behind = False
                     return generation
         return self.follow(pointed)
-
-    def catch_up(self, pointed: Callable[[], Generation | None]) -> None:
-        """``follow``, unless this process has done so since it last let the pointer move."""
-        if self._behind:
-            self.follow(pointed)
 
     def follow(self, pointed: Callable[[], Generation | None]) -> Generation | None:
         """Make what clients read that of the generation that ``pointed`` tells, without ever moving it back.
 
         That generation, which clients see then, or a newer one. ``Unavailable`` where a hundred tries were not enough.
         """
+        doubts = Doubts()
         for attempt in range(_ATTEMPTS):
             try:
                 found = beside(self._threads, *(partial(self._seen, path) for path in self._places))
@@ -214,13 +207,13 @@ class Views:
                 # pointer on since has changed the views, or will.
                 parent = self._parent(generation)
                 wanted = current(generation, parent, self._url, seen[REPOMD][0])
-                self._write(wanted, seen, self._stating(generation, seen))
-            except (Conflict, OutcomeUnknown):
+                self._write(wanted, seen, partial(self._state, generation, seen))
+            except (Conflict, OutcomeUnknown) as error:
+                doubts.met(error)
                 self._pause(attempt)
                 continue
             # Once more where the metalink spoke of a live index of long ago, which is gone now.
             if pointed() == generation and wanted == current(generation, parent, self._url):
-                self._behind = False
                 return generation
         msg = f"{REPOMD} could not be brought to the pointer's generation in {_ATTEMPTS} tries; it is tried again"
         raise Unavailable(msg)
@@ -241,28 +234,22 @@ class Views:
             self.follow(pointed)
         return kept
 
-    def _stating(self, generation: Generation, seen: Mapping[StorePath, _Seen]) -> Callable[[], bytes | None] | None:
-        """What gives the statement of the current generation: nothing where none may be made, which ``renew`` tells."""
-        statements = self._statements
-        if statements is None:
-            return None
-
-        def stated() -> bytes | None:
-            with contextlib.suppress(Corrupt):
-                return statements.kept(generation, seen[STATEMENT][0])[0]
-            return None
-
-        return stated
+    def _state(self, generation: Generation, seen: Mapping[StorePath, _Seen]) -> bytes | None:
+        """The statement of the current generation; None where none may be made, which ``renew`` tells."""
+        with contextlib.suppress(Corrupt):
+            return self._statements.kept(generation, seen[STATEMENT][0])[0] if self._statements else None
+        return None
 
     def _write(
         self,
         wanted: Mapping[StorePath, bytes],
         seen: Mapping[StorePath, _Seen],
-        statement: Callable[[], bytes | None] | None,
+        statement: Callable[[], bytes | None],
     ) -> None:
         """Write what is not as ``wanted``, where it is as it was ``seen``, and the statement, where there is one.
 
-        That comes after the index, since it must not speak of one that nobody can read yet.
+        That comes last: it must not speak of what nobody can read yet, and it is by the statement that whoever looks
+        later, as ``renew`` does, knows that all the rest was written.
         """
         self._left = {}
         left = dict(seen)
@@ -272,14 +259,11 @@ class Views:
             if present != data:
                 left[path] = data, self._store.write(path, data, version)
 
-        def state() -> None:
-            said = statement() if statement else None
-            if said:
-                write(STATEMENT, said)
-
         beside(self._threads, *(partial(write, path, wanted[path]) for path in (METALINK, MIRRORLIST)))
         write(REPOMD, wanted[REPOMD])
-        beside(self._threads, partial(write, SIGNATURE, wanted[SIGNATURE]), state)
+        _, said = beside(self._threads, partial(write, SIGNATURE, wanted[SIGNATURE]), statement)
+        if said:
+            write(STATEMENT, said)
         self._left = left
 
     def _parent(self, generation: Generation) -> Generation | None:

@@ -95,7 +95,8 @@ def test_every_write_that_hosts_see_follows_what_it_must_follow(
             first[kind] = min(one.depth, first.get(kind, one.depth))
             last[kind] = max(one.depth, last.get(kind, one.depth))
     frozen = [f"generations/3/{name}" for name in (REPOMD, SIGNATURE)]
-    order = [["document"], [record_path(3)], frozen, [HEAD], [METALINK, MIRRORLIST], [REPOMD], [SIGNATURE, STATEMENT]]
+    index = [[REPOMD], [SIGNATURE], [STATEMENT]]
+    order = [["document"], [record_path(3)], frozen, [HEAD], [METALINK, MIRRORLIST], *index]
     for before, after in pairwise(order):
         assert max(last[one] for one in before) < min(first[one] for one in after), (before, after)
 

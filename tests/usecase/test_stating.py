@@ -16,11 +16,11 @@ from repod.publish import Publisher
 from repod.records import read_records
 from repod.signed import Kept
 from repod.statement import STATEMENT, digest, envelope, read
-from repod.views import REPOMD, SIGNATURE
+from repod.views import METALINK, MIRRORLIST, REPOMD, SIGNATURE
 from tests.lab import stated
 from tests.lab.entries import made
-from tests.lab.faulty import FaultyStore
-from tests.lab.site import Site
+from tests.lab.faulty import Crash, FaultyStore, Step
+from tests.lab.site import Site, seen
 from tests.lab.site import site as site_in
 
 A, B, C = made("a-1.0-1.noarch"), made("b-1.0-1.noarch"), made("c-1.0-1.noarch")
@@ -209,3 +209,25 @@ def test_nothing_is_built_on_records_that_who_can_write_the_bucket_put_there(sit
         with pytest.raises(Corrupt, match="found others; see who wrote it and restore the store from a copy"):
             site.publish(plain(site), C)
         assert not any(stored.path == record_path(5) for stored in site.inner.list(".repod/"))
+
+
+@pytest.mark.parametrize("look", ["refresh", "renew"])
+@pytest.mark.parametrize("path", [METALINK, MIRRORLIST, REPOMD, SIGNATURE, STATEMENT])
+def test_what_another_left_who_died_behind_the_pointer_is_finished_by_who_looks_next(
+    path: StorePath, look: str, site: Site
+) -> None:
+    """Where nothing arrives nobody publishes, and clients must see what the pointer says all the same."""
+    one, store = site.opened(), site.store()
+    site.publish(one, A)
+    other = site.opened(store)
+
+    def die(step: Step) -> None:
+        if (step.name, step.path, step.moment) == ("write", path, "before"):
+            raise Crash
+
+    site.plan(store, die)
+    with pytest.raises(Crash):
+        site.publish(other, B)
+    getattr(one, look)()
+    assert site.listed == seen(A, B)
+    site.assert_settled()
