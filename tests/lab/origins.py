@@ -21,8 +21,7 @@ from repod.stating import Statements
 from repod.store.local import LocalStore
 from repod.wiring import pause
 from tests.lab.entries import made
-
-VALID = 2 * 86400.0
+from tests.lab.stated import VALID
 
 
 def stating(store: Store, signer: OpenSigner, name: str = "apps", clock: Callable[[], float] = time.time) -> Statements:

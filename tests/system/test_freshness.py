@@ -359,6 +359,17 @@ def test_what_was_seen_is_not_lost_in_silence(site: Origin, verify: Callable[...
     assert (damaged.rc, f"{mark} cannot be read" in damaged.err) == (2, True)
 
 
+def test_a_repository_of_the_settings_is_looked_at_where_they_say_and_never_taken_for_a_folder(
+    site: Origin, verify: Callable[..., Ended], tmp_path: Path
+) -> None:
+    settings = tmp_path / "repoctl.toml"
+    settings.write_text(f'[repository.apps]\nurl = "{site.root}"\n[repository.nowhere]\n')
+    assert verify("apps", "-c", settings).out.startswith(f"fresh: {site.root}/: apps generation 3")
+    lost = verify("nowhere", "-c", settings)
+    assert (lost.rc, lost.out) == (2, "")
+    assert "[repository.nowhere] url is empty" in lost.err
+
+
 # ---------------------------------------------------------------- servers
 
 
