@@ -11,8 +11,7 @@ from threading import Lock
 from repod.doors import Expect, Pause, Store
 from repod.errors import Conflict, NotFound, OutcomeUnknown
 from repod.generation import Generation, record_path
-from repod.package import Sha256
-from repod.statement import digest
+from repod.package import Sha256, digest
 
 _KEPT = 4
 _CROWDED = 2  # losses in a row after which more make no more patient: else who won once would win always
@@ -29,6 +28,7 @@ class Claims:
         """``store``: where the repository lies."""
         self._store = store
         self._known: dict[int, tuple[Generation, Sha256]] = {}
+        self._lock = Lock()  # without it, who just read a record would bring back what is being forgotten
         self._doubtful: list[Generation] = []
 
     @property
@@ -46,7 +46,8 @@ class Claims:
 
     def forget(self) -> None:
         """Ask the store again."""
-        self._known = {}
+        with self._lock:
+            self._known = {}
 
     def found(self, number: int) -> Generation | None:
         """The record of generation ``number``, where somebody has claimed that: as the store has it now."""
@@ -109,7 +110,8 @@ class Claims:
 
     def _kept(self, generation: Generation, data: bytes) -> tuple[Generation, Sha256]:
         known = generation, digest(data)
-        self._known = dict(sorted({**self._known, generation.number: known}.items())[-_KEPT:])
+        with self._lock:
+            self._known = dict(sorted({**self._known, generation.number: known}.items())[-_KEPT:])
         return known
 
 
