@@ -9,6 +9,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from repod.doors import Expect, Pause, Store
+from repod.doubt import Doubts
 from repod.errors import Conflict, NotFound, OutcomeUnknown
 from repod.generation import Generation, record_path
 from repod.package import Sha256, digest
@@ -30,6 +31,7 @@ class Claims:
         self._known: dict[int, tuple[Generation, Sha256]] = {}
         self._lock = Lock()  # without it, who just read a record would bring back what is being forgotten
         self._doubtful: list[Generation] = []
+        self._doubts = Doubts()
 
     @property
     def newest(self) -> int:
@@ -85,7 +87,9 @@ class Claims:
                     return True
             if isinstance(error, OutcomeUnknown):
                 self._doubtful.append(generation)
+            self._doubts.met(error)
             return False
+        self._doubts.over()
         self._kept(generation, data)
         return True
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from repod.doors import Expect, Store, Version
-from repod.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
+from repod.doubt import Doubts
+from repod.errors import NotFound, Unavailable
 from repod.generation import Generation
 from repod.history import History
 from repod.office import Catalog
@@ -50,6 +51,7 @@ class Fronting:
         """See ``Step.follow``. A page that somebody else put there stays."""
         wanted = self._wanted(current)
         page: bytes | None = None
+        doubts = Doubts()
         for _ in range(_ATTEMPTS):
             seen, self._left = self._left or self._look(), None
             found, version = seen
@@ -60,11 +62,9 @@ class Fronting:
                 self._left = seen
                 return
             page = page or self._made(wanted, current)
-            try:
+            with doubts:  # where another daemon wrote it, or this one did, it is looked at again
                 self._left = wanted, self._store.write(PAGE, page, version)
-            except (Conflict, OutcomeUnknown):
-                continue  # another daemon wrote it, or this one did: look again
-            return
+                return
         msg = f"{PAGE} was written by others {_ATTEMPTS} times meanwhile; it is tried again"
         raise Unavailable(msg)
 

@@ -5,7 +5,6 @@ How a build came stands in the record of the generation that brought it, as long
 in the store, in shards by package name, and each change is a compare-and-swap of one shard.
 """
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +13,8 @@ from typing import Any, Protocol
 
 from repod import jsontext
 from repod.doors import Expect, Store, Version
-from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
+from repod.doubt import Doubts
+from repod.errors import Conflict, Corrupt, NotFound
 from repod.generation import Generation
 from repod.package import HOW, Nevra, Origin, Sha256, StorePath, sha256, store_path
 
@@ -163,6 +163,7 @@ class Ledger:
     def _change_shard(
         self, path: StorePath, packages: Sequence[Build], change: Callable[[Known], Known | None]
     ) -> None:
+        doubts = Doubts()
         for attempt in range(_ATTEMPTS):
             book, version = self._read(path)
             after = dict(book)
@@ -174,7 +175,7 @@ class Ledger:
                     after[package.pkgid] = known
             if after == book:
                 return
-            with contextlib.suppress(Conflict, OutcomeUnknown):
+            with doubts:
                 self._store.write(path, _to_json(after), version)
                 return
             self._pause(attempt)

@@ -17,6 +17,7 @@ from typing import Any
 
 from repod import jsontext
 from repod.doors import Expect, Store, Stored, Version
+from repod.doubt import Doubts
 from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
 from repod.generation import HEAD, Head
 from repod.happenings import Event, Kind
@@ -127,13 +128,14 @@ class Outbox:
 
     def change(self, change: Callable[[Cursor], Cursor]) -> Cursor:
         """Move the cursor whatever others do with it. ``NotFound`` where the hook was never seen."""
+        doubts = Doubts()
         for _ in range(_ATTEMPTS):
             cursor, version = self.cursor()
             if cursor is None:
                 msg = f"hook {self.hook} was never seen here; it begins when repod run or once has opened it"
                 raise NotFound(msg)
             after = change(cursor)
-            with contextlib.suppress(Conflict, OutcomeUnknown):
+            with doubts:
                 self.move(after, version)
                 return after
         msg = f"{self._path}: others changed it {_ATTEMPTS} times meanwhile; try again"

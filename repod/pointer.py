@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from repod.claims import Claims
 from repod.doors import Expect, Pause, Store, Version
-from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
+from repod.doubt import Doubts
+from repod.errors import Conflict, Corrupt, NotFound
 from repod.generation import HEAD, Generation, Head, record_path
 
 _ATTEMPTS = 100
@@ -60,18 +61,17 @@ class Pointer:
 
     def move(self, number: int, version: Version | Expect) -> None:
         """Move it on to ``number``; losing to somebody who did just that is success."""
+        doubts = Doubts()
         for attempt in range(_ATTEMPTS):
-            try:
+            with doubts:
                 self._store.write(HEAD, Head(generation=number).to_json(), version)
-            except (Conflict, OutcomeUnknown):
-                state = self.state()
-                if state.number >= number:
-                    return
-                if state.number < number - 1:
-                    break
-                version = state.version
-                self._pause(attempt)
-            else:
                 return
+            state = self.state()
+            if state.number >= number:
+                return
+            if state.number < number - 1:
+                break
+            version = state.version
+            self._pause(attempt)
         msg = f"the pointer {HEAD} could not be moved to generation {number}; its record is there: try again"
         raise Conflict(msg)

@@ -12,6 +12,7 @@ The order leaves a whole repository at every step, and a stop in between to the 
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -34,6 +35,7 @@ _ASIDE_SECONDS = 30 * 86400.0
 # More than these were published since the last look: looking again is as cheap.
 _PUBLISHES = 20
 _NAMES = 100
+_LOOKS = 5
 
 Publish = Callable[[Sequence[Nevra], str, int], Generation]
 """Publishes the generation without some builds: they, why, and the generation that this was planned on."""
@@ -121,13 +123,20 @@ class Planner:
         self._memory = memory
 
     def plan(self, now: float) -> Plan:
-        """What is to be done now.
+        """What is to be done now; looked at anew where something goes while it is read.
 
         What cannot be read (a host's report, another repository, a document) stops it with the error.
         """
         idle = self._idle(now)
         if idle:
             return Plan(generation=idle.generation, stored=idle.stored)
+        for _ in range(_LOOKS - 1):
+            # Another prune of the repository, by hand or by another daemon, removes what was listed a moment ago.
+            with suppress(NotFound):
+                return self._looked(now)
+        return self._looked(now)
+
+    def _looked(self, now: float) -> Plan:
         # In this order: what is stored after this is in no list of what may go.
         listed = list(self._store.list(""))
         current = self._history.current()

@@ -4,11 +4,11 @@ Every change is a compare-and-swap of the one object. What lies there is changed
 signed by a key that hosts get: whoever can write to the store alone gets no signature for what he put there.
 """
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
 from repod.doors import Clock, Expect, Signer, Store, Version
-from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
+from repod.doubt import Doubts
+from repod.errors import Conflict, Corrupt, NotFound
 from repod.history import History
 from repod.rings import ROLLOUT, Ring, RolloutFile, envelope, read, write
 from repod.signed import Envelope, Kept
@@ -49,9 +49,10 @@ class Rings:
 
     def change(self, edit: Edit) -> RolloutFile:
         """Make a change; the file as it lies there then."""
+        doubts = Doubts()
         for attempt in range(_ATTEMPTS):
             before, version = self._read()
-            with contextlib.suppress(Conflict, OutcomeUnknown):
+            with doubts:
                 return self._write(before, version, edit)
             self._pause(attempt)
         msg = f"{ROLLOUT}: other writers changed it {_ATTEMPTS} times meanwhile; try again later"

@@ -12,7 +12,8 @@ from typing import Literal
 from pydantic import ValidationError
 
 from repod.doors import Clock, Expect, Store, Version
-from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown
+from repod.doubt import Doubts
+from repod.errors import Conflict, Corrupt, NotFound
 from repod.happenings import Event
 from repod.package import StorePath, store_path
 from repod.reports import Report, Reported, Rollout, Summary, summary
@@ -73,6 +74,7 @@ class Rollouts:
         ``Conflict`` where the rollout has ended another way already.
         """
         path = _path(rollout.id)
+        doubts = Doubts()
         for attempt in range(_ATTEMPTS):
             before, version = self._before(path)
             if before and before.rollout == rollout and not self._is_old(before):
@@ -85,7 +87,7 @@ class Rollouts:
             if before is None or before.rollout.state != rollout.state:
                 # The id holds what stood there before: told again after a crash, it is the same event.
                 self._post(rolled(self._repository, after, since=version, time=self._clock()))
-            with contextlib.suppress(Conflict, OutcomeUnknown):
+            with doubts:
                 self._store.write(path, _to_json(after), version)
                 self._forget()
                 return after

@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 from repod.beside import beside
 from repod.beside import threads as own_threads
 from repod.doors import Expect, Store, Version
+from repod.doubt import Doubts
 from repod.errors import Conflict, Corrupt, NotFound, OutcomeUnknown, Unavailable
 from repod.generation import Generation, record_path
 from repod.package import StorePath, store_path
@@ -155,16 +156,15 @@ class Views:
 
     def _freeze(self, path: StorePath, data: bytes) -> None:
         version: Version | Expect = Expect.ABSENT
+        doubts = Doubts()
         for attempt in range(_ATTEMPTS):
-            try:
+            with doubts:
                 self._store.write(path, data, version)
-            except (Conflict, OutcomeUnknown):
-                present, version = self._seen(path)
-                if present == data:
-                    return
-                self._pause(attempt)  # whoever else writes here does so from the same record
-            else:
                 return
+            present, version = self._seen(path)
+            if present == data:
+                return
+            self._pause(attempt)  # whoever else writes here does so from the same record
         msg = f"{path} could not be written in {_ATTEMPTS} tries; it is tried again"
         raise Unavailable(msg)
 
@@ -195,6 +195,7 @@ class Views:
 
         That generation, which clients see then, or a newer one. ``Unavailable`` where a hundred tries were not enough.
         """
+        doubts = Doubts()
         for attempt in range(_ATTEMPTS):
             try:
                 found = beside(self._threads, *(partial(self._seen, path) for path in self._places))
@@ -207,7 +208,8 @@ class Views:
                 parent = self._parent(generation)
                 wanted = current(generation, parent, self._url, seen[REPOMD][0])
                 self._write(wanted, seen, partial(self._state, generation, seen))
-            except (Conflict, OutcomeUnknown):
+            except (Conflict, OutcomeUnknown) as error:
+                doubts.met(error)
                 self._pause(attempt)
                 continue
             # Once more where the metalink spoke of a live index of long ago, which is gone now.

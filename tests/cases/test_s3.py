@@ -84,6 +84,7 @@ def test_c098_a_failed_read_of_the_pointer_never_says_that_nothing_is_there(
         ("Packages/h/hello-1.0-1.noarch.rpm", "public, max-age=31536000, immutable", "application/x-rpm"),
         ("repodata/repomd.xml", "no-cache", "application/xml"),
         ("repodata/repomd.xml.asc", "no-cache", "application/pgp-signature"),
+        ("repodata/statement.json", "no-cache", "application/json"),
         ("generations/4/repodata/repomd.xml", "no-cache", "application/xml"),
         ("mirrorlist", "no-cache", "text/plain"),
         ("metalink.xml", "no-cache", "application/xml"),

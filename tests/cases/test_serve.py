@@ -56,8 +56,8 @@ def href(record: etree._Element) -> str:
 
 
 def test_c116_what_changes_is_asked_for_again_and_what_cannot_is_kept(repod: Repod) -> None:
-    """Index, signature, key and .repo file: ``no-cache``. Documents and packages: for ever, immutable."""
-    fixed = ["repodata/repomd.xml", "repodata/repomd.xml.asc", "repodata/repomd.xml.key"]
+    """Index, signature, key, statement and .repo file: ``no-cache``. Documents and packages: for ever, immutable."""
+    fixed = ["repodata/repomd.xml", "repodata/repomd.xml.asc", "repodata/repomd.xml.key", "repodata/statement.json"]
     for path in (*fixed, "RPM-GPG-KEY-test", "test.repo"):
         assert fetch(repod, path)[0]["Cache-Control"] == "no-cache", path
     documents = [href(record) for record in records((repod.store() / fixed[0]).read_bytes())]

@@ -56,7 +56,7 @@ class NoCompareAndSwap(_Through):
 
 
 class LosesWrites(_Through):
-    """A store that says of every 50th document that it is stored, and forgets it."""
+    """A store that says of every 20th document that it is stored, and forgets it."""
 
     def __init__(self, inner: Store) -> None:
         super().__init__(inner)
@@ -64,7 +64,7 @@ class LosesWrites(_Through):
 
     def add(self, path: StorePath, parts: Iterable[Part], checksum: Sha256) -> None:
         self._added += 1
-        if self._added % 50:
+        if self._added % 20:
             self.inner.add(path, parts, checksum)
 
 
@@ -85,14 +85,6 @@ class ReadsStale(_Through):
         with contextlib.suppress(NotFound):
             self._before[path] = self.inner.read(path)
         return self.inner.write(path, data, expect)
-
-
-class RemovesAnyway(_Through):
-    """A store that removes what was listed once, though it was stored again since."""
-
-    def remove(self, path: StorePath, *, seen: Stored | None = None) -> bool:
-        del seen
-        return self.inner.remove(path)
 
 
 def removes_nothing(person: Person) -> None:

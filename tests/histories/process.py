@@ -47,6 +47,7 @@ GRACE = 60.0
 GENERATIONS = 2
 KEEP = 2
 SIGNER = MacSigner("ours")
+EARLIER = MacSigner("old")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class Process:
         self.means = means
         self.wire = means.wire
         self.clock = means.scheduler.clock
-        self.signer = MacSigner("ours")
+        self.signer = MacSigner("ours", others=[EARLIER])
         self.rpms = FakeRpms()
         self.threads = shuffled(means.draw)
         self.ledger = Ledger(self.wire, self.pause)
@@ -112,7 +113,9 @@ class Process:
             signer=self.signer,
             keys=[self.signer.fingerprint],
             armor=armor,
-            proves=lambda _keys, data, signature: verifies(SIGNER.public_key, data, dearmor(signature)),
+            proves=lambda keys, data, signature: any(
+                verifies(key, data, dearmor(signature)) for key in keys.splitlines()
+            ),
             valid=86400.0,
             clock=self.clock,
         )

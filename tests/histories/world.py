@@ -15,7 +15,7 @@ from repod.inbox.memory import MemoryInbox
 from repod.repodata.reader import DocumentReader
 from repod.store.memory import MemoryStore
 from tests.histories.history import History, Operation
-from tests.histories.process import GENERATIONS, GRACE, Means, Process
+from tests.histories.process import GENERATIONS, GRACE, SIGNER, Means, Process
 from tests.histories.replay import Replay
 from tests.histories.scheduler import Scheduler, Strategy, Walk
 from tests.histories.wire import Trouble, Truth, Wire, cloned
@@ -118,7 +118,7 @@ class Template:
         clock = self.world.scheduler.clock
         for name, past in (("dev", _DEV), ("prod", _PROD)):
             old = self.world.process("past", name, Trouble())
-            old.signer = MacSigner("old")
+            old.signer = MacSigner("old", others=[SIGNER])
             ours = self.world.process("past", name, Trouble())
             for days, who, *nevras in past:
                 clock.now = START - float(days) * DAY

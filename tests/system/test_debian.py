@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import debian
+from tests.lab import debian, newer
 from tests.lab.box import box
 
 
 def test_programs_of_the_suite_run_and_leave_the_root_as_it_was(tmp_path: Path) -> None:
-    root = debian.root("forky", "dnf5", "rpm")
+    root = newer.forky()
     folder = tmp_path / "shared"
     folder.mkdir()
     with box(tmp_path / "box", root, folder) as inside:

@@ -97,6 +97,7 @@ def test_what_keeps_its_name_is_answered_itself_and_always_asked_for(gateway: Ga
         "repodata/repomd.xml": "application/xml",
         "repodata/repomd.xml.asc": "application/pgp-signature",
         "repodata/repomd.xml.key": "application/pgp-keys",
+        "repodata/statement.json": "application/json",
         "metalink.xml": "application/xml",
         "mirrorlist": "text/plain; charset=utf-8",
         "test.repo": "text/plain; charset=utf-8",

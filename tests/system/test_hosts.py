@@ -35,6 +35,7 @@ def bucket(s3: Seaweed) -> str:
     client = s3.client()
     for key in (
         "p/repodata/repomd.xml",
+        "p/repodata/statement.json",
         "p/Packages/l/libx++-1.0~rc1^git é 100%.rpm",
         "q/secret",
         "p/.repod/head.json",
@@ -50,14 +51,15 @@ def running(s3: Seaweed, bucket: str, tmp_path: Path) -> Iterator[Proxy]:
         yield started
 
 
-def test_headers_come_back_and_a_head_has_no_body(running: Proxy, bucket: str) -> None:
-    got = running.ask(f"{bucket}/p/repodata/repomd.xml")
-    assert (got.status, got.body) == (200, b"p/repodata/repomd.xml")
+@pytest.mark.parametrize("name", ["repomd.xml", "statement.json"])
+def test_headers_come_back_and_a_head_has_no_body(name: str, running: Proxy, bucket: str) -> None:
+    got = running.ask(f"{bucket}/p/repodata/{name}")
+    assert (got.status, got.body) == (200, f"p/repodata/{name}".encode())
     assert got.headers["Content-Type"] == "text/x-lab"
     assert got.headers["Cache-Control"] == "no-cache"
     assert got.headers["Accept-Ranges"] == "bytes"
     assert re.fullmatch(r'"[0-9a-f]{32}"', got.headers["ETag"])
-    head = running.ask(f"{bucket}/p/repodata/repomd.xml", "HEAD")
+    head = running.ask(f"{bucket}/p/repodata/{name}", "HEAD")
     assert (head.status, head.body) == (200, b"")
     same = ("Content-Length", "Content-Type", "ETag", "Last-Modified", "Cache-Control")
     assert [head.headers[name] for name in same] == [got.headers[name] for name in same]

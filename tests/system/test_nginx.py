@@ -98,7 +98,9 @@ def test_dnf_installs_from_a_private_repository_with_a_token(front: Front, tmp_p
 
 def test_nginx_says_the_same_of_every_file_as_repod_does(front: Front) -> None:
     files = front.files("el9-prod")
-    assert {"mirrorlist", "index.html", "el9-prod.repo", "repodata/repomd.xml.asc"} <= set(files)
+    assert {"mirrorlist", "index.html", "el9-prod.repo", "repodata/repomd.xml.asc", "repodata/statement.json"} <= set(
+        files
+    )
     for file in [*files, ""]:
         path = f"/repos/el9-prod/{file.replace('+', '%2B').replace('^', '%5E')}"
         here, there = front.get(path), front.get(path, direct=True)

@@ -17,8 +17,9 @@ import pysequoia
 import pytest
 
 from repod.acceptance import Rules, judge
+from repod.client import proving
 from repod.doors import Rpms, Unreadable
-from repod.errors import Unavailable
+from repod.errors import Corrupt, Unavailable
 from repod.package import Entry, Nevra, StorePath, store_path
 from repod.repodata import text
 from repod.rpmfile import worker
@@ -306,14 +307,55 @@ def test_a_bad_file_has_the_faults_that_it_has(case: str, rpm_reader: Rpms, tmp_
 ODD = {"no items": (5999, 7, 0), "null type": (5999, 0, 1), "reserved tag": (50, 7, 1), "two strings": (5999, 6, 2)}
 
 
-@pytest.mark.parametrize("case", ODD)
-def test_a_header_that_only_rpm_refuses_is_not_published(case: str, rpm_reader: Rpms, tmp_path: Path, key: Key) -> None:
-    tag, kind, count = ODD[case]
-    path = rpms.quick(tmp_path)
+def _odd(path: Path, tag: int, kind: int, count: int) -> None:
     headers.edit(path, path, lambda rpm: rpm.header.entries.update({tag: headers.Entry(kind, count, b"a\0b\0")}))
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_an_index_that_rpm_refuses_is_refused_before_anything_parses_it(
+    case: str, rpm_reader: Rpms, tmp_path: Path
+) -> None:
+    path = rpms.quick(tmp_path)
+    _odd(path, *ODD[case])
+    with pytest.raises(Unreadable, match=f"main header: tag {ODD[case][0]}: expected") as caught:
+        rpm_reader.examine(path, b"")
+    assert caught.value.faults[0].code == "not-rpm"
+
+
+def test_a_header_that_only_rpm_refuses_is_not_published(rpm_reader: Rpms, tmp_path: Path, key: Key) -> None:
+    path = rpms.quick(tmp_path)
+    _odd(path, headers.FILEDIGESTALGO, headers.STRINGS, 1)  # a number, by rpm's table of tags
     with pytest.raises(Unreadable, match="rpm cannot read it") as caught:
         seal(rpm_reader, path, key)
     assert caught.value.faults[0].code == "reader"
+
+
+def test_what_would_end_the_process_that_parses_it_is_refused_by_its_index(rpm_reader: Rpms, tmp_path: Path) -> None:
+    path = rpms.quick(tmp_path)
+
+    def lie(header: bytes) -> bytes:
+        row = next(at for at in range(16, len(header), 16) if header[at : at + 4] == (1112).to_bytes(4))
+        return header[: row + 12] + b"\xff" * 4 + header[row + 16 :]
+
+    headers.Rpm.read(path).write(path, lie)
+    with pytest.raises(Unreadable, match="tag 1112: expected 4294967295 items of 4 bytes"):
+        rpm_reader.examine(path, b"")
+    with pytest.raises(Corrupt, match="tag 1112"):  # what repoctl does before it sends anything
+        proving.prove(path)
+
+
+def test_a_signature_that_rpm_4_would_not_see_is_a_fault_of_the_file(
+    rpm_reader: Rpms, tmp_path: Path, key: Key
+) -> None:
+    path = rpms.quick(tmp_path, reserved=0)
+
+    def room(rpm: headers.Rpm) -> None:
+        rpm.signature.set(999, headers.BINARY, bytes(4096))
+
+    headers.edit(path, path, room)
+    with pytest.raises(Unreadable, match="no signature that rpm 4 would see") as caught:
+        seal(rpm_reader, path, key)
+    assert caught.value.faults[0].code == "reader"  # another code would have it stay in the inbox for ever
 
 
 def test_a_file_that_hangs_its_reader_costs_one_task(tmp_path: Path) -> None:

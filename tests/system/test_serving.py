@@ -133,11 +133,21 @@ def test_what_keeps_its_name_is_always_asked_for_and_what_has_its_checksum_in_it
         "repodata/repomd.xml",
         "repodata/repomd.xml.asc",
         "repodata/repomd.xml.key",
+        "repodata/statement.json",
         "test.repo",
         "RPM-GPG-KEY-test",
     ):
         answer = served.ask(target)
         assert (answer.status, answer.headers["cache-control"]) == (200, "no-cache"), target
+
+
+@pytest.mark.parametrize("name", ["repomd.xml", "statement.json"])
+def test_what_says_what_is_current_has_a_tag_by_which_it_is_not_sent_again(name: str, served: Served) -> None:
+    """C116."""
+    first = served.ask(f"repodata/{name}")
+    again = served.ask(f"repodata/{name}", If_None_Match=first.headers["etag"])
+    assert (first.status, again.status, again.body) == (200, 304, b"")
+    assert served.ask(f"repodata/{name}", If_None_Match='"other"').body == first.body
 
 
 # ---------------------------------------------------------------- what is not there

@@ -72,7 +72,12 @@ def test_ci_may_put_packages_into_the_inbox_and_nothing_else() -> None:
 def test_hosts_may_read_what_they_are_served_and_nothing_else() -> None:
     reader = policy("reader")
     assert actions(reader) == {"s3:GetObject"}
-    for path in ("repodata/repomd.xml", "Packages/h/hello-1-1.noarch.rpm", "generations/7/repodata/repomd.xml"):
+    for path in (
+        "repodata/repomd.xml",
+        "repodata/statement.json",
+        "Packages/h/hello-1-1.noarch.rpm",
+        "generations/7/repodata/repomd.xml",
+    ):
         assert allows(reader, Need("s3:GetObject", _STORE + path))
     for need in (
         Need("s3:GetObject", f"{_STORE}.repod/head.json"),

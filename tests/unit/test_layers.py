@@ -51,6 +51,7 @@ _LAYERS = (
             ("repod.confinement.*",),
             (
                 "repod.children",
+                "repod.doubt",
                 "repod.processes",
                 "repod.memo",
                 "repod.patient",

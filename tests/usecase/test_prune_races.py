@@ -86,6 +86,20 @@ def test_a_prune_at_any_step_of_a_publish_takes_nothing_that_it_names(tmp_path: 
             assert site.listed == _ACTS[act], store.steps[number - 1]
 
 
+def test_a_prune_at_any_step_of_another_prune_is_no_fault_of_either(tmp_path: Path) -> None:
+    for number in itertools.count(1):
+        with _worn(tmp_path, number) as (site, store, _):
+            site.plan(store, at(number, "before", functools.partial(_prune, site, FaultyStore(site.inner))))
+            pruned = pruner(site, store, generations=1, grace=DAY).prune(site.clock())
+            before, after = number, len(store.steps)
+            assert pruned.error is None, store.steps[number - 1]
+            assert site.listed == seen(BASE, NEW)
+            assert [generation.number for generation in site.generations] == [5]
+            if after < before:
+                assert number > 20
+                return
+
+
 def _one_at_a_time(plan: Plan) -> Plan:
     """A publisher has several threads: while one of them is looked at, or a prune runs, the others wait."""
     lock = threading.RLock()

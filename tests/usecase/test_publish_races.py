@@ -338,9 +338,10 @@ def test_writes_that_never_succeed_end_in_an_error_and_not_in_a_loop(path: Store
                 raise OutcomeUnknown("timed out")
 
         site.plan(store, time_out)
-        with pytest.raises((Conflict, Unavailable), match="could not be"):
+        # An outage, and no race: it ends no sooner for a hundred tries.
+        with pytest.raises(OutcomeUnknown, match="timed out"):
             site.publish(mine, OURS)
-        assert site.pauses == list(range(100))
+        assert site.pauses == list(range(4))
         assert site.listed == seen(*BASE)
         site.plan(store)
         site.publish(mine, OURS)

@@ -204,7 +204,7 @@ def _listed(package: Any) -> Listed:
 def _nevra(package: Any) -> Nevra:
     epoch = number(package.epoch or "0", EPOCH)
     if epoch is None:
-        msg = f"expected a number up to {EPOCH} as epoch, found {package.epoch!r}"
+        msg = f"expected a number as epoch, up to {EPOCH}, found {package.epoch!r}"
         raise ValueError(msg)
     nevra = Nevra(
         name=package.name or "",

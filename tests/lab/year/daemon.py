@@ -10,6 +10,7 @@ from pathlib import Path
 from repod.acceptance import Rules
 from repod.builds import HostReports
 from repod.config import Repository as Settled
+from repod.confinement.bounds import Bounds
 from repod.doors import Change, Edit, Store
 from repod.errors import NotFound, Unavailable
 from repod.generation import Document, Generation
@@ -89,7 +90,7 @@ class Inline(RelationWorker):
     """Asks libsolv in this process, where nothing is hostile."""
 
     def __init__(self) -> None:
-        super().__init__(timeout=60, memory=1 << 32)
+        super().__init__(timeout=60, bounds=Bounds())
 
     def _ask(self, task: Callable[..., Asked], *arguments: object) -> Asked:
         return task(*arguments)
