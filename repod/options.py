@@ -123,10 +123,19 @@ def ring_options(command: _Command) -> _Command:
     """What ``ring set`` takes: builds, and how hosts come to them."""
     options = (
         click.argument("names", metavar="[BUILD]...", nargs=-1),
-        click.option("--percent", type=click.IntRange(0, 100), help="So many of its hosts, the same ones first."),
+        click.option(
+            "--percent",
+            type=click.IntRange(0, 100),
+            metavar="N",
+            help="Share of its hosts in percent, the same ones first.",
+        ),
         click.option("--spread", type=DURATION, help="Time over which these begin; 1h for a new ring."),
         click.option(
-            "--window", "windows", multiple=True, metavar="WINDOW", help="When hosts may; repeat it. '': always."
+            "--window",
+            "windows",
+            multiple=True,
+            metavar="WINDOW",
+            help="When hosts may; '': always. May be given again.",
         ),
         click.option("--on-failure", type=click.Choice(["downgrade", "stay"]), help="After a health check that fails."),
         click.option("--check/--no-check", default=None, help="Whether only hosts with a health check update."),

@@ -116,7 +116,8 @@ class Statements:
                 msg = (
                     f"{record_path(generation.number)} of {self._repository}: expected indexes of its own that are "
                     "signed by a key that hosts get, found others; see who wrote it and restore the store from a copy, "
-                    "or, where only the key was replaced, name the old one in [signing] published, or: repod resign"
+                    "or, where another key of yours made them, name it in [signing] published, or sign them anew: "
+                    f"repod resign {self._repository}"
                 )
                 raise Corrupt(msg)
 

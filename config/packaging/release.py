@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from repod import __version__
 
 _ROOT = Path(__file__).parents[2]
@@ -57,7 +58,7 @@ def bill_of_materials() -> Mapping[str, Any]:
     bill: dict[str, Any] = json.loads(said)
     root = bill["metadata"]["component"]
     root |= {"version": __version__, "purl": f"pkg:pypi/repod@{__version__}"}
-    refs = {_plain(part["name"]): part["bom-ref"] for part in (root, *bill["components"])}
+    refs = {canonicalize_name(part["name"]): part["bom-ref"] for part in (root, *bill["components"])}
     bill["dependencies"] = [
         {"ref": refs[name], "dependsOn": sorted(refs[one] for one in needs)} for name, needs in sorted(graph.items())
     ]
@@ -74,7 +75,7 @@ def _graph() -> Iterator[tuple[str, Collection[str]]]:
         needs: dict[str, frozenset[str]] = {}
         for one in map(Requirement, texts):
             if not one.marker or any(one.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-                needs[_plain(one.name)] = needs.get(_plain(one.name), frozenset()) | one.extras
+                needs[canonicalize_name(one.name)] = needs.get(canonicalize_name(one.name), frozenset()) | one.extras
         seen[name] = extras
         yield name, set(needs)
         for need, wanted in needs.items():
@@ -102,11 +103,6 @@ def _digests(dist: Path) -> Iterator[tuple[str, str]]:
                 while piece := file.read(_PIECE):
                     digest.update(piece)
             yield str(path.relative_to(dist)), digest.hexdigest()
-
-
-def _plain(name: str) -> str:
-    """A distribution's name as all spell it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _run(*words: str, data: str = "") -> str:

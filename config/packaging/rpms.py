@@ -18,8 +18,8 @@ import yaml
 from click.shell_completion import get_completion_class
 
 from config.packaging.manual import Pages
-from config.packaging.shared import foreign
-from config.packaging.target import GLIBC, Target
+from config.packaging.sonames import missing
+from config.packaging.target import CPUS, GLIBC, Target
 from config.packaging.wheels import unpack
 from packaging.utils import canonicalize_name
 from repod.cli import main as repod
@@ -51,7 +51,6 @@ _OWN = re.compile(
     r"/usr/lib/repod|/etc/repod$|/usr/share/(doc|licenses)/repod|/usr/share/(bash-completion|fish|zsh)"
     r"|/usr/lib/zypp|/etc/dnf|.*/dnf-plugins$"
 )
-_CPU = {"x86_64": "amd64", "aarch64": "arm64", "all": "all"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +202,7 @@ def _package(release: Release, target: Target, part: str, stage: Path, out: Path
 def _recipe(release: Release, target: Target, part: str, stage: Path) -> dict[str, Any]:
     """The part's own file for nfpm, with what all parts share and every file in ``stage``."""
     facts = {
-        "ARCH": _CPU[target.arch], "PYTHON": target.interpreter, "HOST_PYTHON": target.host_python,
+        "ARCH": CPUS[target.arch], "PYTHON": target.interpreter, "HOST_PYTHON": target.host_python,
         "GLIBC": str(GLIBC), "VERSION": release.version, "RELEASE": f"{release.release}.{target.name}",
     }  # fmt: skip
     text = re.sub(r"\$\{(\w+)\}", lambda match: facts[match[1]], (_HERE / f"{part}.yaml").read_text())
@@ -216,7 +215,7 @@ def _recipe(release: Release, target: Target, part: str, stage: Path) -> dict[st
     }  # fmt: skip
     if part == _DAEMON[0]:
         recipe["provides"] = _bundled(stage)
-        recipe["depends"] += [f"{name}()(64bit)" for name in foreign(stage)]
+        recipe["depends"] += [f"{name}()(64bit)" for name in missing(stage)]
     recipe["rpm"] = recipe.get("rpm", {}) | {"compression": release.compression, "buildhost": "localhost"}
     return recipe
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+CPUS = {"x86_64": "amd64", "aarch64": "arm64"}
+"""The architectures that RPMs are built for, as rpm and as nfpm say them."""
+
 GLIBC = 34
 """The C library that every target has: 2.34. Wheels may ask for that, and RPMs say so."""
 
@@ -33,6 +36,6 @@ class Target:
 
 
 def targets(arch: str) -> Mapping[str, Target]:
-    """All of them by name, for an architecture (``x86_64``, ``aarch64``)."""
+    """All of them by name, for an architecture of ``CPUS``."""
     table = tomllib.loads(Path(__file__).with_name("targets.toml").read_text())
     return {name: Target(name=name, arch=arch, **facts) for name, facts in table.items()}

@@ -2,7 +2,7 @@
 
 from repod import jsontext
 from repod.client.fetching import Fetcher, joined, read
-from repod.client.verdict import Chain, Mark, linked
+from repod.client.verdict import Chain, Mark, linked, met
 from repod.errors import NotFound
 from repod.generation import record_path
 from repod.package import Sha256, digest
@@ -28,7 +28,7 @@ def walk(fetcher: Fetcher, base: str, statement: Statement, mark: Mark) -> Chain
             return below
         number, expected = below
         if number <= mark.generation:
-            return _met(number, expected, mark)
+            return met(number, expected, mark)
     return Chain(unknown=f"it is more than {_STEPS} generations back")
 
 
@@ -47,10 +47,3 @@ def _below(fetcher: Fetcher, base: str, number: int, expected: Sha256) -> tuple[
     if before is None:
         return Chain(unknown=f"the record of generation {number} is by a repod that did not link them yet")
     return parent, Sha256(before)
-
-
-def _met(number: int, found: Sha256, mark: Mark) -> Chain:
-    if (number, found) == (mark.generation, mark.record):
-        return Chain()
-    text = f"generation {mark.generation} before it is not the one that was seen here: expected record "
-    return Chain(broken=f"{text}{mark.record[:16]}…, found {found[:16]}…")

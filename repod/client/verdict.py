@@ -143,10 +143,15 @@ def linked(statement: Statement, mark: Mark) -> Chain | None:
     known = {statement.generation: statement.record, **dict(statement.before)}
     if mark.generation not in known:
         return None
-    if known[mark.generation] == mark.record:
+    return met(mark.generation, known[mark.generation], mark)
+
+
+def met(number: int, found: Sha256, mark: Mark) -> Chain:
+    """Whether the generation that a walk back came to, with its record's digest, is the one that was seen before."""
+    if (number, found) == (mark.generation, mark.record):
         return Chain()
-    found = f"expected record {mark.record[:16]}…, found {known[mark.generation][:16]}…"
-    return Chain(broken=f"generation {mark.generation} before it is not the one that was seen here: {found}")
+    text = f"generation {mark.generation} before it is not the one that was seen here: expected record "
+    return Chain(broken=f"{text}{mark.record[:16]}…, found {found[:16]}…")
 
 
 def compared(origin: Statement, other: Statement) -> tuple[str, Sequence[Finding]]:
@@ -173,7 +178,7 @@ def worst(findings: Sequence[Finding]) -> int:
 
 
 def remembered(findings: Sequence[Finding]) -> bool:
-    """Whether what was seen counts for the next time: nothing that it was found by makes it another history."""
+    """Whether what was seen counts for the next time: nothing that was found makes it another history, or unproven."""
     return all(finding.code in {Code.EXPIRED, Code.OLD, Code.PACKAGE} for finding in findings)
 
 

@@ -10,13 +10,17 @@ from repod.signing.create import create_key
 from repod.start import write_key, write_settings
 
 listen_option = click.option(
-    "--listen", default="127.0.0.1:8470", show_default=True, help="HOST:PORT of the HTTP listener, in new settings."
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:8470",
+    show_default=True,
+    help="Where the HTTP listener is, in new settings.",
 )
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--name", default="apps", show_default=True, help="Name of the first repository.")
+@click.option("--name", metavar="REPO", default="apps", show_default=True, help="Name of the first repository.")
 @listen_option
 def init(folder: Path, name: str, listen: str) -> None:
     """Write a commented repod.toml, a key and folders into DIR."""

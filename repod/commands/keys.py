@@ -161,7 +161,14 @@ def _counted(key: HostKey, standing: Standing) -> str:
 
 @keys.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--name", "uid", default="repod <repod@localhost>", show_default=True, help="NAME <MAIL> of the key.")
+@click.option(
+    "--name",
+    "uid",
+    metavar="USER-ID",
+    default="repod <repod@localhost>",
+    show_default=True,
+    help="Who it is of: NAME <MAIL>.",
+)
 def make(file: Path, uid: str) -> None:
     """Make a key that every supported host takes: the secret part in FILE, the public part in FILE.pub."""
     made = create_key(uid, environ=os.environ)

@@ -16,7 +16,7 @@ from repod.sheets import show_history
 @json_option
 @repository_argument
 @click.option("--package", "package", metavar="NAME", default="", help="Only builds of that name.")
-@click.option("--limit", default=20, show_default=True, help="How many generations, newest first; 0: all.")
+@click.option("--limit", metavar="N", default=20, show_default=True, help="How many generations, newest first; 0: all.")
 def history(config: Path, name: str, package: str, limit: int, *, as_json: bool) -> None:
     """List the generations of REPO: when, by whom, why, what, and where that came from.
 

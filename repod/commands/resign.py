@@ -14,7 +14,7 @@ from repod.config import load
 from repod.errors import Refused, RepodError
 from repod.keyring import open_signatures, stand
 from repod.log import open_log
-from repod.options import json_option, person, repository_argument
+from repod.options import json_option, person, repository_argument, why_option
 from repod.progress import Tell, progress
 from repod.resign import Plan, Resigned, Resigning, by_key
 from repod.rotation import early as too_early
@@ -32,7 +32,7 @@ _DONE = "{repository}: nothing to do: the signing key signed all {of} packages a
 @repository_argument
 @click.option("--dry-run", is_flag=True, help="Only say what would be signed anew.")
 @click.option("--early", is_flag=True, help="Although hosts had no time to learn the key, as when one was stolen.")
-@click.option("--why", default="", help="The reason, for the history.")
+@why_option
 def resign(config: Path, name: str, why: str, *, dry_run: bool, early: bool, as_json: bool) -> None:
     """Sign anew every package of REPO that the signing key alone did not sign, and publish them.
 

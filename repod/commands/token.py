@@ -78,7 +78,14 @@ def _patterns(_context: click.Context, _option: click.Parameter, values: Sequenc
     metavar="PATTERN",
     help="With --may report: only of hosts of such names (web-*), and of no rollouts; may be given again.",
 )
-@click.option("--expires", callback=_lifetime, default="90d", show_default=True, help="After that time, or 'never'.")
+@click.option(
+    "--expires",
+    metavar="TIME",
+    callback=_lifetime,
+    default="90d",
+    show_default=True,
+    help="When it ends: after so long, or 'never'.",
+)
 def add(
     config: Path,
     name: str,

@@ -62,8 +62,12 @@ def command_line() -> argparse.ArgumentParser:
 def _settings_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--config", type=Path, help=f"settings ({CONFIG})")
     parser.add_argument("--listen", metavar="HOST:PORT", help="an address of loopback")
-    parser.add_argument("--allow", action="append", metavar="s3://BUCKET/PREFIX/", help="may be read; repeat it")
-    parser.add_argument("--allow-user", action="append", dest="allow_users", metavar="USER", help="may ask; repeat it")
+    parser.add_argument(
+        "--allow", action="append", metavar="s3://BUCKET/PREFIX/", help="may be read; may be given again"
+    )
+    parser.add_argument(
+        "--allow-user", action="append", dest="allow_users", metavar="USER", help="may ask; may be given again"
+    )
     parser.add_argument("--idle", metavar="TIME", help="end after so long without a request (socket-activated only)")
     for name in ("endpoint", "region", "profile", "addressing"):
         parser.add_argument(f"--{name}", help="see repod-s3.conf")

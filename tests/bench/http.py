@@ -24,7 +24,8 @@ from repod.signing.create import create_key
 from tests.bench.corpus import build
 from tests.bench.measure import table
 from tests.lab.daemon import Repod
-from tests.lab.nginx import free_port, running, written
+from tests.lab.nginx import running, written
+from tests.lab.ports import free_port
 from tests.lab.rpms import quick, tool
 from tests.lab.wait import until
 

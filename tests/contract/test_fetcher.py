@@ -15,7 +15,7 @@ from repod.client.fetching import Fetching, folder_url, joined, read, shown
 from repod.errors import Misconfigured, NotFound, Unavailable
 from tests.lab.bucketinboxes import credentials
 from tests.lab.httpd import serving
-from tests.lab.nginx import free_port
+from tests.lab.ports import free_port
 from tests.lab.seaweed import REGION, Seaweed
 
 _DATA = bytes(range(256)) * 8192

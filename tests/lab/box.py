@@ -42,7 +42,7 @@ class Box:
 
     @property
     def pid(self) -> int:
-        """The first process of the host, as seen from outside."""
+        """The first process inside, as seen from outside."""
         if not self._pid:
             pid = self._process.pid
             self._pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
@@ -59,7 +59,7 @@ class Box:
         return Path(f"/proc/{self._process.pid}/root{self._own}/disk/upper")
 
     def await_up(self) -> None:
-        """Until its sshd listens."""
+        """Until it is in its root, and its sshd, where it has one, listens."""
         up = self._own / "up"
         until(lambda: up.exists() or self._process.poll() is not None, 60, f"{self.name} to be up")
         # The first process goes into its root just after it said so.
@@ -79,14 +79,15 @@ class Box:
             self._process.kill()
             self._process.wait()
 
-    def _words(self, user: str) -> list[str]:
+    def inside(self, user: str = "root") -> list[str]:
+        """The words before a command that have it run inside."""
         enter = ["nsenter", "--target", str(self.pid), "--mount", "--uts", "--pid", "--root", "--wd"]
         return enter if user == "root" else [*enter, "setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
 
     def run(self, *words: str, data: bytes = b"", user: str = "root", check: bool = True) -> Completed:
         """A command inside, to its end; with ``check`` it must end with 0. Its output and errors as one text."""
         done = subprocess.run(
-            [*self._words(user), *words],
+            [*self.inside(user), *words],
             input=data,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.nginx import free_port, running
+from tests.lab.nginx import running
+from tests.lab.ports import free_port
 
 _MAIN = """\
 daemon off;

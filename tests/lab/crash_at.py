@@ -1,6 +1,7 @@
 """Runs `repod` and kills it, as the kernel would, just before its N-th change of a file.
 
     python crash_at.py N -- once -c FILE    SIGKILL to itself just before the N-th change
+    python crash_at.py NAME -- run -c FILE  SIGKILL to itself just before a file of that name is put into place
     python crash_at.py -- once -c FILE      run to the end; the last line of output says how many changes there were
 
 The interpreter's own audit events (PEP 578) tell of every change, so that the program under
@@ -13,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 _CHANGES = {"os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
@@ -22,8 +24,8 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 class Changes:
     """Counts the changes of files that this process is about to make."""
 
-    def __init__(self, fatal: int) -> None:
-        """``fatal``: the number of the change that is never made; 0: none."""
+    def __init__(self, fatal: str) -> None:
+        """``fatal``: the number of the change that is never made, or the name that is never put into place."""
         self.begun = 0
         self._fatal = fatal
         self._lock = threading.Lock()
@@ -34,8 +36,13 @@ class Changes:
             return
         with self._lock:
             self.begun += 1
-            if self.begun == self._fatal:
+            if self._fatal in {str(self.begun), _placed(event, arguments)}:
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _placed(event: str, arguments: tuple[Any, ...]) -> str:
+    """The name that a file gets by an event; a number is no such name."""
+    return Path(os.fsdecode(arguments[1])).name if event in {"os.rename", "os.link"} else "-"
 
 
 def _for_writing(path: object, _mode: object, flags: int) -> bool:
@@ -47,9 +54,9 @@ def _for_writing(path: object, _mode: object, flags: int) -> bool:
 
 def main(first: str, *words: str) -> None:
     """See above."""
-    fatal = 0
+    fatal = ""
     if first != "--":
-        fatal, words = int(first), words[1:]
+        fatal, words = first, words[1:]
     # Compiled files are no work of repod's.
     sys.dont_write_bytecode = True
     from repod.cli import main as repod  # noqa: PLC0415 - what importing changes is not counted

@@ -11,8 +11,11 @@ from tests.lab.daemon import Repod
 from tests.lab.wait import until
 
 
-def crash(repod: Repod, point: int, *words: str) -> subprocess.CompletedProcess[str]:
-    """``words`` with the settings of ``repod``, killed at ``point`` (0: to its end); its helpers are gone then too."""
+def crash(repod: Repod, point: int | str, *words: str) -> subprocess.CompletedProcess[str]:
+    """``words`` with the settings of ``repod``, killed at ``point``, as ``crash_at`` names it (0: to its end).
+
+    Its helpers are gone then too.
+    """
     points = [str(point)] if point else []
     command = [sys.executable, crash_at.__file__, *points, "--", *words, "-c", str(repod.config)]
     # Killed, it leaves its sockets behind; and their names must be short.

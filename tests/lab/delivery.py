@@ -12,7 +12,7 @@ from config.packaging.rpms import Release, rpms
 from config.packaging.target import Target, targets
 from config.packaging.wheels import build, libraries
 from tests.lab.box import Box
-from tests.lab.nginx import free_port
+from tests.lab.ports import free_port
 from tests.lab.wait import until
 
 ROOT = Path(__file__).parents[2]

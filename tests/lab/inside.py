@@ -34,9 +34,8 @@ class Inside:
         assert root, argv
         self.asked.append(list(argv))
         lost = self.cut(argv)
-        enter = ["nsenter", "--target", str(self.machine.pid), "--mount", "--uts", "--pid", "--root", "--wd"]
         process = subprocess.Popen(
-            [*enter, *argv],
+            [*self.machine.inside(), *argv],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

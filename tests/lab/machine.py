@@ -96,7 +96,7 @@ class Machine(Box):
         script = "echo $$; exec sleep 1000000"
         words = ["sh", "-c", script] if tool != "dnf5" else ["python3", "-c", _HOLDER]
         with contextlib.ExitStack() as stack:
-            process = subprocess.Popen([*self._words("root"), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            process = subprocess.Popen([*self.inside(), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             stack.callback(process.wait)
             assert process.stdout
             stack.callback(process.stdout.close)

@@ -1,7 +1,7 @@
 # The first process of a simulated host: `sh machine.sh OWN SIZE BASE LOWER NAME [FOLDER...]`, in namespaces of its own.
 # OWN/files is what it has beside LOWER, which all hosts have, and BASE, a root; with settings of sshd it answers at its
-# address. It sees this machine's FOLDERs where they are, to write in too. It lives until its
-# standard input ends; then the kernel ends all that runs on the host, and the mounts go with it.
+# address. It sees this machine's FOLDERs where they are, to write in too. It lives until its standard input ends; then
+# the kernel ends all that runs on the host, and the mounts go with it.
 set -eu
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 own=$1 size=$2 base=$3 lower=$4 name=$5

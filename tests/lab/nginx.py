@@ -33,13 +33,6 @@ http {{
 """
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def written(folder: Path, *, port: int, upstream: str, stores: Path, pair: Pair | None, workers: int = 1) -> Path:
     """Settings for ``nginx -c``: those of ``config/nginx``, with what stands in capitals there changed.
 

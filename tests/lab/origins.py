@@ -21,8 +21,7 @@ from repod.stating import Statements
 from repod.store.local import LocalStore
 from repod.wiring import pause
 from tests.lab.entries import made
-
-VALID = 2 * 86400.0
+from tests.lab.stated import VALID
 
 
 def stating(store: Store, signer: OpenSigner, name: str = "apps", clock: Callable[[], float] = time.time) -> Statements:
@@ -42,7 +41,7 @@ def stating(store: Store, signer: OpenSigner, name: str = "apps", clock: Callabl
 class Origin:
     """``root`` is the store. Each ``daemon`` is a process of its own, as far as what it knows goes."""
 
-    def __init__(self, root: Path, key_file: Path, stack: ExitStack, name: str = "apps") -> None:
+    def __init__(self, root: Path, signer: OpenSigner, stack: ExitStack, name: str) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self.root = root
         self.store: Store = LocalStore(root)
@@ -50,8 +49,7 @@ class Origin:
         self._name = name
         self._stack = stack
         self._numbers = itertools.count()
-        self.signer = open_signer(Signing(key=str(key_file)), time.time(), os.environ, processes=1)
-        stack.callback(self.signer.close)
+        self.signer = signer
         self.publisher = self.daemon()
 
     def daemon(self) -> Publisher:
@@ -87,7 +85,14 @@ class Origin:
 
 
 @contextmanager
-def origin(root: Path, key_file: Path, name: str = "apps") -> Iterator[Origin]:
-    """An origin with an empty first generation; everything is closed in the end."""
+def signing(key_file: Path) -> Iterator[OpenSigner]:
+    """What signs with the key in a file."""
+    with closing(open_signer(Signing(key=str(key_file)), time.time(), os.environ, processes=1)) as signer:
+        yield signer
+
+
+@contextmanager
+def origin(root: Path, signer: OpenSigner, name: str = "apps") -> Iterator[Origin]:
+    """An origin, with an empty first generation where there is none yet; everything is closed in the end."""
     with ExitStack() as stack:
-        yield Origin(root, key_file, stack, name)
+        yield Origin(root, signer, stack, name)

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.lab.ports import free_port
 from tests.lab.processes import environment
 from tests.lab.rpms import tool
 from tests.lab.wait import until
@@ -64,9 +64,7 @@ class Prometheus:
 @contextlib.contextmanager
 def prometheus(folder: Path, *, rules: Path, target: str) -> Iterator[Prometheus]:
     """A server in ``folder`` that scrapes ``target`` (HOST:PORT) as job ``repod`` five times a second."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    listen = f"127.0.0.1:{free_port()}"
     config = folder / "prometheus.yml"
     config.write_text(
         json.dumps(  # YAML, too

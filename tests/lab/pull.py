@@ -1,7 +1,6 @@
 """Hosts in pull mode: `repod-agent` with real dnf, each host in mounts of its own; and what its repository is."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -105,8 +104,3 @@ def set_ring(service: Service, *names: str, ring: str = "web", **how: Any) -> Ma
     change = RingChange(names=names, **{"spread": 0, **how})
     (row,) = service.office.deeds.ring(NAME, ring, change, BY).rows
     return row
-
-
-def mirrored(service: Service, folder: Path) -> Path:
-    """The store as it is now, copied: what a mirror that is frozen serves."""
-    return Path(shutil.copytree(service.store(NAME), folder))

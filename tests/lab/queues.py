@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.lab.ports import free_port
 from tests.lab.processes import environment
 from tests.lab.seaweed import REGION
 from tests.lab.wait import until
@@ -141,9 +141,7 @@ def moto(folder: Path) -> Iterator[Moto]:
 
 def _started(folder: Path, stack: contextlib.ExitStack) -> Moto | None:
     """A server that answers; None where it ended. ``stack`` stops it."""
-    with socket.socket() as channel:
-        channel.bind(("127.0.0.1", 0))
-        port = channel.getsockname()[1]
+    port = free_port()
     words = [Path(sys.executable).with_name("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -30,7 +30,7 @@ class Ready:
         own = {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "TMPDIR": self._temporary.name}
         self._outputs = [folder / "out", folder / "err"]
         self._process = subprocess.Popen(
-            [sys.executable, "-B", "-m", "tests.lab.readied", *modules],
+            [sys.executable, "-B", "-m", "tests.lab.ready_server", *modules],
             env=os.environ | own | dict(environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

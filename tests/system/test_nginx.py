@@ -15,7 +15,8 @@ from tests.lab.audits import read
 from tests.lab.certificates import Authority
 from tests.lab.clients import Dnf
 from tests.lab.daemon import Repod
-from tests.lab.nginx import free_port, running, written
+from tests.lab.nginx import running, written
+from tests.lab.ports import free_port
 from tests.lab.rpms import quick, tool
 from tests.lab.wait import until
 

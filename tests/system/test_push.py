@@ -11,7 +11,7 @@ import pytest
 from tests.lab.daemon import Ended, Repod
 from tests.lab.faultproxy import FaultProxy
 from tests.lab.keys import Key
-from tests.lab.nginx import free_port
+from tests.lab.ports import free_port
 from tests.lab.repoctl import Repoctl
 from tests.lab.rpms import quick
 from tests.lab.s3faults import Rule

@@ -63,7 +63,7 @@ def lab(tmp_path: Path, key: Key, key_file: Path) -> Iterator[Lab]:
         (tmp_path / "agents").mkdir()
         agents = stack.enter_context(SsmAgents(tmp_path / "agents"))
         own = [
-            Machine(f"i-{number}", name=one.name, tags={"role": "web"}, inside=one._words("root"))
+            Machine(f"i-{number}", name=one.name, tags={"role": "web"}, inside=one.inside())
             for number, one in enumerate(machines)
         ]
         agents.reset(*own, Machine("i-9", name="web9", tags={"role": "web"}, online=False, offline=True))

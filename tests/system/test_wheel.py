@@ -11,7 +11,7 @@ from packaging.metadata import Metadata
 from config.packaging.wheels import build
 from tests.lab import debian, delivery
 from tests.lab.box import box
-from tests.lab.nginx import free_port
+from tests.lab.ports import free_port
 
 
 @pytest.fixture(scope="module")

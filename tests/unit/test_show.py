@@ -26,4 +26,4 @@ def look() -> None:
 
 def test_neither_do_errors_and_what_is_said_beside_an_answer() -> None:
     done = CliRunner().invoke(Program("repoctl", table={"look": f"{__name__}:look"}), ["look"])
-    assert done.stderr == "repoctl: web1: \ufffd]0;mine\ufffd\nrepoctl: web2: \ufffd2J\n"
+    assert done.stderr == "repoctl: web1: \ufffd]0;mine\ufffd\nrepoctl: web2: \\x9b2J\n"

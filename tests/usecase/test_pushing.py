@@ -20,7 +20,7 @@ from repod.client.settings import Repository, Server, Settings
 from repod.client.wire import HURRIED, Wire
 from repod.errors import Misconfigured, NoRoom, RepodError, Unavailable
 from repod.package import Nevra
-from tests.lab.nginx import free_port
+from tests.lab.ports import free_port
 from tests.lab.rpms import quick, tool
 
 _POLICY = {"code": "arch", "text": "arch ppc64le", "remedy": "Upload it elsewhere."}

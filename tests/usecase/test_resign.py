@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from repod.doors import Change
-from repod.errors import Unavailable
+from repod.errors import Corrupt, Unavailable
 from repod.generation import Generation
 from repod.history import History
 from repod.ledger import Ledger, Mark
@@ -136,6 +136,21 @@ def test_every_package_is_signed_by_the_new_key_and_the_same_build(where: Site, 
     assert (newest.actor, newest.why) == ("anna", "rotation")
     assert {origin.how for origin in newest.origins} == {"resigning"}
     assert {origin.of for origin in newest.origins} <= {package.pkgid for package in of_before.values()}
+    validity.assert_settled(where.inner, NEW.public_key)
+
+
+def test_where_the_old_key_is_gone_nothing_is_published_before_all_is_signed_anew(where: Site, tmp_path: Path) -> None:
+    office = Office(where, tmp_path / "office")
+    more = described(Nevra.parse("f-1.0-1.noarch"), rpm("f-1.0-1.noarch", "", NEW))
+    where.put(more)
+    change = Change(entries=[more.entry])
+    with pytest.raises(Corrupt, match="sign them anew: repod resign site"):
+        office.publisher.publish(change, actor="inbox", why="arrived")
+    office.run()
+    for publisher in (office.publisher, Office(where, tmp_path / "later").publisher):
+        publisher.publish(change, actor="inbox", why="arrived")
+        assert publisher.renew() is not None
+    assert "f-1.0-1.noarch" in listed(where)
     validity.assert_settled(where.inner, NEW.public_key)
 
 

@@ -19,6 +19,7 @@ from repod.statement import STATEMENT, envelope, read
 from repod.views import METALINK, MIRRORLIST, REPOMD, SIGNATURE
 from tests.lab import stated
 from tests.lab.entries import made
+from tests.lab.fakes import MacSigner
 from tests.lab.faulty import Crash, FaultyStore, Step
 from tests.lab.site import Site, seen
 from tests.lab.site import site as site_in
@@ -230,4 +231,70 @@ def test_what_another_left_who_died_behind_the_pointer_is_finished_by_who_looks_
         site.publish(other, B)
     getattr(one, look)()
     assert site.listed == seen(A, B)
+    site.assert_settled()
+
+
+def test_a_key_is_replaced_in_three_steps_and_whoever_starts_at_any_of_them_goes_on(site: Site) -> None:
+    old, new = MacSigner("old"), MacSigner("new")
+    steps = [old, MacSigner("old", others=[new]), MacSigner("new", others=[old]), new]
+    for number, signer in enumerate(steps):
+        site.signer = signer
+        publisher = site.opened()
+        site.publish(publisher, made(f"p{number}-1-1.noarch"))
+        site.publish(publisher, made(f"q{number}-1-1.noarch"))
+        assert publisher.renew() is not None
+        stated.assert_said(site.inner, signer.public_key, site.generations[0].number)
+    site.assert_settled()
+    assert len(site.generations) == 1 + 2 * len(steps)
+
+
+def test_where_a_key_was_replaced_at_once_publishing_says_what_to_do_and_that_helps(site: Site) -> None:
+    """As in a store of an older repod, which went on with whatever key it had."""
+    old = MacSigner("old")
+    site.signer = old
+    site.publish(site.opened(), A)
+    site.inner.remove(STATEMENT)
+    site.signer = MacSigner("new")
+    before = site.dump()
+    upgraded = plain(site)
+    upgraded.open("upgraded")
+    remedy = r"where another key of yours made them, name it in \[signing\] published, or .*: repod resign site$"
+    for act in (lambda: site.publish(upgraded, B), upgraded.renew):
+        with pytest.raises(Corrupt, match=remedy):
+            act()
+    assert {path for path in site.dump() if path not in before} == {B.package.href}
+    site.signer = MacSigner("new", others=[old])
+    site.publish(site.opened(), B)
+    site.signer = MacSigner("new")
+    site.publish(site.opened(), C)
+    site.assert_settled()
+
+
+def test_of_two_daemons_one_may_sign_with_the_new_key_first_where_both_tell_hosts_of_it(site: Site) -> None:
+    old, new = MacSigner("old"), MacSigner("new")
+    site.signer = MacSigner("old", others=[new])
+    one = site.opened()
+    site.signer = MacSigner("new", others=[old])
+    other = site.opened()
+    for number in range(3):
+        site.publish(one, made(f"p{number}-1-1.noarch"))
+        stated.assert_said(site.inner, old.public_key, site.generations[0].number)
+        site.publish(other, made(f"q{number}-1-1.noarch"))
+        stated.assert_said(site.inner, new.public_key, site.generations[0].number)
+    site.assert_settled()
+
+
+def test_a_daemon_that_does_not_know_the_key_of_another_stops_and_leaves_what_that_one_stated(site: Site) -> None:
+    old = MacSigner("old")
+    site.signer = old
+    behind = site.opened()
+    site.publish(behind, A)
+    site.signer = MacSigner("new", others=[old])
+    site.publish(site.opened(), B)
+    before = site.inner.read(STATEMENT).data
+    for act in (lambda: site.publish(behind, C), behind.renew):
+        with pytest.raises(Corrupt, match=r"name it in \[signing\] published"):
+            act()
+    behind.sync_live()
+    assert site.inner.read(STATEMENT).data == before
     site.assert_settled()

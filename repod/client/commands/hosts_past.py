@@ -14,7 +14,9 @@ from repod.show import show as show_rows
 @click.command()
 @settings_option
 @json_option
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many at the most.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", default=20, show_default=True, help="How many at the most."
+)
 def runs(config: Path | None, limit: int, *, as_json: bool) -> None:
     """List runs over hosts, newest first, as this machine keeps them.
 

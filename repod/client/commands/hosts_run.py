@@ -64,7 +64,10 @@ def _run_options(command: _Command) -> _Command:
     """Where the report goes; ``--limit``, ``--dry-run``."""
     options = (
         click.option(
-            "--limit", multiple=True, metavar="PATTERN", help="Only hosts whose name fits, such as 'web1*'; repeatable."
+            "--limit",
+            multiple=True,
+            metavar="PATTERN",
+            help="Only hosts whose name fits, such as 'web1*'; may be given again.",
         ),
         click.option("--dry-run", is_flag=True, help="Only show the plan; no host is asked anything."),
         *_OUTPUTS,

@@ -50,7 +50,7 @@ def _streams(api: "Api", name: str) -> Mapping[str, Sequence[str]]:
 @settings_option
 @json_option
 @repository_argument
-@click.option("--limit", default=20, show_default=True, help="How many, newest first; 0: all.")
+@click.option("--limit", metavar="N", default=20, show_default=True, help="How many, newest first; 0: all.")
 def rejected(config: Path | None, name: str, limit: int, *, as_json: bool) -> None:
     """List the arrivals that REPO refused, newest first: each with every reason, and what to do."""
     with asked(config) as api:

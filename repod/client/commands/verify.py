@@ -31,12 +31,30 @@ Answers beside 0 and 2:
 @settings_option
 @json_option
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
-@click.option("--key", metavar="FILE|FINGERPRINT", help="Whose signatures are good; else: those found at first use.")
-@click.option("--name", default="", help="The repository that it must be; else: the one found at first use.")
-@click.option("--max-age", type=DURATION, default="0s", help="How old its statement may be; 0s: until it ends.")
+@click.option(
+    "--key",
+    metavar="FILE|FINGERPRINT",
+    help="Whose signatures are good; else: as the settings say, or those found at first use.",
+)
+@click.option(
+    "--name", metavar="REPO", default="", help="The repository that it must be; else: the one found at first use."
+)
+@click.option(
+    "--max-age", type=DURATION, default="0s", show_default=True, help="How old its statement may be; 0s: until it ends."
+)
 @click.option("--since", type=click.IntRange(min=0), default=0, metavar="N", help="The lowest generation that is good.")
-@click.option("--package", "packages", multiple=True, metavar="NAME", help="Its builds must be there; more than once.")
-@click.option("--state", type=click.Path(path_type=Path, file_okay=False), help="Where what was seen is remembered.")
+@click.option(
+    "--package",
+    "packages",
+    multiple=True,
+    metavar="NAME",
+    help="Builds of that name must be there; may be given again.",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where what was seen is remembered; else: below state_dir of the settings.",
+)
 @click.option("--wait", type=DURATION, default="10s", show_default=True, help="How long a publish may take.")
 @click.option("--timeout", type=DURATION, default="2m", show_default=True, help="How long a mirror may take.")
 def verify(
@@ -96,7 +114,10 @@ def _trust(
 def _url(settings: Settings, text: str) -> str:
     """What was given as the URL of a folder; a name is that of a repository of the settings."""
     known = settings.repository.get(text)
-    return folder_url(known.url if known and known.url else text)
+    if known and not known.url:
+        msg = f"[repository.{text}] url is empty: set it to where hosts read {text}, or give the URL itself"
+        raise click.UsageError(msg)
+    return folder_url(known.url if known else text)
 
 
 def _tell(found: Sequence[Looked]) -> None:

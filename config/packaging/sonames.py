@@ -1,4 +1,4 @@
-"""What shared libraries of the system those in wheels need: not all of them bring everything along."""
+"""Which shared libraries of the system (sonames) those in wheels need: not all of them bring everything along."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from elftools.elf.elffile import ELFFile
 _OF_C = ("ld-linux", "libc.so", "libdl.so", "libm.so", "libpthread.so", "libresolv.so", "librt.so", "libutil.so")
 
 
-def foreign(folder: Path) -> list[str]:
+def missing(folder: Path) -> list[str]:
     """Names such as ``libz.so.1`` that are needed below ``folder``, and neither there nor in the C library."""
     files = [path for path in folder.rglob("*.so*") if path.is_file()]
     asked = {name for path in files for name in _needed(path)}
