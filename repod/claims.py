@@ -12,8 +12,7 @@ from repod.doors import Expect, Pause, Store
 from repod.doubt import Doubts
 from repod.errors import Conflict, NotFound, OutcomeUnknown
 from repod.generation import Generation, record_path
-from repod.package import Sha256
-from repod.statement import digest
+from repod.package import Sha256, digest
 
 _KEPT = 4
 _CROWDED = 2  # losses in a row after which more make no more patient: else who won once would win always
@@ -30,6 +29,7 @@ class Claims:
         """``store``: where the repository lies."""
         self._store = store
         self._known: dict[int, tuple[Generation, Sha256]] = {}
+        self._lock = Lock()  # without it, who just read a record would bring back what is being forgotten
         self._doubtful: list[Generation] = []
         self._doubts = Doubts()
 
@@ -48,7 +48,8 @@ class Claims:
 
     def forget(self) -> None:
         """Ask the store again."""
-        self._known = {}
+        with self._lock:
+            self._known = {}
 
     def found(self, number: int) -> Generation | None:
         """The record of generation ``number``, where somebody has claimed that: as the store has it now."""
@@ -113,7 +114,8 @@ class Claims:
 
     def _kept(self, generation: Generation, data: bytes) -> tuple[Generation, Sha256]:
         known = generation, digest(data)
-        self._known = dict(sorted({**self._known, generation.number: known}.items())[-_KEPT:])
+        with self._lock:
+            self._known = dict(sorted({**self._known, generation.number: known}.items())[-_KEPT:])
         return known
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -11,6 +12,7 @@ from repod.errors import Corrupt
 from repod.package import HOW, UNKNOWN, Nevra, Origin, Package, Sha256, StorePath, sha256, store_path
 
 FORMAT = 2
+_RECORD = re.compile(r"\.repod/generations/([0-9]+)\.json")
 HEAD = StorePath(".repod/head.json")
 RETENTION = "retention"
 """The actor of generations that only let builds go, by the settings."""
@@ -19,6 +21,12 @@ RETENTION = "retention"
 def record_path(number: int) -> StorePath:
     """Where the record of generation ``number`` lies."""
     return StorePath(f".repod/generations/{number}.json")
+
+
+def record_number(path: str) -> int | None:
+    """The number of the generation whose record lies at ``path``; None where no record does."""
+    match = _RECORD.fullmatch(path)
+    return int(match[1]) if match else None
 
 
 def view_path(number: int) -> str:

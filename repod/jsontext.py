@@ -20,11 +20,11 @@ Pairs = Callable[[Sequence[tuple[str, Any]]], Any]
 """Makes an object of its keys and values, where it is to be more than a dict."""
 
 
-def loads(data: bytes | str, pairs: Pairs | None = None) -> Any:
+def loads(data: bytes | str) -> Any:
     """The value that ``data`` holds, UTF-8 where it is bytes; ``ValueError`` where it is none."""
     text = data.decode() if isinstance(data, bytes) else data
     try:
-        return decoder(text, pairs).decode(text)
+        return decoder(text).decode(text)
     except RecursionError as error:
         raise too_deep() from error
 

@@ -1,5 +1,6 @@
 """What identifies a build, what it weighs against another, and what is known of it."""
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,11 @@ def sha256(text: str) -> Sha256:
         msg = f"not a SHA-256: {text!r}"
         raise ValueError(msg)
     return Sha256(text)
+
+
+def digest(data: bytes) -> Sha256:
+    """The SHA-256 of ``data``."""
+    return Sha256(hashlib.sha256(data).hexdigest())
 
 
 def store_path(text: str) -> StorePath:

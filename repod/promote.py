@@ -350,8 +350,6 @@ class Promotion:
 
     def _publish(self, plan: Plan, on: Generation, actor: str, why: str) -> Generation:
         if not plan.moves and not plan.edits:
-            # Its generation may be committed by a run that failed before clients could see it.
-            self._taker.publisher.sync_live()
             return on
         bring = partial(self._bring, f"{self._giver.name}@{plan.of.number}")
         entries = list(self._each(bring, [move.package for move in plan.moves]))

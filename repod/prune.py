@@ -10,7 +10,6 @@ The order leaves a whole repository at every step, and a stop in between to the 
    last, the oldest first, so that until then the next run knows what is left to do.
 """
 
-import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -311,7 +310,7 @@ class _Look:
         older = sorted((number for number in records(self.listed) if number < self.current.number), reverse=True)
         found = [self.current]
         for number in older:
-            with contextlib.suppress(NotFound):  # another prune has just taken it, the last of what it named
+            with suppress(NotFound):  # another prune has just taken it, the last of what it named
                 found.append(self._history.record(number))
         return found
 

@@ -1,7 +1,6 @@
 """The records of a repository: whether they hang together, and what each generation lists by them."""
 
 import itertools
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,15 +8,13 @@ from dataclasses import dataclass, field
 from repod.doors import Store
 from repod.errors import Corrupt, NotFound
 from repod.finding import Finding, fault, note
-from repod.generation import HEAD, Generation, Head, record_path
-from repod.package import Nevra, Package, Sha256, store_path
+from repod.generation import HEAD, Generation, Head, record_number, record_path
+from repod.package import Nevra, Package, Sha256, digest, store_path
 from repod.placed import Placed, StoredDocuments
-from repod.statement import digest
 
 Contents = dict[Nevra, Package]
 """What a generation lists."""
 
-_RECORD = re.compile(r"\.repod/generations/([0-9]+)\.json")
 _COPY = "restore it from a copy of the store"
 
 
@@ -75,8 +72,8 @@ def read_records(store: Store) -> tuple[Records, Sequence[Finding]]:
     head = _head(store, findings)
     listed = sorted(stored.path for stored in store.list(".repod/generations/"))
     for path in listed:
-        match = _RECORD.fullmatch(path)
-        if match is None:
+        number = record_number(path)
+        if number is None:
             findings.append(note("stray", path, "no record of a generation; remove it if nobody needs it"))
             continue
         try:
@@ -87,7 +84,7 @@ def read_records(store: Store) -> tuple[Records, Sequence[Finding]]:
         except Corrupt as error:
             findings.append(fault("record", path, str(error)))
             continue
-        if generation.number != int(match[1]):
+        if generation.number != number:
             text = f"it says that it is generation {generation.number}; {_COPY}"
             findings.append(fault("record", path, text))
             continue

@@ -10,10 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 
 from repod.doors import Stored
-from repod.generation import Generation
+from repod.generation import Generation, record_number
 from repod.package import Package, Sha256, StorePath, is_rpm
 
-_RECORD = re.compile(r"\.repod/generations/([0-9]+)\.json")
 _DOCUMENT = re.compile(r"(?:generations/[0-9]+/)?repodata/[0-9a-f]{64}-.+")
 _VIEW = re.compile(r"generations/([0-9]+)/.+")
 # Where repod itself puts a package: its usual place, and that apart from it.
@@ -97,7 +96,7 @@ class Clearance:
 
 def records(listed: Iterable[Stored]) -> dict[int, Stored]:
     """The records that are stored, by number."""
-    return {int(match[1]): stored for stored in listed if (match := _RECORD.fullmatch(stored.path))}
+    return {number: stored for stored in listed if (number := record_number(stored.path)) is not None}
 
 
 def packages(listed: Iterable[Stored]) -> list[Stored]:

@@ -7,7 +7,6 @@ The file lies at the base URL of the repository, for hosts that nobody can reach
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 
 from repod import jsontext
@@ -15,7 +14,7 @@ from repod.doors import Store
 from repod.errors import NotFound
 from repod.package import Nevra, Sha256, StorePath, sha256
 from repod.signed import FORMAT, Envelope, Term, known, unreadable
-from repod.times import stamp
+from repod.times import seconds, stamp
 
 ROLLOUT = StorePath("rollout.json")
 _REMEDY = "restore it from a copy of the store, or remove it and set the rings anew"
@@ -146,8 +145,8 @@ def read(text: str) -> RolloutFile:
             repository=str(tree["repository"]),
             serial=int(tree["serial"]),
             generation=int(tree["generation"]),
-            issued=_seconds(tree["issued"]),
-            expires=_seconds(tree["expires"]),
+            issued=seconds(tree["issued"]),
+            expires=seconds(tree["expires"]),
             keys=tuple(tree["keys"]),
             rings={str(name): _ring(one) for name, one in tree["rings"].items()},
         )
@@ -174,18 +173,14 @@ def _ring(tree: Mapping[str, Any]) -> Ring:
             for one in tree["builds"]
         ),
         before=tuple(map(Nevra.parse, tree["before"])),
-        phases=tuple(Phase(percent=int(one["percent"]), since=_seconds(one["since"])) for one in tree["phases"]),
+        phases=tuple(Phase(percent=int(one["percent"]), since=seconds(one["since"])) for one in tree["phases"]),
         spread=int(tree["spread"]),
         windows=tuple(tree["windows"]),
         on_failure="stay" if tree["on_failure"] == "stay" else "downgrade",
         check=bool(tree["check"]),
         paused=bool(tree["paused"]),
         salt=str(tree["salt"]),
-        changed=_seconds(tree["changed"]),
+        changed=seconds(tree["changed"]),
         actor=str(tree["actor"]),
         why=str(tree["why"]),
     )
-
-
-def _seconds(text: str) -> int:
-    return int(datetime.fromisoformat(text).timestamp())

@@ -6,20 +6,18 @@ ends soon, so that a copy of long ago is known by its end; and it names the reco
 record before it, so that history cannot be written anew without being seen.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
 
 from repod import jsontext
 from repod.doors import Store
 from repod.errors import Corrupt, NotFound
 from repod.generation import Generation
-from repod.package import Sha256, StorePath, sha256
+from repod.package import Sha256, StorePath, digest, sha256
 from repod.signed import FORMAT, Envelope, Term, known, unreadable
-from repod.times import stamp
+from repod.times import seconds, stamp
 
 STATEMENT = StorePath("repodata/statement.json")
 _KIND = "repod statement"
@@ -69,11 +67,6 @@ def before(generation: Generation, last: Statement | None) -> Sequence[tuple[int
     return [(generation.parent, generation.parent_sha256)]
 
 
-def digest(data: bytes) -> Sha256:
-    """The SHA-256 by which a statement names an object."""
-    return Sha256(hashlib.sha256(data).hexdigest())
-
-
 def write(statement: Statement) -> str:
     """The text that is signed as it is. ``kind`` keeps a signature over any other document from passing for one."""
     times = {name: stamp(getattr(statement, name)) for name in ("published", "issued", "expires")}
@@ -92,9 +85,9 @@ def read(text: str) -> Statement:
             record=sha256(tree["record"]),
             repomd=sha256(tree["repomd"]),
             frozen_repomd=sha256(tree["frozen_repomd"]),
-            published=_seconds(tree["published"]),
-            issued=_seconds(tree["issued"]),
-            expires=_seconds(tree["expires"]),
+            published=seconds(tree["published"]),
+            issued=seconds(tree["issued"]),
+            expires=seconds(tree["expires"]),
             keys=tuple(map(str, tree["keys"])),
             before=tuple((int(number), sha256(record)) for number, record in tree["before"]),
         )
@@ -112,7 +105,3 @@ def read_end(store: Store) -> int | None:
     with suppress(NotFound, Corrupt):
         return read(envelope(store.read(STATEMENT).data).document).expires
     return None
-
-
-def _seconds(text: str) -> int:
-    return int(datetime.fromisoformat(text).timestamp())

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from repod.doors import Clock, Signer, Store
 from repod.errors import Corrupt
 from repod.generation import Generation, record_path
-from repod.package import Sha256
+from repod.package import Sha256, digest
 from repod.signed import Envelope, Kept
-from repod.statement import STATEMENT, Statement, before, digest, envelope, read, write
+from repod.statement import STATEMENT, Statement, before, envelope, read, write
 from repod.times import stamp
 
 Proves = Callable[[bytes, bytes, bytes], bool]

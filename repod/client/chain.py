@@ -5,8 +5,8 @@ from repod.client.fetching import Fetcher, joined, read
 from repod.client.verdict import Chain, Mark, linked, met
 from repod.errors import NotFound
 from repod.generation import record_path
-from repod.package import Sha256
-from repod.statement import Statement, digest
+from repod.package import Sha256, digest
+from repod.statement import Statement
 
 _LONGEST = 64 << 20
 _STEPS = 1000

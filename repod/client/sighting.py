@@ -13,8 +13,9 @@ from typing import Protocol
 from repod.client.fetching import Fetcher, joined, read
 from repod.client.verdict import Code, Finding, Sighting
 from repod.errors import Corrupt, NotFound
+from repod.package import digest
 from repod.signed import Envelope
-from repod.statement import STATEMENT, Statement, digest, envelope
+from repod.statement import STATEMENT, Statement, envelope
 from repod.statement import read as read_statement
 
 _INDEX = "repodata/repomd.xml"

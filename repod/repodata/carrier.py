@@ -12,7 +12,7 @@ from repod.doors import Change, Edit, Find, Piece, Store
 from repod.errors import Corrupt, NotFound, Unfit
 from repod.generation import Document, Generation
 from repod.memo import recall, remember
-from repod.package import Nevra, Package, Sha256, StorePath
+from repod.package import Nevra, Package, Sha256, StorePath, digest
 from repod.repodata import codec
 from repod.repodata.listing import plain
 
@@ -82,7 +82,7 @@ class Carrier:
             data = self._next(kind, present, after, generation.view if generation else "")
             if data is None:
                 documents.pop(kind, None)
-            elif not isinstance(data, Document) and (present is None or present.open_checksum != codec.checksum(data)):
+            elif not isinstance(data, Document) and (present is None or present.open_checksum != digest(data)):
                 documents[kind], packed = self._packed(kind, data, time)
                 href, checksum = documents[kind].href, documents[kind].checksum
                 pieces.append(Piece(path=href, checksum=checksum, parts=[packed]))
@@ -132,13 +132,13 @@ class Carrier:
         name = _NAMES.get(kind, f"{kind}.xml") + (f".{suffix}" if suffix else "")
         packer = codec.of(name)
         packed = packer.pack(data) if packer else data
-        checksum = codec.checksum(packed)
+        checksum = digest(packed)
         document = Document(
             type=kind,
             href=StorePath(f"repodata/{checksum}-{name}"),
             checksum=checksum,
             size=len(packed),
-            open_checksum=codec.checksum(data),
+            open_checksum=digest(data),
             open_size=len(data),
             timestamp=time,
         )
@@ -186,4 +186,4 @@ class _Names:
 
 
 def _seal(names: Sequence[str]) -> str:
-    return codec.checksum("\0".join(names).encode())
+    return digest("\0".join(names).encode())

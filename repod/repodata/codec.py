@@ -6,7 +6,6 @@ one must find an unclosed document, so the head is always a member of its own.
 """
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +15,6 @@ import zstandard
 from zlib_ng import zlib_ng
 
 from repod.errors import Corrupt
-from repod.package import Sha256, sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,11 +209,6 @@ class Packing:
     def name(self) -> str:
         """What tells it from any other."""
         return f"{self.codec.name}, one stream" if self.stream else self.codec.name
-
-
-def checksum(data: bytes) -> Sha256:
-    """The SHA-256 of ``data``."""
-    return sha256(hashlib.sha256(data).hexdigest())
 
 
 def crc(text: bytes | memoryview, start: int = 0) -> int:

@@ -7,7 +7,7 @@ from repod.builds import Built, Stream
 from repod.doors import Store
 from repod.errors import Corrupt
 from repod.generation import Document, Generation
-from repod.package import Entry, Nevra, Package, StorePath, store_path
+from repod.package import Entry, Nevra, Package, StorePath, digest, store_path
 from repod.repodata import codec, kinds, text
 from repod.repodata.codec import Codec, Member
 
@@ -85,7 +85,7 @@ def plain(store: Store, document: Document, view: str = "") -> bytes:
     """
     path = store_path(view + document.href)
     data = b"".join(texts(store, document, path)) if codec.of(path) else store.read(path).data
-    if codec.checksum(data) != document.open_checksum:
+    if digest(data) != document.open_checksum:
         raise _altered(path)
     return data
 

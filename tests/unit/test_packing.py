@@ -11,8 +11,8 @@ import pytest
 from repod.doors import Change, Extent, Piece
 from repod.errors import Corrupt
 from repod.generation import Generation
-from repod.package import StorePath, sha256
-from repod.repodata import codec, listing, text
+from repod.package import StorePath, digest, sha256
+from repod.repodata import listing, text
 from repod.repodata.codec import CODECS
 from repod.repodata.segments import SPREAD
 from repod.store.memory import MemoryStore
@@ -174,7 +174,7 @@ def test_a_stream_that_is_not_a_whole_document_is_corrupt_and_not_stood_on(
         wrong = spoil(plain)
         packer = CODECS[compression].stream(len(wrong))
         data = packer.compress(wrong) + packer.flush()
-    path, checksum = StorePath(f"repodata/wrong.{CODECS[compression].suffix}"), codec.checksum(data)
+    path, checksum = StorePath(f"repodata/wrong.{CODECS[compression].suffix}"), digest(data)
     folders.store.add(path, [data], checksum)
     first = replace(generation.documents[0], href=path, checksum=checksum, size=len(data))
     with folders.opened(compression, True) as documents, pytest.raises(Corrupt):
@@ -193,7 +193,7 @@ def test_a_document_that_no_codec_of_repod_reads_is_named(folders: Folders) -> N
     with folders.opened("gz", False) as documents:
         generation = documents.commit(entries(PACKAGES))
     first = replace(generation.documents[0], href=StorePath("repodata/primary.xml.bz2"))
-    folders.store.add(first.href, [b"BZh9"], codec.checksum(b"BZh9"))
+    folders.store.add(first.href, [b"BZh9"], digest(b"BZh9"))
     with folders.opened("gz", False) as documents, pytest.raises(Corrupt, match=r"bz2: expected .* ends in gz or zst"):
         documents.load(replace(generation, documents=(first, *generation.documents[1:])))
 

@@ -8,9 +8,9 @@ import pytest
 from repod.client.chain import walk
 from repod.client.verdict import Chain, Code, Demands, Finding, Mark, Sighting, compared, judge, remembered, span, worst
 from repod.errors import Corrupt, NotFound
-from repod.package import sha256
+from repod.package import digest, sha256
 from repod.signed import Envelope, Term
-from repod.statement import STATEMENT, Statement, digest, envelope, read, write
+from repod.statement import STATEMENT, Statement, envelope, read, write
 
 _NOW = 1_000_000
 _D = [sha256(f"{number:064x}") for number in range(10)]

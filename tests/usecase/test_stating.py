@@ -11,11 +11,11 @@ import pytest
 from repod.doors import Expect, Store
 from repod.errors import Corrupt
 from repod.generation import HEAD, Generation, Head, record_path
-from repod.package import StorePath
+from repod.package import StorePath, digest
 from repod.publish import Publisher
 from repod.records import read_records
 from repod.signed import Kept
-from repod.statement import STATEMENT, digest, envelope, read
+from repod.statement import STATEMENT, envelope, read
 from repod.views import METALINK, MIRRORLIST, REPOMD, SIGNATURE
 from tests.lab import stated
 from tests.lab.entries import made
