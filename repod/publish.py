@@ -289,8 +289,8 @@ class Publisher:
         """One try on top of ``state``; None where it is to be made again, on another."""
         parent = state.generation
         number = parent.number + 1 if parent else (anew or Anew()).number
-        # Clients refuse metadata older than what they have: time never goes back.
-        time = max(int(self._clock()), parent.time if parent else 0)
+        # Clients refuse metadata older than what they have: time never goes back. What is made anew is newer.
+        time = max(int(self._clock()), parent.time + bool(anew) if parent else 0)
         stored = self._stored_draft(parent, change, number, time, whole=anew is not None)
         if stored is None:
             return None
