@@ -8,7 +8,7 @@ from pathlib import Path
 
 from repod.doors import Store
 from repod.package import StorePath
-from repod.scratch import discard
+from repod.scratch import discard, writing
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def private_copy(store: Store, path: StorePath, workspace: Path) -> Iterator[tup
     """
     copy, digest = workspace / f"{secrets.token_hex(16)}.rpm", hashlib.sha256()
     try:
-        with copy.open("xb") as file:
+        with writing(workspace), copy.open("xb") as file:
             for piece in store.stream(path):
                 digest.update(piece)
                 file.write(piece)

@@ -10,7 +10,7 @@ from repod.doors import Rpms, Store, Unreadable
 from repod.errors import Corrupt
 from repod.package import Entry, Facts, Package, StorePath
 from repod.rpmhead import payload_start
-from repod.scratch import discard
+from repod.scratch import discard, writing
 
 _Result = TypeVar("_Result")
 
@@ -64,7 +64,9 @@ class Headers:
         """A private copy of the file up to its payload; ``NotFound`` where it is not there."""
         copy = self._workspace / f"{secrets.token_hex(16)}.rpm"
         try:
-            copy.write_bytes(self._head(package.href))
+            head = self._head(package.href)
+            with writing(self._workspace):
+                copy.write_bytes(head)
             yield copy
         finally:
             discard(copy)

@@ -307,8 +307,8 @@ class Publisher:
         parent = state.generation
         shown = self._since(parent)  # what clients do not see yet is not built upon: prune relies on it
         number = parent.number + 1 if parent else (anew or Anew()).number
-        # Clients refuse metadata older than what they have: time never goes back.
-        time = max(int(self._clock()), parent.time if parent else 0)
+        # Clients refuse metadata older than what they have: time never goes back. What is made anew is newer.
+        time = max(int(self._clock()), parent.time + bool(anew) if parent else 0)
         self._stated = None
         stored = self._stored_draft(parent, change, number, time, whole=anew is not None)
         if stored is None:

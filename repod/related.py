@@ -17,7 +17,7 @@ from repod.relations.pool import RelationWorker
 from repod.relations.worker import Asked
 from repod.repodata import listing, text
 from repod.repodata.foreign import open_texts
-from repod.scratch import discard, scratch
+from repod.scratch import discard, scratch, writing
 from repod.source import Pause, open_source
 
 _PRIMARY, _FILELISTS = text.KINDS[:2]
@@ -167,6 +167,6 @@ def _written(folder: Path, entries: Sequence[Entry]) -> Plain:
 def _write(path: Path, pieces: Iterable[bytes]) -> None:
     """A file that is whole or not there."""
     partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with writing(path.parent), partial.open("wb") as file:
         file.writelines(pieces)
     partial.replace(path)

@@ -264,7 +264,7 @@ class Resigning:
                 live = self._publisher.republish(generation, (), actor=actor, why=why)
             except Conflict:
                 live = generation
-            if live.number == generation.number:  # another writer, or one second has not gone by
+            if live.number == generation.number:  # another writer
                 self._pause(attempt)
                 continue
             return live

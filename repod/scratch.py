@@ -16,16 +16,22 @@ def scratch(within: Path | None = None, prefix: str = "") -> Iterator[Path]:
     Where it cannot be removed it stays, and nothing is raised: what ended the work is the news, and hidden by
     an error of the cleaning up. Raises ``Unavailable`` where it cannot be made.
     """
-    try:
+    with writing(within or "the folder for temporary files (TMPDIR)"):
         folder = Path(tempfile.mkdtemp(dir=within, prefix=prefix))
-    except OSError as error:
-        where = within or "the folder for temporary files (TMPDIR)"
-        msg = f"{where} cannot be used ({error.strerror}); it needs room, and repod must be allowed to write there"
-        raise Unavailable(msg) from error
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def writing(place: Path | str) -> Iterator[None]:
+    """While something is put into ``place``; ``Unavailable`` where that cannot be done."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"{place} cannot be used ({error.strerror}); it needs room, and repod must be allowed to write there"
+        raise Unavailable(msg) from error
 
 
 def discard(path: Path) -> None:

@@ -174,7 +174,8 @@ class Lane:
         self._finish(site, work)
         looks = self._looks(site, work)
         clean = self.start.clean[work.name]
-        assert_finished(site, work, self.keys, looks, None if self._signed_twice(cell, looks) else clean)
+        due = None if self._signed_twice(cell, looks) else clean
+        assert_finished(site, work, self.keys, looks, due, wrong_clock=bool(fault.clock))
         # A record that was torn stays, and the next one says so: here that of a prune that finds nothing.
         assert self._ready.run("prune", "-c", site.config, "prod").rc == 0
         verified = self._ready.run("audit", "verify", "-c", site.config)

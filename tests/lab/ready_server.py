@@ -28,6 +28,8 @@ def _serve() -> Mapping[str, Any] | None:
     """Answer requests until there are no more; in a fork, what it is to run."""
     for line in sys.stdin:
         asked = json.loads(line)
+        # A command that was killed just when it asked it for a process has taken it along.
+        multiprocessing.forkserver.ensure_running()
         ours, theirs = os.pipe()
         pid = os.fork()
         if not pid:

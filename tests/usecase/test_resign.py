@@ -276,12 +276,17 @@ def _once_at_ledger(act: Callable[[], None]) -> Plan:
     return plan
 
 
-def test_an_index_that_another_key_signed_is_signed_anew_though_no_package_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("passed", [60, 0, -3600])
+def test_an_index_that_another_key_signed_is_signed_anew_though_no_package_is(tmp_path: Path, passed: int) -> None:
+    """At once, also within the same second and where the clock went back since it was signed."""
     with site(tmp_path) as one:
         one.signer = OLD
         put(one, one.opened(), "a-1.0-1.noarch", NEW)
+        one.clock.now += passed
+        one.pauses.clear()
         done = Office(one, tmp_path / "office").run()
         assert (done.packages, done.generation and done.generation.packages) == (0, 1)
+        assert one.pauses == []
         validity.assert_settled(one.inner, NEW.public_key)
         assert Office(one, tmp_path / "office").run().generation is None
 
