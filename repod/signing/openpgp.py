@@ -229,8 +229,8 @@ def armor_certificate(certificate: bytes) -> bytes:
 
 
 def reason(error: Exception) -> str:
-    """What pysequoia has to say, without the stack of its inside."""
-    return str(error).partition("\n")[0].rstrip(".")
+    """What pysequoia has to say, without the stack of its inside, and of what it shows of a packet the beginning."""
+    return str(error).partition("\n")[0][:300].rstrip(".")
 
 
 def _areas(body: bytes) -> Iterator[Subpacket]:

@@ -118,9 +118,24 @@ _SIGNS: Mapping[Trouble, Sequence[str]] = {
         r"[Tt]ransaction (check|test) (error|failed)",
     ],
 }
-_TABLE = {trouble: re.compile("|".join(signs), re.MULTILINE) for trouble, signs in _SIGNS.items()}
-_AFTER = re.compile(
-    r"%?post(in|un|trans)?\(.*\) scriptlet failed|Error in POST\w+ scriptlet|Non-fatal \w+ scriptlet|Error in post-\w+"
+
+
+def _form(*signs: str) -> re.Pattern[str]:
+    """An expression for any of them, that looks at an output of any length once.
+
+    What may stand between two words has an end, and stays in its line: a host may print what fits almost, again and
+    again, and each time all that follows would be looked at.
+    """
+    bounded = "|".join(signs).replace(".*", ".{0,300}").replace(r"\s*", "[ \\t]{0,40}")
+    return re.compile(bounded, re.MULTILINE)
+
+
+_TABLE = {trouble: _form(*signs) for trouble, signs in _SIGNS.items()}
+_AFTER = _form(
+    r"%?post(in|un|trans)?\(.*\) scriptlet failed",
+    r"Error in POST\w+ scriptlet",
+    r"Non-fatal \w+ scriptlet",
+    r"Error in post-\w+",
 )
 _NOTHING = re.compile(r"Nothing to do|already installed|of lowest version|cannot downgrade|No packages marked for")
 _SECRET = re.compile(r"(?im)^([ \t]*(?:proxy_)?(?:password|username)[ \t]*[:=][ \t]*)\S.*$")
