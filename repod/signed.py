@@ -30,7 +30,9 @@ class Envelope:
     def from_json(cls, data: bytes, path: StorePath, remedy: str) -> "Envelope":
         """What the bytes found at ``path`` hold; ``Corrupt`` with the remedy where that is no envelope."""
         try:
-            tree = jsontext.loads(data)
+            text = data.decode()
+            tree = jsontext.loads(text)
+            jsontext.prove(text, tree)  # the bytes of the texts are what was signed
             known(tree["format"])
             return cls(document=str(tree["document"]), signature=str(tree["signature"]))
         except (ValueError, KeyError, TypeError, RecursionError) as error:

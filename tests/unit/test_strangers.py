@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repod import jsontext, patient
+from repod import jsontext, patient, rings, statement
 from repod.errors import Corrupt, Misconfigured, shown
 from repod.generation import Generation, Head
 from repod.hosts import faults
@@ -52,6 +52,14 @@ def test_a_key_that_no_request_could_name_is_no_message_of_s3() -> None:
         detail = f'{{"bucket": {{"name": "b"}}, "object": {{"key": "{escape}"}}}}'
         with pytest.raises(events.Unknown):
             events.parse(f'{{"source": "aws.s3", "detail-type": "Object Created", "detail": {detail}}}')
+
+
+def test_a_signed_document_whose_bytes_nobody_could_have_signed_is_corrupt() -> None:
+    for document, signature in ((r"\ud800", "x"), ("x", r"\udc00")):
+        data = f'{{"format": 1, "document": "{document}", "signature": "{signature}"}}'.encode()
+        for opened in (rings.envelope, statement.envelope):
+            with pytest.raises(Corrupt, match="is unreadable"):
+                opened(data)
 
 
 @given(JSON)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from repod import announced, hostbook, ledger, outbox, rollouts
+from repod import announced, hostbook, ledger, outbox, rollouts, statement
 from repod.actions import refusals
 from repod.auditlog import chain
 from repod.builds import HostReport
@@ -23,7 +23,8 @@ from repod.happenings import Event, Kind
 from repod.office import By, Noted
 from repod.package import Origin, sha256, store_path
 from repod.reports import HostSays, Reported, Rollout, read_lines
-from repod.rings import Envelope, read, write
+from repod.rings import envelope, read, write
+from repod.signed import Envelope
 from repod.store.memory import MemoryStore
 from tests.fuzz import mutate
 from tests.fuzz.core import Door, Finding, Mutate, of_doors, only
@@ -93,6 +94,30 @@ def _read_rings(data: bytes) -> str:
     if read(write(found)) != found:
         raise Finding("rings read back as others")
     return f"{len(found.rings)} rings"
+
+
+def _opened(data: bytes) -> str:
+    """What is proven next are the bytes of both texts."""
+    for found in (envelope(data), statement.envelope(data)):
+        found.document.encode()
+        found.signature.encode()
+    return "an envelope"
+
+
+def _statement() -> bytes:
+    digests = dict.fromkeys(("record", "repomd", "frozen_repomd"), sha256("a" * 64))
+    times = {"published": 1_700_000_000, "issued": 1_700_000_000, "expires": 1_800_000_000}
+    one = statement.Statement(
+        repository="a", generation=3, keys=["AB"], before=[(2, sha256("b" * 64))], **digests, **times
+    )
+    return statement.write(one).encode()
+
+
+def _read_statement(data: bytes) -> str:
+    found = statement.read(data.decode(errors="replace"))
+    if statement.read(statement.write(found)) != found:
+        raise Finding("a statement reads back as another one")
+    return f"{min(len(found.before), 3)} before"
 
 
 def _stored(path: str, look: Callable[[MemoryStore], object]) -> Callable[[bytes], object]:
@@ -209,12 +234,13 @@ def _doors(folder: Path) -> Mapping[str, Door]:
     book, books = _made(_booked)
     report, reports = _made(_reported)
     letter, letters = _made(_posted)
-    envelope = Envelope(document=rollout().decode(), signature="x").to_json()
+    signed = Envelope(document=rollout().decode(), signature="x").to_json()
     known = json.dumps({"format": 1, "keys": [asdict(announced.Announced(fingerprint="AB", since=1.0))]}).encode()
     return {
         "generation": door(_read_generation, _generation()),
         "head": door(lambda data: str(min(Head.from_json(data).generation, 9)), Head(generation=5).to_json()),
-        "envelope": door(lambda data: Envelope.from_json(data) and "an envelope", envelope),
+        "envelope": door(_opened, signed),
+        "statement": door(_read_statement, _statement()),
         "rings": door(_read_rings, rollout()),
         "ledger": door(_stored(book, lambda store: str(len(ledger.Ledger(store, lambda _: None).all()))), books),
         "hostbook": door(_stored(report, lambda store: str(len(hostbook.HostBook(store).read()))), reports),
