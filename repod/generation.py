@@ -109,7 +109,7 @@ class Generation:
     origins: Sequence[Origin] = ()
     patch: Patch | None = None
     parent_sha256: Sha256 | None = None
-    shown: int = 0
+    shown: float = 0.0
 
     @property
     def view(self) -> str:
@@ -161,6 +161,7 @@ class Generation:
                     "origins": tuple(_origin(row) for row in fields.get("origins", ())),
                     "patch": _patch(fields.get("patch")),
                     "parent_sha256": _digest(fields.get("parent_sha256")),
+                    "shown": float(fields.get("shown", 0.0)),
                 }
             )
         except (ValueError, KeyError, TypeError) as error:

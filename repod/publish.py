@@ -20,7 +20,6 @@ they do not see a generation any more.
 """
 
 import contextlib
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -94,8 +93,8 @@ class Publisher:
         self._statements = statements
         self._stated: Future[bytes] | None = None
         self._published = self._proven = 0
-        # A generation that clients were found to see, or a newer one, and when that was, in whole seconds.
-        self._shown = (0, 0)
+        # A generation that clients were found to see, or a newer one, and when that was.
+        self._shown = (0, 0.0)
         self._repodata = repodata
         self._drafting = Drafting(store, repodata, signer, self._claims, self._threads)
         self._armor = armor
@@ -239,17 +238,17 @@ class Publisher:
 
     def _saw(self, generation: Generation | None) -> None:
         if generation:
-            self._shown = (generation.number, max(math.ceil(self._clock()), generation.time))
+            self._shown = (generation.number, max(self._clock(), generation.time))
 
     def renew(self) -> Kept | None:
         """Sign the statement of the current generation anew where that is due; None where there is none."""
         return self._views.renew(self._pointer.generation)
 
-    def _since(self, current: Generation | None) -> int:
+    def _since(self, current: Generation | None) -> float:
         """Since when clients see ``current``; they are made to where whoever let the pointer move on may have died."""
         if current and self._shown[0] != current.number:
             self.sync_live()
-        return self._shown[1] if current else 0
+        return self._shown[1] if current else 0.0
 
     def _refuse_foreign(self) -> None:
         """A store with a repository in it but no pointer is not a new one.

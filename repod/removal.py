@@ -123,13 +123,12 @@ def expired(generations: Sequence[Generation], keep: int, grace: float, now: flo
 
     ``generations`` stand newest first; since ``shown`` clients see the first. When a record was made says nothing
     of that: its writer may have been stopped, for days, before clients could see it. But whoever begins a
-    generation has seen to it that they see its parent, and its record says when.
+    generation has seen to it that they see its parent, and its record says when. They go from the oldest on: one that
+    stays keeps all newer ones, since records hang together.
     """
-    return [
-        old
-        for index, old in enumerate(generations)
-        if index >= max(1, keep) and (shown if index == 1 else _shown(generations[index - 2])) < now - grace
-    ]
+    ends = zip(generations[1:], [shown, *map(_shown, generations)], strict=False)  # when clients stopped seeing each
+    seen = [count for count, (_, end) in enumerate(ends, start=2) if end >= now - grace]
+    return list(generations[max([1, keep, *seen]) :])
 
 
 def _shown(generation: Generation) -> float:

@@ -43,7 +43,7 @@ class Moved:
 
     number: int
     time: int
-    shown: int
+    shown: float
     added: Sequence[Package]
     removed: Sequence[Package]
 
