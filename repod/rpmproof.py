@@ -4,6 +4,7 @@ What the daemon lets in and what the client sends is proven by the same rules.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from repod.rpmindex import index_fault
 
 _PIECE = 1 << 20
 _HEAD = 1 << 16
+_OS_ERROR = re.compile(r"\(os error [0-9]+\)$")
 _HASHES: Sequence[tuple[str, Callable[[], Any]]] = (
     ("PAYLOADSHA256", hashlib.sha256),
     ("PAYLOAD_SHA512", hashlib.sha512),
@@ -76,6 +78,14 @@ def _open(path: Path, size: int) -> rpm_rs.PackageMetadata:
     return metadata_of(path)
 
 
+def is_of_machine(error: OSError) -> bool:
+    """Whether it is the machine that failed, such as its disk, and not the file that is wrong.
+
+    rpm-rs raises ``OSError`` for both, without an errno; where the machine failed, the text ends with its number.
+    """
+    return error.errno is not None or bool(_OS_ERROR.search(str(error)))
+
+
 def metadata_of(path: Path) -> rpm_rs.PackageMetadata:
     """What the file says of itself; ``Unreadable`` where that cannot be read. Its payload is not looked at.
 
@@ -87,7 +97,7 @@ def metadata_of(path: Path) -> rpm_rs.PackageMetadata:
     try:
         return rpm_rs.PackageMetadata.open(str(path))
     except OSError as error:
-        if error.errno is not None:
+        if is_of_machine(error):
             raise
         text = f"truncated inside its header ({error}); upload it again"
         raise Unreadable(Fault(code="truncated", text=text)) from error

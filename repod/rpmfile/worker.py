@@ -19,7 +19,7 @@ from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath
 from repod.rpmfile.header import text_faults
 from repod.rpmfile.placing import put
 from repod.rpmfile.signatures import signatures
-from repod.rpmproof import header_faults, metadata_of, nevra_of, prove, raw_faults, tag
+from repod.rpmproof import header_faults, is_of_machine, metadata_of, nevra_of, prove, raw_faults, tag
 
 Answer = tuple[str, Any]
 """``("done", result)``, ``("unreadable", faults)`` or ``("unavailable", text)``."""
@@ -46,8 +46,7 @@ def answer(task: Callable[..., Any], *arguments: Any) -> Answer:
     except BaseException as error:  # noqa: BLE001 - see above
         if isinstance(error, PermissionError) and not _is_private(error.filename, arguments):
             text = f"it made its reader ask for what no reader needs, and the kernel refused that ({error})"
-        # rpm-rs raises OSError for what is wrong inside a file too, but with no errno.
-        elif isinstance(error, OSError) and error.errno is not None:
+        elif isinstance(error, OSError) and is_of_machine(error):
             return ("unavailable", f"the private copy cannot be worked on ({error}); see the disk of [state_dir]")
         else:
             text = f"it cannot be read ({type(error).__name__}: {str(error)[:160]}); rebuild the package"

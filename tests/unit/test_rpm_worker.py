@@ -53,8 +53,14 @@ def test_whatever_else_a_file_makes_go_wrong_is_a_fault_of_that_file(error: Base
     assert len(fault.text) < 300
 
 
-def test_a_disk_that_fails_is_no_fault_of_the_file() -> None:
-    kind, text = worker.answer(failing(OSError(28, "No space left on device")))
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), OSError("No space left on device (os error 28)")],
+    ids=["Python's", "rpm-rs's"],
+)
+def test_a_disk_that_fails_is_no_fault_of_the_file(error: OSError) -> None:
+    """Else a good package would be refused, and its arrival be gone."""
+    kind, text = worker.answer(failing(error))
     assert kind == "unavailable"
     assert "No space left" in text
 
