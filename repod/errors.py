@@ -18,7 +18,8 @@ def shown(text: str) -> str:
     """
     line = text[:_LONGEST]
     if not line.isprintable():
-        line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+        # By no codec: a process that may open no files could not load one.
+        line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
     return f"{line[:_LONGEST]}… ({len(text)} characters)" if len(line) > _LONGEST or len(text) > _LONGEST else line
 
 

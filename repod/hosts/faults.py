@@ -9,7 +9,7 @@ def shown(text: str) -> str:
     """``text`` as one line for a log or a terminal: bounded, and what cannot be printed is escaped."""
     line = text[:_LONGEST]
     if not line.isprintable():
-        line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+        line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
     return f"{line[:_LONGEST]}... ({len(text)} characters)" if len(line) > _LONGEST or len(text) > _LONGEST else line
 
 
