@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from repod.statement import STATEMENT
 from tests.soak.fates import Log
 from tests.soak.plan import Drop
 from tests.soak.system import System
@@ -81,7 +82,8 @@ def _kind(inside: str, documents: set[str], listed: set[str], views: set[str]) -
         return "packages that a kept generation lists" if inside in listed else _STRANGE
     if top not in {"repodata", "generations"}:
         return "records of generations" if top == ".repod" else "pages and files for hosts"
-    if inside in documents or (leaf.startswith("repomd.xml") and (not view or view.rstrip("/") in views)):
+    stated = inside == STATEMENT
+    if stated or inside in documents or (leaf.startswith("repomd.xml") and (not view or view.rstrip("/") in views)):
         return "documents and indexes of kept generations"
     return _OVERTAKEN if _DOCUMENT.fullmatch(leaf) else _STRANGE
 
