@@ -13,6 +13,7 @@ import pytest
 from tests.lab.checker import assert_sound
 from tests.lab.clients import Completed, Dnf, choosing
 from tests.lab.daemon import Repod
+from tests.lab.ports import free_port
 from tests.lab.rpms import nfpm, quick
 from tests.lab.wait import until
 
@@ -74,7 +75,8 @@ def test_metadata_fetched_just_before_a_prune_serve_until_grace_ends_and_then_dn
     tmp_path: Path, key_file: Path, make_host: Callable[[str, str], Dnf]
 ) -> None:
     """Grace ends when the settings say so: no test waits for days."""
-    repod = Repod(tmp_path, key_file)
+    # Commands beside the daemon bring mirrorlist up to date too, so both must know the same address.
+    repod = Repod(tmp_path, key_file, settings={"http": {"listen": f"127.0.0.1:{free_port()}"}})
     _retain(repod, "1h")
     with repod:
         _publish(repod, 1)
