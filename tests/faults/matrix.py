@@ -25,10 +25,12 @@ from typing import NamedTuple
 from tests.faults.matrix_cells import Cell, Done, Lane, Start
 from tests.faults.matrix_s3 import S3_FAULTS, BucketLane
 from tests.faults.matrix_table import write_table
-from tests.faults.matrix_work import WORKS, Keys, Work, make_keys
+from tests.faults.matrix_work import WORKS, Keys, Work, make_keys, part
 from tests.lab import processes
 from tests.lab.diskfaults import FAULTS, Fault, Point
 from tests.lab.seaweed import seaweed
+
+_EACH_TURN = 3
 
 
 class Wanted(NamedTuple):
@@ -46,26 +48,40 @@ class Wanted(NamedTuple):
 
 
 def deal(points: Mapping[str, Sequence[Point]], faults: Sequence[Fault], wanted: Wanted) -> list[Cell]:
-    """All cells, so ordered that each point meets one fault before any meets a second; else by chance.
+    """All cells, in turns: each part of each operation meets as many as any other, however many points it has.
 
-    Of calls that follow each other with the same name on the same file the first comes before the others.
+    In a turn three points of a part meet one fault each; which, and which fault, is drawn.
     """
     drawn = random.Random(wanted.seed)
     ranked: list[tuple[int, float, Work, Point, Fault]] = []
     for work in wanted.work():
-        before: tuple[str, str] | None = None
+        parts: dict[str, list[Point]] = {}
         for point in points[work.name]:
-            repeated, before = (point.call, point.path) == before, (point.call, point.path)
-            if wanted.points and point.number not in wanted.points:
-                continue
-            fit = [one for one in faults if one.fits(point.call) and (not wanted.faults or one.name in wanted.faults)]
-            drawn.shuffle(fit)
-            ranked += [(turn + 2 * repeated, drawn.random(), work, point, one) for turn, one in enumerate(fit)]
+            if not wanted.points or point.number in wanted.points:
+                parts.setdefault(part(point.path), []).append(point)
+        for members in parts.values():
+            cells = [
+                (fault, point)
+                for point in members
+                for fault in faults
+                if fault.fits(point.call) and (not wanted.faults or fault.name in wanted.faults)
+            ]
+            drawn.shuffle(cells)
+            met: dict[str, int] = {}
+            # Faults take turns as well, so that none waits for the others.
+            for place, (fault, point) in enumerate(sorted(cells, key=lambda cell: _next(met, cell[0].name))):
+                ranked.append((place // _EACH_TURN, drawn.random(), work, point, fault))
     ranked.sort(key=lambda row: row[:2])
     return [
         Cell(work=work, point=point, fault=fault, read=number % wanted.reads == 0)
         for number, (_, _, work, point, fault) in enumerate(ranked)
     ]
+
+
+def _next(met: dict[str, int], name: str) -> int:
+    """How often ``name`` was met before."""
+    met[name] = met.get(name, -1) + 1
+    return met[name]
 
 
 def run(lanes: Sequence[Lane], cells: Sequence[Cell], ends: float) -> Iterator[Done]:
