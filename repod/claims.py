@@ -96,6 +96,7 @@ class Claims:
     def begin(self) -> None:
         """What is claimed from now on is one change, tried until it is done."""
         self._doubtful = []
+        self._doubts.over()
 
     def landed(self, current: int) -> Generation | None:
         """The generation, up to the current one, that was claimed for this change by a write whose answer was lost."""

@@ -19,13 +19,14 @@ class Doubts:
         self._left = _MOST
 
     def met(self, error: Conflict | OutcomeUnknown) -> None:
-        """Take note; raises the error where it is one doubt too many."""
+        """Take note; raises the error where it is one doubt too many, and counts anew from there."""
         self._left = _MOST if isinstance(error, Conflict) else self._left - 1
         if not self._left:
+            self.over()
             raise error
 
     def over(self) -> None:
-        """It was done: what comes is another write."""
+        """What comes is another write."""
         self._left = _MOST
 
     def __enter__(self) -> None:

@@ -55,7 +55,7 @@ class _Reader(pickle.Unpickler):
         """What a pickle may make: values. Nothing else is even looked up."""
         if module == "builtins":
             found = getattr(builtins, name, None)
-            if found in {set, frozenset, bytearray, complex} or _is_error(found):
+            if found in {set, frozenset} or _is_error(found):
                 return found
         elif module in {"pathlib", "pathlib._local"} and name in {"PosixPath", "Path"}:
             return PosixPath

@@ -39,3 +39,12 @@ def test_another_error_is_not_its_business() -> None:
     other = ValueError("other")
     with pytest.raises(ValueError, match="other"), Doubts():
         raise other
+
+
+def test_each_outage_is_given_up_after_five_however_many_there_were_before() -> None:
+    doubts = Doubts()
+    for _ in range(3):
+        for _ in range(4):
+            doubts.met(OutcomeUnknown("500"))
+        with pytest.raises(OutcomeUnknown):
+            doubts.met(OutcomeUnknown("500"))
