@@ -67,7 +67,7 @@ def test_the_policies_are_policies_of_the_account(account: tuple[Moto, str, Path
 def test_a_token_for_hosts_is_made(account: tuple[Moto, str, Path]) -> None:
     said, folder = account[1], account[2]
     assert re.search(r"token=repod_[A-Za-z0-9_-]{43}\n", said)
-    assert re.search(r"(?m)^web-tier +read +el9-prod +20\S+ +20\S+ +good$", said)
+    assert re.search(r"(?m)^web-tier +read +el9-prod +\* +20\S+ +20\S+ +good$", said)
     assert (folder / "build/s3/tokens.json").stat().st_mode & 0o777 == 0o600
 
 
