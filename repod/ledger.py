@@ -148,6 +148,17 @@ class Ledger:
         known = {new.pkgid: books[_shard(old.nevra.name)].get(old.pkgid) or _unknown(old) for old, new in renewed}
         self._change((new for _, new in renewed), lambda one: replace(known[one.pkgid], pkgid=one.pkgid))
 
+    def same(self, pairs: Sequence[tuple[Build, Build]]) -> list[tuple[Build, Build]]:
+        """Those of ``pairs``, of one NEVRA each, that came as one build, and differ only in how they are signed."""
+        books = {path: self._read(path)[0] for path in {_shard(one.nevra.name) for one, _ in pairs}}
+
+        def came(build: Build) -> Coming | None:
+            known = books[_shard(build.nevra.name)].get(build.pkgid)
+            return known.came if known else None
+
+        # What is signed anew takes over how it came; other bytes of the NEVRA come with another generation.
+        return [(one, other) for one, other in pairs if came(one) and came(one) == came(other)]
+
     def drop(self, packages: Iterable[Build]) -> None:
         """Forget builds whose bytes are gone from the store."""
         self._change(packages, lambda _: None)

@@ -79,6 +79,12 @@ class Plan:
     edits: Sequence[Put]
     pinned: Sequence[Nevra]
 
+    @property
+    def exchanged(self) -> list[tuple[Package, Package]]:
+        """What is listed and what comes back in its place: other bytes of a NEVRA."""
+        before = {package.nevra: package for package in self.before}
+        return [(before[package.nevra], package) for package in self.back if package.nevra in before]
+
     def __bool__(self) -> bool:
         """Whether anything is to be done."""
         return bool(self.back or self.gone or self.documents)
@@ -134,6 +140,7 @@ class Rollback:
             to = plan.to.number
             with contextlib.suppress(Conflict):
                 self._secure(plan)
+                self._ledger.follow(self._ledger.same(plan.exchanged))
                 change = Change(
                     entries=self._returning(plan, records),
                     removed=[package.nevra for package in plan.gone],

@@ -22,6 +22,7 @@ from tests.lab import validity
 from tests.lab.entries import described
 from tests.lab.fakes import FakeRpms, Forgetful, MacSigner, armor, dearmor, rpm, signers_of, verifies
 from tests.lab.faulty import Crash, Moment, Plan, Step, at, nothing, raising
+from tests.lab.rolling import rolling
 from tests.lab.site import URL, Site, site
 from tests.lab.stated import statements
 
@@ -190,6 +191,25 @@ def test_a_package_that_cannot_be_signed_anew_is_told_of_and_the_others_are(wher
     assert "something about fault=text" in whys["odd-1.0-1.noarch"]
     assert "altered: expected sha256" in whys["b-1.0-1.noarch"]
     assert done.packages == 3
+
+
+def test_pins_and_labels_stay_with_the_build_whichever_of_its_files_is_listed(where: Site, tmp_path: Path) -> None:
+    """Histories, seed 41864: a rollback to before the resign lost what was set since."""
+    office = Office(where, tmp_path / "office")
+    before, mark = next(History(where.inner).back()).number, Mark(time=1.0, actor="anna", why="audit")
+    office.ledger.pin(listed(where)["b-1.0-1.noarch"], mark)
+    office.run()
+    where.signer = NEW
+    after = next(History(where.inner).back()).number
+    office.ledger.pin(listed(where)["a-1.0-1.noarch"], mark)
+    office.ledger.label(listed(where)["a-1.0-1.noarch"], "blessed", mark)
+    office.ledger.unpin(listed(where)["b-1.0-1.noarch"])
+    for number in (before, after, before):
+        rolling(where, tmp_path / "copies").run(number, actor="ben", why="")
+        known = {name: office.ledger.of(package) for name, package in listed(where).items()}
+        assert known["a-1.0-1.noarch"].pin == mark
+        assert known["a-1.0-1.noarch"].labels == {"blessed": mark}
+        assert known["b-1.0-1.noarch"].pin is None
 
 
 def spoil(store: MemoryStore, gone: Package, hurt: Package) -> None:
