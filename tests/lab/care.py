@@ -23,6 +23,7 @@ from repod.stating import Statements
 from repod.views import Views
 from tests.lab.entries import described
 from tests.lab.fakes import MacSigner, armor, dearmor, verifies
+from tests.lab.inline import inline
 from tests.lab.site import URL, Site
 from tests.lab.stated import statements
 
@@ -176,11 +177,12 @@ class Care:
             clock=self.site.clock,
             pause=self.site.pause,
             statements=self._statements(),
+            threads=inline,
         )
 
     @contextmanager
     def _opened(self, folder: Path) -> Iterator[SegmentedRepodata]:
-        engine = SegmentedRepodata(self.store, folder)
+        engine = SegmentedRepodata(self.store, folder, threads=inline)
         try:
             yield engine
         finally:

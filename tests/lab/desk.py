@@ -17,6 +17,7 @@ from repod.repodata.reader import DocumentReader
 from repod.turn import Report, Turns
 from tests.lab.fakes import FakeRpms, MacSigner, armor
 from tests.lab.faulty import FaultyStore
+from tests.lab.inline import inline
 from tests.lab.site import URL, Site
 from tests.lab.stated import statements
 
@@ -69,6 +70,7 @@ class Desk:
             workspace=work,
             parallel=3,
             observe=lambda stage, *_: self.stages.append(stage),
+            threads=inline,
         )
         self.publisher = Publisher(
             store=self.store,
@@ -79,6 +81,7 @@ class Desk:
             clock=site.clock,
             pause=site.pause,
             statements=statements(self.store, self.signer, site.clock),
+            threads=inline,
         )
         self.scales = Scales(plain=partial(plain, self.store), find=repodata.find)
         self.turns = Turns(
@@ -88,6 +91,7 @@ class Desk:
             scales=self.scales,
             clock=site.clock,
             usable=self._usable,
+            threads=inline,
         )
         self.publisher.open("desk")
 

@@ -12,6 +12,7 @@ from repod.repodata.strictreader import StrictDocuments
 from repod.rollback import Rollback
 from tests.lab.care import LineRpms
 from tests.lab.faulty import FaultyStore
+from tests.lab.inline import inline
 from tests.lab.site import Site
 
 _numbers = itertools.count()
@@ -33,4 +34,5 @@ def rolling(site: Site, folder: Path, store: FaultyStore | None = None, cache: s
         entries=partial(entries, store),
         describe=headers.entry,
         pause=site.pause,
+        threads=inline,
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from repod.beside import Threads
 from repod.doors import Change
 from repod.generation import Generation
 from repod.history import History
@@ -15,6 +16,7 @@ from tests.lab import validity
 from tests.lab.entries import Made
 from tests.lab.fakes import Clock, MacSigner, armor
 from tests.lab.faulty import FaultyStore, Plan, nothing
+from tests.lab.inline import inline
 from tests.lab.stated import statements
 
 URL = "http://repod.test/repo/"
@@ -45,12 +47,16 @@ class Site:
 
     def repodata(self, store: FaultyStore, cache: str = "") -> SegmentedRepodata:
         """The engine of a process of its own; ``cache`` names one that was used before."""
-        engine = SegmentedRepodata(store, self._folder / (cache or f"cache{next(self._names)}"))
+        engine = SegmentedRepodata(store, self._folder / (cache or f"cache{next(self._names)}"), threads=inline)
         self._open.callback(engine.close)
         return engine
 
     def publisher(
-        self, store: FaultyStore | None = None, cache: str = "", repodata: SegmentedRepodata | None = None
+        self,
+        store: FaultyStore | None = None,
+        cache: str = "",
+        repodata: SegmentedRepodata | None = None,
+        threads: Threads = inline,
     ) -> Publisher:
         """A publisher of a process of its own; ``repodata``: what others in that process use too."""
         store = store or self.store()
@@ -64,6 +70,7 @@ class Site:
             pause=self.pause,
             warn=self.warnings.append,
             statements=statements(store, self.signer, self.clock),
+            threads=threads,
         )
 
     def pause(self, attempt: int, unit: float = 0.01) -> None:

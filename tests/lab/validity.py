@@ -7,7 +7,8 @@ import hashlib
 import posixpath
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from xml.etree import ElementTree as ET
 
 from repod.doors import Store
@@ -40,6 +41,7 @@ def revision(store: Store) -> int:
     return _revision(_read(store, LIVE))
 
 
+@lru_cache(2000)
 def _revision(index: bytes | None) -> int:
     return int(ET.fromstring(index).findtext(f"{REPO}revision") or "") if index else 0
 
@@ -71,16 +73,31 @@ def view(store: Store, base: str) -> dict[str, str]:
     """What the view at ``base`` (with a slash at its end, or empty: the live one) lists, all proven to be there."""
     index = _read(store, base + LIVE)
     found: dict[str, str] = {}
-    for record in ET.fromstring(index) if index else ():
-        if record.tag != f"{REPO}data":
-            continue
-        place = href(record)
-        data = _proven(store, base + place, record.findtext(f"{REPO}checksum") or "")
-        if record.get("type") == "primary":
-            found = dict(packages(decompress(place, data), base))
+    for kind, place, checksum in _documents(index) if index else ():
+        data = _proven(store, base + place, checksum)
+        if kind == "primary":
+            found = dict(_packages(place, data, base))
     for package, checksum in found.items():
         _proven(store, package, checksum)
     return found
+
+
+# The same bytes are looked at after each of some hundred writes.
+@lru_cache(2000)
+def _documents(index: bytes) -> Sequence[tuple[str, str, str]]:
+    """Type, place and checksum of each document that an index names."""
+    records = [record for record in ET.fromstring(index) if record.tag == f"{REPO}data"]
+    return [(record.get("type") or "", href(record), record.findtext(f"{REPO}checksum") or "") for record in records]
+
+
+@lru_cache(2000)
+def _packages(place: str, data: bytes, base: str) -> Sequence[tuple[str, str]]:
+    return list(packages(decompress(place, data), base))
+
+
+@lru_cache(2000)
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def href(record: ET.Element) -> str:
@@ -105,7 +122,7 @@ def packages(data: bytes, base: str) -> Iterator[tuple[str, str]]:
 def _proven(store: Store, href: str, checksum: str) -> bytes:
     data = _read(store, href)
     assert data is not None, f"{href} is named and not there"
-    assert hashlib.sha256(data).hexdigest() == checksum, f"{href} is not what is said of it"
+    assert _digest(data) == checksum, f"{href} is not what is said of it"
     return data
 
 

@@ -31,6 +31,7 @@ from tests.lab.bounds import temporary
 from tests.lab.desk import Desk, desk
 from tests.lab.fakes import FakeRpms, MacSigner, rpm
 from tests.lab.faulty import Crash, FaultyStore, Moment, Step, at
+from tests.lab.inline import inline
 from tests.lab.papers import advisory, comps, stream
 from tests.lab.site import Site, site
 
@@ -82,6 +83,7 @@ class Two:
             papers=TakenDocuments(),
             clock=self.dev.site.clock,
             pause=self.pauses.append,
+            threads=inline,
         )
 
     def _giver(self, store: FaultyStore) -> Giver:

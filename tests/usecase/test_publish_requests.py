@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from repod.beside import threads
 from repod.doors import Change, Expect
 from repod.errors import Conflict
 from repod.generation import HEAD, record_path
@@ -38,7 +39,7 @@ def counted(site: Site) -> CountingStore:
 @pytest.fixture
 def publisher(site: Site, counted: CountingStore) -> Publisher:
     """One that has published before, so that it knows what it left."""
-    publisher = site.publisher(counted)  # type: ignore[arg-type]
+    publisher = site.publisher(counted, threads=threads)  # type: ignore[arg-type]
     publisher.open("test")
     site.publish(publisher, A)
     counted.clear()
@@ -68,7 +69,8 @@ def test_what_need_not_wait_for_each_other_is_asked_beside_each_other(
     name: str, paths: tuple[str, str], site: Site
 ) -> None:
     store = site.store()
-    publisher = site.opened(store)
+    publisher = site.publisher(store, threads=threads)
+    publisher.open("test")
     site.publish(publisher, A)
     both = threading.Barrier(2)
 

@@ -19,6 +19,7 @@ from tests.lab.care import Care
 from tests.lab.entries import made, many
 from tests.lab.fakes import armor
 from tests.lab.faulty import Crash, FaultyStore, Step, at, raising
+from tests.lab.inline import inline
 from tests.lab.site import URL, Site, seen
 from tests.lab.site import site as site_in
 from tests.lab.stated import statements
@@ -270,6 +271,7 @@ def _mending(site: Site, care: Care, warnings: list[str]) -> Publisher:
         warn=warnings.append,
         statements=statements(store, site.signer, site.clock),
         restore=care.rebuilder().restore,
+        threads=inline,
     )
 
 

@@ -22,6 +22,7 @@ from tests.lab import validity
 from tests.lab.entries import described
 from tests.lab.fakes import FakeRpms, Forgetful, MacSigner, armor, dearmor, rpm, signers_of, verifies
 from tests.lab.faulty import Crash, Moment, Plan, Step, at, nothing, raising
+from tests.lab.inline import inline
 from tests.lab.rolling import rolling
 from tests.lab.site import URL, Site, site
 from tests.lab.stated import statements
@@ -50,6 +51,7 @@ class Office:
             clock=where.clock,
             pause=where.pause,
             statements=statements(self.store, self.signer, where.clock),
+            threads=inline,
         )
         self.ledger = Ledger(self.store, where.pause)
         self.folder = folder
@@ -61,13 +63,14 @@ class Office:
             rpms=self.rpms,
             signer=self.signer,
             signing_key=NEW.fingerprint,
-            signatures=Signatures(store=self.store, read=signers_of, seen=Forgetful(), parallel=1),
+            signatures=Signatures(store=self.store, read=signers_of, seen=Forgetful(), parallel=1, threads=inline),
             index_issuers=self._index_issuers,
             workspace=folder,
             changelogs=10,
             parallel=1,
             pause=self._pause,
             batch=batch,
+            threads=inline,
         )
 
     def _pause(self, attempt: int) -> None:

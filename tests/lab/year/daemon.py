@@ -35,6 +35,7 @@ from repod.rollback import Rollback
 from tests.lab.care import LineRpms
 from tests.lab.fakes import MacSigner, armor
 from tests.lab.faulty import Crash, FaultyStore, Step
+from tests.lab.inline import inline
 from tests.lab.pruners import Remembered
 from tests.lab.site import URL
 from tests.lab.stated import statements
@@ -104,7 +105,7 @@ class Daemon:
         self.cache = cache
         self.trouble = Trouble(repository.plan)
         self.store = FaultyStore(repository.inner, self.trouble)
-        self.repodata = SegmentedRepodata(self.store, cache)
+        self.repodata = SegmentedRepodata(self.store, cache, threads=inline)
         self.signer = MacSigner()
         self.ledger = Ledger(self.store, _pause)
         self.publisher = Publisher(
@@ -116,6 +117,7 @@ class Daemon:
             clock=repository.clock,
             pause=_pause,
             statements=statements(self.store, self.signer, repository.clock),
+            threads=inline,
         )
         workspace = cache.parent / f"{cache.name}-work"
         workspace.mkdir(parents=True, exist_ok=True)
@@ -197,6 +199,7 @@ class Daemon:
             papers=TakenDocuments(),
             clock=self.repository.clock,
             pause=_pause,
+            threads=inline,
         )
         wanted = Wanted(names=[str(nevra) for nevra in packages])
         return promotion.run(wanted, actor="anna", why="it passed")[1] is not None
@@ -222,6 +225,7 @@ class Daemon:
             entries=partial(entries, self.store),
             describe=self.headers.entry,
             pause=_pause,
+            threads=inline,
         ).run(number, actor="anna", why="it broke")
 
 
