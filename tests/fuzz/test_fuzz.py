@@ -9,6 +9,7 @@ from tests.fuzz.child import corpus
 from tests.fuzz.core import CORPUS, Target
 from tests.fuzz.engine import feed
 from tests.fuzz.targets import TARGETS
+from tests.lab import rpms
 
 SEED = int(os.environ.get("REPOD_FUZZ_SEED", "1"))
 RUNS = {
@@ -32,12 +33,25 @@ _MOST_BYTES = 1 << 20
 def test_whatever_a_target_is_fed_is_refused_in_a_line_or_taken_and_proven(name: str, tmp_path: Path) -> None:
     target = TARGETS[name]
     result = feed(target, tmp_path, engine="blind", seed=SEED, seconds=240, runs=RUNS[name])
-    told = "\n".join(f"{text}\n  input: {place}" for text, place in result.findings.items())
+    told = "\n".join(f"input: {place}\n{_said(place)}" for place in result.findings.values())
     assert not result.findings, f"seed {SEED}: {told}"
     assert result.executions == RUNS[name] + len(corpus(target)), f"seed {SEED}"
     # Both ways are gone: a reader that refuses everything proves nothing.
     assert any("taken" in outcome or " 200 " in outcome for outcome in result.outcomes)
     assert any("refused" in outcome or " 4" in outcome for outcome in result.outcomes) or name == "events"
+
+
+def _said(place: str) -> str:
+    text = Path(f"{place}.txt")  # of an input that ended the process there is none
+    return text.read_text(errors="replace") if text.exists() else ""
+
+
+def test_a_crash_is_contained_only_where_the_real_pool_refuses_the_file(tmp_path: Path) -> None:
+    """The long form asks so of each input that ends the process it is fed to."""
+    contain = TARGETS["packages"].contain
+    assert contain
+    assert contain(b"no package") == "refused: not-rpm"
+    assert contain(rpms.quick(tmp_path, "a").read_bytes()) == "taken"
 
 
 def test_the_corpus_is_small_and_each_file_of_it_is_of_a_target() -> None:

@@ -19,6 +19,7 @@ from repod.rpmfile.pool import RpmWorkers
 from tests.fuzz.core import Finding, Opened, Target, kind_of, said_well
 from tests.fuzz.rpmmutate import package
 from tests.lab import readers, rpms, views
+from tests.lab.bounds import temporary
 from tests.lab.clients import rpmkeys_check
 from tests.lab.daemon import Repod
 from tests.lab.frozen_check import check_every
@@ -165,8 +166,8 @@ class Generation:
         secret = base / "key.asc"
         secret.touch(0o600)
         secret.write_bytes(key.secret)
-        # A slow machine is no fault of a file.
-        settings = {"workers": {"timeout": "120s"}}
+        # A slow machine is no fault of a file, and nothing waits for the rest of one.
+        settings = {"workers": {"timeout": "120s"}, "inbox": {"settle": 0.0, "incomplete_after": 0.0}}
         own = {"profile": "fedora", "arches": list(ARCHES)}
         self._base = base
         self._repod = Repod(base, secret, {"test": own}, settings=settings)
@@ -230,7 +231,7 @@ def _identity(facts: views.Facts) -> views.Facts:
 
 def contained(data: bytes) -> str:
     """What becomes of a file that ends or holds up the process that reads it: ``Finding`` where that is unnoticed."""
-    workers = RpmWorkers(count=1, timeout=10, memory=2 << 30)
+    workers = RpmWorkers(count=1, timeout=10, bounds=temporary())
     try:
         with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
             path = Path(folder) / "a.rpm"
@@ -241,8 +242,10 @@ def contained(data: bytes) -> str:
         faults = list(error.faults)
     finally:
         workers.close()
+    if not faults:
+        return "taken"
     _said(faults)
-    return f"refused: {faults[0].code}" if faults else "taken"
+    return f"refused: {faults[0].code}"
 
 
 def _said(faults: Sequence[Fault]) -> None:
