@@ -157,12 +157,14 @@ def test_c156_24_threads_make_stores_at_the_same_time(buckets: Buckets, place: S
     for number in range(50):
         if number % 10 == 0:
             aws.Clients(settings).renew()  # so the session and all clients are made anew
+            kept = aws.Clients(settings)
         barrier = threading.Barrier(24)
         threads = [threading.Thread(target=make, args=[barrier]) for _ in range(24)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        assert kept.s3()  # as a daemon does: what is made once is there for all who come
     assert faults == []
 
 

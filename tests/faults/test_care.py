@@ -19,7 +19,7 @@ from tests.lab.rpms import quick
 
 _NEVRAS = ["a-1.0-1.noarch", "b-1.0-1.noarch"]
 _PAGE = 4096
-_POINTS = 8
+_POINTS = 5
 _COMMANDS = (("verify", "test", "--repair"), ("rebuild", "test"))
 
 

@@ -21,7 +21,7 @@ from tests.lab.rpms import quick
 from tests.lab.wait import until
 
 _SEED = 20261125
-_ROUNDS = 20
+_ROUNDS = 10
 
 
 def _build(folder: Path, count: int) -> list[Path]:
@@ -38,7 +38,7 @@ def test_sigterm_in_the_middle_of_a_burst_ends_at_once_and_the_next_start_takes_
     after: str, tmp_path: Path, key: Key, key_file: Path
 ) -> None:
     """C093: at the first event copying and signing are under way, at the second the next generation's."""
-    packages = _build(tmp_path / "built", 1200)
+    packages = _build(tmp_path / "built", 800)
     repod = Repod(tmp_path, key_file, settings={"workers": {"count": 2}})
     for package in packages:
         shutil.copyfile(package, repod.inbox() / package.name)
@@ -83,7 +83,7 @@ def _dropping(packages: Sequence[Path], inbox: Path) -> Iterator[None]:
 def test_sigkill_at_random_moments_of_a_publish_loop_never_breaks_the_repository(
     seed: int, tmp_path: Path, key: Key, key_file: Path
 ) -> None:
-    """C091: twenty moments, and as many for each further one of REPOD_KILLS."""
+    """C091: ten moments, and as many for each further one of REPOD_KILLS."""
     moments = random.Random(seed)
     packages = _build(tmp_path / "built", 20 * _ROUNDS)
     repod = Repod(tmp_path, key_file)
