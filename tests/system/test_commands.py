@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,10 +84,9 @@ def test_check_tells_all_faults_at_once_as_a_table_and_as_json(tmp_path: Path, k
 
 
 def test_what_is_missing_with_the_folders_above_it_is_one_fault_and_not_two(tmp_path: Path, key_file: Path) -> None:
-    repod = Repod(tmp_path, key_file, ["one"])
-    (tmp_path / "state").mkdir(exist_ok=True)
-    text = repod.config.read_text().replace(str(repod.inbox("one")), str(tmp_path / "not/there/one"))
-    repod.config.write_text(text)
+    repod = Repod(tmp_path, key_file, {"one": {"inbox": "not/there/one"}})
+    (tmp_path / "state").mkdir()
+    shutil.rmtree(tmp_path / "not")
     told = repod.cli("check", "--json")
     assert told.rc == 2
     assert [(row["where"], row["what"]) for row in json.loads(told.out)] == [
