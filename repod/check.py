@@ -125,6 +125,6 @@ def _folders(repository: Repository) -> Iterator[Problem]:
         yield fault(f"{name}: inbox", f"{inbox} is not a directory; create it")
     elif not os.access(inbox, os.R_OK | os.W_OK | os.X_OK):
         yield fault(f"{name}: inbox", f"{inbox} cannot be read and written; give it to the user repod runs as")
-    place = rejected if rejected.exists() else rejected.parent
+    place = next(folder for folder in (rejected, *rejected.parents) if folder.exists())
     if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
         yield fault(f"{name}: rejected", f"{place} cannot be written, where rejected packages go ({rejected})")

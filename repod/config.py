@@ -333,7 +333,8 @@ def load(path: Path) -> Settings:
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"settings file {path} cannot be read ({error}); write one with: repod init DIR"
+        why = error.strerror if isinstance(error, OSError) else error
+        msg = f"settings file {path} cannot be read ({why}); name it with -c FILE, or write one with: repod init DIR"
         raise Misconfigured(msg) from error
     return parse(text, path.absolute().parent, str(path))
 

@@ -1,8 +1,12 @@
 """What to write into the settings and which commands to run next, while one key takes the place of another."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
+from pathlib import PurePath
+from shlex import quote
 
 from repod.config import Signing
 from repod.hostkeys import COSIGNS, HostKey
@@ -11,7 +15,8 @@ from repod.rotation import AHEAD, PHASES, PUBLISH, RESIGN, RETIRE, STEADY, SWITC
 _RELOAD = "systemctl reload repod"
 _CHECK = "repod check"
 _AGAIN = "repod keys rotate"
-_NEXT = "/etc/repod/next-key.asc"
+_FOLDER = PurePath("/etc/repod")
+_NO_FILE = re.compile(r"[a-z0-9-]+:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +86,21 @@ _LATE = (
 
 
 def _first_step(signing: Signing) -> Guide:
-    published = [*signing.published, f"{_NEXT}.pub"]
+    file = _next_file(signing)
+    published = [*signing.published, f"{file}.pub"]
     return Guide(
         phase=STEADY,
         next="nothing: one key signs everything. To replace it, make the next one and let hosts learn it",
-        steps=[*_run(f"repod keys make {_NEXT}"), *_set(_list("published", published)), *_run(_RELOAD, _AGAIN)],
+        steps=[*_run(f"repod keys make {quote(file)}"), *_set(_list("published", published)), *_run(_RELOAD, _AGAIN)],
     )
+
+
+def _next_file(signing: Signing) -> str:
+    """Where the next key may lie: beside the one that signs, under a name that the settings do not name yet."""
+    folder = _FOLDER if _NO_FILE.match(signing.key) else PurePath(signing.key).parent
+    taken = {signing.key, signing.cosign, *(place.removesuffix(".pub") for place in signing.published)}
+    files = (str(folder / f"next-key{'' if number == 1 else f'-{number}'}.asc") for number in count(1))
+    return next(file for file in files if file not in taken)
 
 
 def _switch(coming: HostKey, keys: Sequence[HostKey], signing: Signing) -> Guide:

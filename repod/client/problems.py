@@ -1,9 +1,11 @@
 """What the daemon answers when it does not do what was asked: from problem documents (RFC 9457) to ``repod.errors``."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from repod import jsontext
+from repod.access import VERBS
 from repod.errors import Conflict, Corrupt, Misconfigured, NoRoom, NotFound, Refused, RepodError, Unavailable, Unfit
 
 MEDIA_TYPE = "application/problem+json"
@@ -49,6 +51,7 @@ _FORM: Mapping[str, Callable[[Any], bool]] = {
 }
 """What each field of a problem document is, if it is one of repod's."""
 
+_DENIED = re.compile(r" may not (?P<verb>[a-z]+) (?P<repository>[A-Za-z0-9][\w.+-]*)")
 _SERVER_FAILED = 500
 _UNKNOWN = 401
 _REDIRECTS = range(300, 400)
@@ -80,10 +83,19 @@ def error_of(problem: Mapping[str, Any], source: str = "") -> RepodError:
 def _remedy(kind: str, line: str) -> str:
     """What to do about what the daemon says without knowing who reads it."""
     if kind == "forbidden" and " may not " in line:
-        return "; have a token made that may, where repod runs: repod token add"
+        return f"; have a token made that may, where repod runs: repod token add{_scope(line)}"
     if kind == "not-found" and line.startswith("there is no repository"):
         return "; repoctl status lists those that this token may read"
     return ""
+
+
+def _scope(line: str) -> str:
+    """The arguments of a token that may do what was denied; empty where the line does not end by saying what."""
+    denied = _DENIED.search(line)
+    if not denied or denied.end() != len(line) or denied["verb"] not in VERBS:
+        return ""
+    where = "" if denied["repository"] == "this" else f" --repository {denied['repository']}"
+    return f" NAME --may {denied['verb']}{where}"
 
 
 def stranger(status: int, media: str, body: bytes, url: str) -> RepodError:

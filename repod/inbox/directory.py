@@ -17,14 +17,13 @@ from repod.inbox.folders import is_file, is_folder, is_link, new_file, open_file
 from repod.inbox.hiding import Hideout, is_hidden, mark_of, same_file, split
 from repod.inbox.mounts import shared_filesystem
 from repod.inbox.names import Wanted, left_alone, shown
-from repod.inbox.readiness import Patience, Wait, has_writer, read_head
+from repod.inbox.readiness import Patience, Wait, has_writer, next_look, read_head
 from repod.inbox.rejected import Rejected, reason
 from repod.inbox.told import Told
 from repod.inbox.watcher import Log, MakeObserver, Watcher
 from repod.package import Fault, Sha256, is_rpm, sha256
 
 _DEEPEST = 32
-_SHORTEST_WAIT = 0.05
 _VOUCHED = 10_000
 _MOUNTS = Path("/proc/self/mountinfo")
 
@@ -106,7 +105,7 @@ class DirectoryInbox:
             except Unavailable:
                 self._watcher.distrust()
                 raise
-            self._due = monotonic() + max(_SHORTEST_WAIT, min((item.due for item in found), default=math.inf))
+            self._due = monotonic() + next_look(item.due for item in found)
             self._forget_all_but({_key(item.arrival) for item in found})
             return [item.arrival for item in found]
 

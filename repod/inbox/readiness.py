@@ -1,8 +1,10 @@
 """Whether a file in an inbox is whole: who writes to it, what its header promises, how old it is."""
 
 import fcntl
+import math
 import os
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from repod.rpmhead import head_size, promised_size
@@ -11,6 +13,8 @@ _F_SETSIG = 10
 _HEAD = 1 << 13
 # Format 6 keeps its promise in the main header, which holds every file name of the package.
 _LONGEST_HEAD = 1 << 24
+_SHORTEST_WAIT = 0.05
+_ONE_DROP = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,15 @@ class Patience:
             return self.incomplete_after, f"incomplete: {size} of {promised} bytes"
         # What nobody writes to any more is whole, or will not become so by waiting.
         return (0.0, "") if certain else (self.settle, "changed a moment ago; it may still be written")
+
+
+def next_look(dues: Iterable[float]) -> float:
+    """Seconds until a look finds ready what age alone makes ready in ``dues`` seconds; infinite where it makes nothing.
+
+    What was dropped together is found together, so that it becomes one generation and not one for each file.
+    """
+    waits = sorted(dues) or [math.inf]
+    return max(_SHORTEST_WAIT, *(due for due in waits if due <= waits[0] + _ONE_DROP))
 
 
 def read_head(file: int) -> bytes:

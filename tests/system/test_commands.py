@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,6 +81,17 @@ def test_check_tells_all_faults_at_once_as_a_table_and_as_json(tmp_path: Path, k
     table = repod.cli("check")
     assert table.rc == 2
     assert all(name in table.out for name in ("nowhere", str(key_file_gone), str(repod.inbox("one"))))
+
+
+def test_what_is_missing_with_the_folders_above_it_is_one_fault_and_not_two(tmp_path: Path, key_file: Path) -> None:
+    repod = Repod(tmp_path, key_file, {"one": {"inbox": "not/there/one"}})
+    (tmp_path / "state").mkdir()
+    shutil.rmtree(tmp_path / "not")
+    told = repod.cli("check", "--json")
+    assert told.rc == 2
+    assert [(row["where"], row["what"]) for row in json.loads(told.out)] == [
+        ("one: inbox", f"{tmp_path}/not/there/one is not a directory; create it")
+    ]
 
 
 def test_check_tells_that_reports_of_hosts_cannot_be_read(tmp_path: Path, key_file: Path) -> None:

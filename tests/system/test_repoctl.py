@@ -185,7 +185,7 @@ def test_a_repository_is_proven_over_there_and_a_fault_is_exit_code_1(lab: Lab) 
         ("diff staging x", "all", 2, "'x': expected the number of a generation or one of the repositories"),
         ("nonsense", "all", 2, "No such command 'nonsense'"),
         ("status", "wrong", 2, "not known; the token is that of REPOCTL_TOKEN"),
-        ("rollback staging", "reader", 3, "token reader may not rollback staging; have a token made that may"),
+        ("rollback staging", "reader", 3, "add NAME --may rollback --repository staging"),
         ("packages prod", "reader", 3, "token reader may not read prod"),
         ("rollback staging --to 99", "all", 3, "there is no generation 99"),
     ],

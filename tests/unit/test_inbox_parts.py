@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from repod.inbox.folders import locked, move_new, move_new_without_kernel, opened, vanished
 from repod.inbox.mounts import shared_filesystem
 from repod.inbox.names import fitted, left_alone, shown
-from repod.inbox.readiness import Patience, has_writer
+from repod.inbox.readiness import Patience, has_writer, next_look
 from repod.inbox.told import Told
 from tests.lab.inboxes import Lines, unprivileged, wanted
 
@@ -125,6 +126,13 @@ def test_where_nobody_knows_of_writers_a_whole_package_has_to_settle() -> None:
     assert wait is not None
     assert wait.seconds == 1.5
     assert patience.judge(b"junk", 4, 2.0, writer=None, rpm=True) is None
+
+
+def test_what_was_dropped_together_is_looked_at_when_all_of_it_has_settled() -> None:
+    assert next_look([1.992, 2.0, math.inf, 599.0]) == 2.0
+    assert next_look([0.5, 2.0]) == 0.5
+    assert next_look([0.0]) == 0.05
+    assert next_look([]) == next_look([math.inf]) == math.inf
 
 
 def test_an_open_writer_cannot_be_waited_out() -> None:

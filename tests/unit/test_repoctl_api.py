@@ -116,6 +116,25 @@ def test_a_problem_becomes_the_error_of_its_kind_with_the_daemons_line(
     assert str(caught.value) == "it is so" + more
 
 
+@pytest.mark.parametrize(
+    ("denied", "arguments"),
+    [
+        ("token ci may not verify el9-prod", " NAME --may verify --repository el9-prod"),
+        ("this address may not metrics this", " NAME --may metrics"),
+        ("token ci may not dance el9-prod", ""),
+        ("token ci may not verify el9; rm -rf /", ""),
+        ("token ci may not report of web1", ""),
+    ],
+)
+def test_what_a_token_may_not_is_told_with_the_command_that_makes_one_that_may(
+    server: Scripted, denied: str, arguments: str
+) -> None:
+    server.play(problem("forbidden", 403, denied))
+    with Opened(server.url) as opened, pytest.raises(Refused) as caught:
+        opened.api.keys()
+    assert str(caught.value) == (f"{denied}; have a token made that may, where repod runs: repod token add{arguments}")
+
+
 def test_every_fault_of_a_problem_is_a_line(server: Scripted) -> None:
     server.play(problem("refused", 422, "one; two", faults=["one", "two"]))
     with Opened(server.url) as opened, pytest.raises(Refused, match=r"^one\ntwo$"):

@@ -184,7 +184,26 @@ def test_the_step_names_the_very_lines_of_the_settings() -> None:
         "repod keys rotate",
     ]
     assert lines(AFTER, NOT_NEEDED)[0].startswith('cosign = ""')
-    assert lines(BEFORE[:1], ALONE)[0] == "repod keys make /etc/repod/next-key.asc"
+
+
+@pytest.mark.parametrize(
+    ("signing", "file"),
+    [
+        (SIGNING, "/etc/next-key.asc"),
+        (Signing(key="/srv/next-key.asc"), "/srv/next-key-2.asc"),
+        (
+            Signing(key="/srv/k.asc", published=["/srv/next-key.asc.pub", "/srv/next-key-2.asc.pub"]),
+            "/srv/next-key-3.asc",
+        ),
+        (Signing(key="command:/usr/bin/sign-it"), "/etc/repod/next-key.asc"),
+    ],
+)
+def test_the_next_key_lies_beside_the_one_that_signs_and_never_takes_the_place_of_a_key(
+    signing: Signing, file: str
+) -> None:
+    made, named = lines(BEFORE[:1], ALONE, signing=signing)[:2]
+    assert made == f"repod keys make {file}"
+    assert named.endswith(f'"{file}.pub"]')
 
 
 def test_of_several_repositories_the_one_that_is_furthest_behind_decides() -> None:
