@@ -121,6 +121,7 @@ _LAYERS = (
     Layer(
         name="use cases",
         rows=(
+            ("repod.sealing",),
             ("repod.copies", "repod.claims", "repod.stating"),
             ("repod.drafting", "repod.views", "repod.pointer"),
             ("repod.intake",),
