@@ -150,7 +150,7 @@ def test_mirrors_are_compared_with_the_origin_by_generations_and_time(
     level = site.copied(tmp_path / "level")
     rows = json.loads(verify(site.root, level, behind, "--json").out)
     older, newer = (generation.time for generation in published)
-    assert [row["stands"] for row in rows] == [None, "level", f"1 generations, {newer - older} s behind"]
+    assert [row["stands"] for row in rows] == [None, "level", f"1 generation, {newer - older} s behind"]
     assert [row["fresh"] for row in rows] == [True, True, True]
 
 

@@ -58,6 +58,7 @@ _LAYERS = (
                 "repod.scratch",
                 "repod.tomltext",
                 "repod.windows",
+                "repod.wording",
             ),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.auditing", "repod.hooking", "repod.listening", "repod.reports"),
