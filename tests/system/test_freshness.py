@@ -174,8 +174,8 @@ def test_two_hundred_publishes_at_full_speed_give_no_alarm(site: Origin, pinned:
             trust=lambda _url: (from_file(pin, time.time()), False),
             marks=Watermarks(tmp_path / "marks"),
             demands=Demands(name="apps"),
-            seconds=10,
-            deadline=60,
+            seconds=60,  # on a busy machine a reader needs many tries to get an index with its own signature
+            deadline=90,
         )
         writer = threading.Thread(target=publish)
         writer.start()
