@@ -27,6 +27,7 @@ from repod.stating import Statements
 from repod.times import stamp
 from repod.views import REPOMD, SIGNATURE, current, frozen
 from repod.welcome import PAGE, mark
+from repod.wording import counted
 
 VerifySignature = Callable[[bytes, bytes], bool]
 """Whether an armored signature (second) over data (first) is by the published key."""
@@ -281,7 +282,8 @@ class Audit:
                     yield fault("content", item.href, f"{item.nevra}: its {what} {value} is listed twice")
                 seen.add(value)
         if len(listing) != generation.packages:
-            text = f"expected {generation.packages} packages, found {len(listing)}; repod rebuild makes them anew"
+            wanted = counted(generation.packages, "package")
+            text = f"expected {wanted}, found {len(listing)}; repod rebuild makes them anew"
             yield fault("content", generation.documents[0].href, text)
 
     def _held(
@@ -300,8 +302,8 @@ class Audit:
             if wrong or parent is None or parent.number != one.number - 1:
                 break
             if len(back) != parent.packages:
-                text = f"from its content {len(back)} packages follow for generation {parent.number}, "
-                text += f"whose record says {parent.packages}; {_COPY}"
+                text = f"generation {parent.number} follows from its content with {counted(len(back), 'package')}, "
+                text += f"and its record says {parent.packages}; {_COPY}"
                 findings.append(fault("record", record_path(one.number), text))
                 break
             _hold(held, one.removed, parent, adopted, findings, past=True)

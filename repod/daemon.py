@@ -36,6 +36,7 @@ from repod.web.serve import make_app
 from repod.web.shelves import Shelf
 from repod.web.site import Site
 from repod.web.tls import open_tls, renew
+from repod.wording import counted
 
 _STOP_SECONDS = 1.5  # what a turn gets to end by itself; then it is abandoned, which is safe
 _RELOAD_SECONDS = 60.0
@@ -222,7 +223,7 @@ class Daemon:
             self._service.accounting.tell_head()
         url = f"{self._listen.scheme}://{self._listen.listen}/"
         self._log.info("listening", url=url, repositories=sorted(self._shelves()))
-        notify(self._environ, "READY=1", f"STATUS={len(self._loops)} repositories")
+        notify(self._environ, "READY=1", f"STATUS={counted(len(self._loops), 'repository', 'repositories')}")
         self._ready(url)
 
     def _on(self, settings: Settings) -> Settings:

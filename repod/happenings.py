@@ -72,7 +72,3 @@ class Hear(Protocol):
 
     def __call__(self, event: Event, /) -> None:
         """It happened."""
-
-
-def unheard(_event: Event) -> None:
-    """A ``Hear`` that tells nobody."""

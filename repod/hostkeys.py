@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from repod.wording import counted
+
 SIGNS, COSIGNS, PUBLISHED = "signs", "cosigns", "published"
 """What a key is for: ``cosigns`` is for indexes only; ``published`` signs nothing now."""
 
@@ -73,7 +75,7 @@ def ending(key: HostKey, now: float) -> str:
     if key.expires <= now:
         return f"{key.fingerprint} ({key.role}) expired at {moment(key.expires)}; {remedy}"
     days = int((key.expires - now) // 86400)
-    return f"{key.fingerprint} ({key.role}) expires in {days} days, at {moment(key.expires)}; {remedy}"
+    return f"{key.fingerprint} ({key.role}) expires in {counted(days, 'day')}, at {moment(key.expires)}; {remedy}"
 
 
 def distinct(keys: Iterable[HostKey]) -> list[HostKey]:

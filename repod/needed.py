@@ -8,6 +8,7 @@ from repod.builds import HostReport
 from repod.errors import Unavailable
 from repod.package import Nevra
 from repod.rings import Ring
+from repod.wording import few
 
 Needs = Mapping[Nevra, Sequence[str]]
 """Why each of some builds is needed."""
@@ -139,10 +140,7 @@ def _prove(report: HostReport, sound: set[str]) -> None:
 
 def _many(hosts: Mapping[str, str]) -> str:
     """``s web1, web2 and 3 more``: what follows ``host``."""
-    more = len(hosts) - _SHOWN
-    first = ", ".join(list(hosts.values())[:_SHOWN])
-    several = "s" if len(hosts) > 1 else ""
-    return f"{several} {first}" + (f" and {more} more" if more > 0 else "")
+    return f"{'s' if len(hosts) > 1 else ''} {few(list(hosts.values()), _SHOWN)}"
 
 
 def _words(seconds: float) -> str:

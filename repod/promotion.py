@@ -13,6 +13,7 @@ from math import ceil
 
 from repod.builds import Built
 from repod.package import Nevra, Package
+from repod.wording import few
 
 _ANYWHERE = "noarch"
 _SOURCES = ("src", "nosrc")
@@ -146,17 +147,12 @@ def _there(by_name: Mapping[str, Sequence[Built]], spec: str) -> str:
     for name in _names(spec):
         if name in by_name:
             builds = sorted(by_name[name], key=lambda build: build.package.nevra.rank, reverse=True)
-            return f"of {name} it lists: {_few([str(build.package.nevra) for build in builds])}"
+            return f"of {name} it lists: {few([str(build.package.nevra) for build in builds], _SHOWN)}"
     alike = get_close_matches(spec, by_name, n=_SHOWN, cutoff=0.6)
     alike += [name for name in sorted(by_name) if spec.lower() in name.lower() and name not in alike]
     if alike:
-        return f"names like it: {_few(alike)}"
-    return f"it lists: {_few(sorted(by_name))}" if by_name else "it lists nothing"
-
-
-def _few(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    return ", ".join(texts[:_SHOWN]) + more
+        return f"names like it: {few(alike, _SHOWN)}"
+    return f"it lists: {few(sorted(by_name), _SHOWN)}" if by_name else "it lists nothing"
 
 
 def siblings(listed: Iterable[Built], chosen: Sequence[Built], arches: Collection[str]) -> list[Built]:

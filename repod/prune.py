@@ -28,6 +28,7 @@ from repod.removal import UNDER_WAY, Clearance, Removal, Term, clearance, may_be
 from repod.retention import Decision, Verdict, summary
 from repod.retire import Retirement, Retiring
 from repod.views import shown_since
+from repod.wording import counted
 
 _LOOK_AGAIN = 3600.0  # seconds after which hosts, pins and files are looked at again though nothing was published
 _ASIDE_SECONDS = 30 * 86400.0
@@ -242,7 +243,7 @@ class Pruner:
             try:
                 generation = self._publish(nevras, summary(plan.retire), plan.generation)
             except Conflict as error:
-                left.append(f"{len(nevras)} builds stay in the metadata until the next run: {error}")
+                left.append(f"{counted(len(nevras), 'build')}, in the metadata until the next run: {error}")
         removed = list[Removal]()
         try:
             removed.extend(self._remove(plan, enough, left))
@@ -274,7 +275,9 @@ class Pruner:
                 yield removal
         for done, removal in enumerate(cleared.packages):
             if enough():
-                left.append(f"{len(cleared.packages) - done} files: this took long enough, the next run goes on")
+                left.append(
+                    f"{counted(len(cleared.packages) - done, 'file')}: this took long enough, the next run goes on"
+                )
                 return
             if self._store.remove(removal.path, seen=removal.stored):
                 yield removal

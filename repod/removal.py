@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from repod.doors import Stored
 from repod.generation import Generation, record_number
 from repod.package import Package, Sha256, StorePath, is_rpm
+from repod.wording import counted
 
 _DOCUMENT = re.compile(r"(?:generations/[0-9]+/)?repodata/[0-9a-f]{64}-.+")
 _VIEW = re.compile(r"generations/([0-9]+)/.+")
@@ -49,7 +50,7 @@ class Term:
     @property
     def beyond(self) -> str:
         """Why an old generation goes."""
-        return f"beyond the newest {self.generations} generations, and older than grace"
+        return f"beyond the newest {counted(self.generations, 'generation')}, and older than grace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ import rpm_rs
 from repod.builds import Stream
 from repod.doors import Need
 from repod.package import Nevra, Package, Sha256
+from repod.wording import counted, few
 
 DAY = 86400.0
 _SOURCE = {"src", "nosrc"}
@@ -207,7 +208,7 @@ class _Case:
         if self.kept:
             return Verdict(build=self.build, kept=True, why=tuple(self.kept))
         if self.mains:
-            why = f"built with {_some([str(main.build.nevra) for main in self.mains])}, which nothing keeps"
+            why = f"built with {few([str(main.build.nevra) for main in self.mains], 3)}, which nothing keeps"
             return Verdict(build=self.build, kept=False, why=(why,), rule=_FOLLOWING)
         return Verdict(build=self.build, kept=False, why=tuple(self.going), rule=f"beyond {policy}")
 
@@ -269,7 +270,7 @@ class _Judgement:
                 rules.append((version <= policy.keep_versions, text))
             if policy.keep_days:
                 days = (self._now - case.build.since) / DAY
-                text = f"listed for {max(0, int(days))} days: keep_days = {policy.keep_days:g}"
+                text = f"listed for {counted(max(0, int(days)), 'day')}: keep_days = {policy.keep_days:g}"
                 rules.append((days < policy.keep_days, text))
             for holds, text in rules:
                 (case.kept if holds else case.going)[text] = None
@@ -335,8 +336,3 @@ def _nth(number: int) -> str:
         return ""
     ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending} "
-
-
-def _some(texts: Sequence[str], shown: int = 3) -> str:
-    more = len(texts) - shown
-    return ", ".join(texts[:shown]) + (f" and {more} more" if more > 0 else "")

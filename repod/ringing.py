@@ -1,18 +1,18 @@
 """Changes the rings of one repository, and keeps their file fresh: signed, with a serial that only rises.
 
 Every change is a compare-and-swap of the one object. What lies there is changed, or signed anew, only where it is
-signed by a key that hosts get: whoever can write to the store alone gets no signature for what he put there.
+signed by a key that hosts get.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from repod.doors import Clock, Expect, Signer, Store, Version
+from repod.doors import Expect, Store, Version
 from repod.doubt import Doubts
 from repod.errors import Conflict, Corrupt, NotFound
 from repod.history import History
 from repod.rings import ROLLOUT, Ring, RolloutFile, envelope, read, write
-from repod.signed import Envelope, Kept
-from repod.stating import Proves
+from repod.sealing import Seal
+from repod.signed import Kept
 
 _ATTEMPTS = 20
 
@@ -23,28 +23,10 @@ Edit = Callable[[Mapping[str, Ring], int], Mapping[str, Ring]]
 class Rings:
     """Any number of writers, in any processes, may share them."""
 
-    def __init__(
-        self,
-        *,
-        repository: str,
-        store: Store,
-        signer: Signer,
-        keys: Sequence[str],
-        armor: Callable[[bytes], bytes],
-        proves: Proves,
-        valid: float,
-        clock: Clock,
-        pause: Callable[[int], None],
-    ) -> None:
-        """``keys``: fingerprints of those that ``signer`` signs an index with; ``valid``: seconds until it expires."""
-        self._repository = repository
+    def __init__(self, seal: Seal, store: Store, pause: Callable[[int], None]) -> None:
+        """``pause``: what is waited between two tries, by the number of the try."""
+        self._seal = seal
         self._store = store
-        self._signer = signer
-        self._keys = tuple(keys)
-        self._armor = armor
-        self._proves = proves
-        self._valid = valid
-        self._clock = clock
         self._pause = pause
 
     def change(self, edit: Edit) -> RolloutFile:
@@ -63,7 +45,7 @@ class Rings:
         before, version = self._read()
         if before is None:
             return None
-        if before.term.fresh(self._clock(), self._valid) and before.keys == self._keys:
+        if self._seal.fresh(before.term, before.keys):
             return Kept(expires=before.expires, anew=False)
         try:
             return Kept(expires=self._write(before, version, lambda rings, _serial: rings).expires, anew=True)
@@ -71,21 +53,19 @@ class Rings:
             return Kept(expires=before.expires, anew=False)
 
     def _write(self, before: RolloutFile | None, version: Version | Expect, edit: Edit) -> RolloutFile:
-        now = int(self._clock())
+        term = self._seal.term()
         # By the clock, so that it rises also where the file was lost, or an old copy of the store was put back.
-        serial = max(now, before.serial + 1 if before else 1)
+        serial = max(term.issued, before.serial + 1 if before else 1)
         after = RolloutFile(
-            repository=self._repository,
+            repository=self._seal.repository,
             serial=serial,
             generation=History(self._store).pointed() or 0,
-            issued=now,
-            expires=now + int(self._valid),
-            keys=self._keys,
+            issued=term.issued,
+            expires=term.expires,
+            keys=tuple(self._seal.keys),
             rings=edit(before.rings if before else {}, serial),
         )
-        text = write(after)
-        signature = self._armor(self._signer.sign_index(text.encode())).decode()
-        self._store.write(ROLLOUT, Envelope(document=text, signature=signature).to_json(), version)
+        self._store.write(ROLLOUT, self._seal.sign(write(after)), version)
         return after
 
     def _read(self) -> tuple[RolloutFile | None, Version | Expect]:
@@ -94,14 +74,14 @@ class Rings:
         except NotFound:
             return None, Expect.ABSENT
         held = envelope(blob.data)
-        if not self._proves(self._signer.published, held.document.encode(), held.signature.encode()):
+        if not self._seal.signed(held.document, held.signature):
             msg = (
-                f"{ROLLOUT} of {self._repository}: expected a signature by a key that hosts get, found none; "
+                f"{ROLLOUT} of {self._seal.repository}: expected a signature by a key that hosts get, found none; "
                 "see who wrote it, then remove it and set the rings anew"
             )
             raise Corrupt(msg)
         file = read(held.document)
-        if file.repository != self._repository:
-            msg = f"{ROLLOUT}: expected that of {self._repository}, found that of {file.repository}; remove it"
+        if file.repository != self._seal.repository:
+            msg = f"{ROLLOUT}: expected that of {self._seal.repository}, found that of {file.repository}; remove it"
             raise Corrupt(msg)
         return file, blob.version

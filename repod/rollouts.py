@@ -18,6 +18,7 @@ from repod.happenings import Event
 from repod.package import StorePath, store_path
 from repod.reports import Report, Reported, Rollout, Summary, summary
 from repod.tidings import rolled
+from repod.wording import counted
 
 FOLDER = ".repod/rollouts/"
 FORMAT: Literal[1] = 1
@@ -115,7 +116,7 @@ class Rollouts:
         try:
             return Kept.model_validate_json(blob.data).reported, blob.version
         except ValueError as error:
-            reason = f"{error.error_count()} faults" if isinstance(error, ValidationError) else str(error)
+            reason = counted(error.error_count(), "fault") if isinstance(error, ValidationError) else str(error)
             msg = f"{path} is unreadable ({reason}); remove it, or restore it from a copy of the store"
             raise Corrupt(msg) from error
 

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from repod.errors import NotFound
 from repod.package import Nevra
+from repod.wording import few
 
 _SHOWN = 5
 
@@ -57,13 +58,8 @@ def near(word: str, nevras: Sequence[Nevra]) -> str:
     same = max((name for name in names if word == name or word.startswith(f"{name}-")), key=len, default="")
     if same:
         builds = sorted((n for n in nevras if n.name == same), key=lambda n: (n.rank, n.arch), reverse=True)
-        return f"of that name there are: {_some(list(map(str, builds)))}"
+        return f"of that name there are: {few(list(map(str, builds)), _SHOWN)}"
     alike = difflib.get_close_matches(word, names, n=_SHOWN) or difflib.get_close_matches(
         word.partition("-")[0], names, n=_SHOWN
     )
-    return f"names alike: {_some(alike)}" if alike else "the command packages lists all"
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = len(texts) - _SHOWN
-    return ", ".join(texts[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return f"names alike: {few(alike, _SHOWN)}" if alike else "the command packages lists all"

@@ -12,6 +12,7 @@ from repod import office
 from repod.office import Deed, State
 from repod.package import Nevra, Origin
 from repod.show import card, show
+from repod.wording import counted
 
 Row = Mapping[str, Any]
 
@@ -210,7 +211,7 @@ def _where(name: str, one: Row) -> str:
 def signed_in(one: Row) -> str:
     """What a key signed in one repository."""
     since = f"hosts get it since {one['since']}" if one["since"] else "hosts do not get it yet"
-    return f"{one['packages']} packages; {since}"
+    return f"{counted(one['packages'], 'package')}; {since}"
 
 
 def show_rings(rows: Sequence[Row], *, as_json: bool) -> None:
@@ -247,7 +248,9 @@ def show_promotion(deed: Deed, *, as_json: bool) -> None:
     show(list(_moves(row, deed)), as_json=False, empty="no builds")
     if row["left_out"]:
         arches = ", ".join(sorted({Nevra.parse(nevra).arch for nevra in row["left_out"]}))
-        click.echo(f"left out: {len(row['left_out'])} builds for {arches}, which {deed.repository} does not take")
+        click.echo(
+            f"left out: {counted(len(row['left_out']), 'build')} for {arches}, which {deed.repository} does not take"
+        )
     if not deed.refused:
         click.echo(deed.text)
 

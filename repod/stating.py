@@ -1,67 +1,43 @@
-"""Makes the statement of one repository: signed only where the index that it names is signed by a key of hosts.
+"""Makes the statement of one repository: signed only where the index that it names is signed by a key of hosts."""
 
-So whoever can write to the store alone, and puts records of his own there, gets no signature for them.
-"""
+from collections.abc import Sequence
 
-from collections.abc import Callable, Sequence
-
-from repod.doors import Clock, Signer, Store
+from repod.doors import Store
 from repod.errors import Corrupt
 from repod.generation import Generation, record_path
 from repod.package import Sha256, digest
-from repod.signed import Envelope, Kept
+from repod.sealing import Seal
+from repod.signed import Kept
 from repod.statement import STATEMENT, Statement, before, envelope, read, write
 from repod.times import stamp
-
-Proves = Callable[[bytes, bytes, bytes], bool]
-"""Whether a signature (the last) over data (the second) is by one of some armored certificates (the first)."""
 
 
 class Statements:
     """What is said of the generations of one repository. It writes nothing: ``Views`` does."""
 
-    def __init__(
-        self,
-        *,
-        repository: str,
-        store: Store,
-        signer: Signer,
-        keys: Sequence[str],
-        armor: Callable[[bytes], bytes],
-        proves: Proves,
-        valid: float,
-        clock: Clock,
-    ) -> None:
-        """``keys``: fingerprints of those that ``signer`` signs an index with; ``valid``: seconds until it expires."""
-        self._repository = repository
+    def __init__(self, seal: Seal, store: Store) -> None:
+        """``store``: where the records lie, whose digests it states."""
+        self._seal = seal
         self._store = store
-        self._signer = signer
-        self._keys = tuple(keys)
-        self._armor = armor
-        self._proves = proves
-        self._valid = valid
-        self._clock = clock
         self._last: Statement | None = None
 
     def make(self, generation: Generation, record: Sha256) -> bytes:
         """The statement of a generation that this process has just made; ``record``: the digest of its record."""
-        now = int(self._clock())
+        term = self._seal.term()
         statement = Statement(
-            repository=self._repository,
+            repository=self._seal.repository,
             generation=generation.number,
             record=record,
             repomd=digest(generation.repomd.encode()),
             frozen_repomd=digest(generation.frozen_repomd.encode()),
             published=generation.time,
-            issued=now,
-            expires=now + int(self._valid),
-            keys=self._keys,
+            issued=term.issued,
+            expires=term.expires,
+            keys=tuple(self._seal.keys),
             before=self._before(generation, record),
         )
         self._last = statement
-        text = write(statement)
-        signature = self._armor(self._signer.sign_index(text.encode())).decode()
-        return Envelope(document=text, signature=signature).to_json()
+        return self._seal.sign(write(statement))
 
     def kept(self, generation: Generation, present: bytes | None) -> tuple[bytes, Kept]:
         """The statement of the current generation: what is ``present`` where that is still good, else a new one.
@@ -74,8 +50,8 @@ class Statements:
         if found:
             _refuse_contradiction(found, generation, record)
             self._last = found
-        same = found and found.says(generation, record) and found.keys == self._keys
-        if present and found and same and found.term.fresh(self._clock(), self._valid):
+        same = found and found.says(generation, record)
+        if present and found and same and self._seal.fresh(found.term, found.keys):
             return present, Kept(expires=found.expires, anew=False)
         self.refuse_foreign(generation)
         made = self.make(generation, record)
@@ -91,7 +67,7 @@ class Statements:
             return str(error)
         if not found.says(generation, self._record(generation)):
             return f"not about generation {generation.number} as its record says"
-        if self._clock() >= found.expires:
+        if self._seal.clock() >= found.expires:
             return f"expired at {stamp(found.expires)}"
         return ""
 
@@ -112,12 +88,13 @@ class Statements:
         for repomd, signature, documents in views:
             named = all(document.checksum in repomd for document in documents)
             numbered = f"<revision>{generation.number}</revision>" in repomd
-            if not (named and numbered and self._proves(self._signer.published, repomd.encode(), signature.encode())):
+            if not (named and numbered and self._seal.signed(repomd, signature)):
+                name = self._seal.repository
                 msg = (
-                    f"{record_path(generation.number)} of {self._repository}: expected indexes of its own that are "
+                    f"{record_path(generation.number)} of {name}: expected indexes of its own that are "
                     "signed by a key that hosts get, found others; see who wrote it and restore the store from a copy, "
                     "or, where another key of yours made them, name it in [signing] published, or sign them anew: "
-                    f"repod resign {self._repository}"
+                    f"repod resign {name}"
                 )
                 raise Corrupt(msg)
 
@@ -133,11 +110,11 @@ class Statements:
 
     def _proven(self, present: bytes) -> Statement:
         held = envelope(present)
-        if not self._proves(self._signer.published, held.document.encode(), held.signature.encode()):
+        if not self._seal.signed(held.document, held.signature):
             msg = "its signature is by no key that hosts get"
             raise Corrupt(msg)
         found = read(held.document)
-        if found.repository != self._repository:
+        if found.repository != self._seal.repository:
             msg = f"it is that of the repository {found.repository}"
             raise Corrupt(msg)
         return found

@@ -40,6 +40,7 @@ from repod.repodata.reader import DocumentReader
 from repod.retaining import open_planner, open_pruner
 from repod.ringing import Rings
 from repod.scratch import scratch
+from repod.sealing import Seal
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.signing.verify import verify_detached
@@ -205,38 +206,27 @@ def open_publisher(
     )
 
 
-def _signing(signer: OpenSigner) -> list[str]:
-    """The fingerprints of the keys that sign an index."""
-    return [key.fingerprint for key in signer.keys if key.role in {SIGNS, COSIGNS}]
+def _seal(repository: Repository, signer: OpenSigner, valid: float) -> Seal:
+    """What the signed documents of a repository share; ``valid``: seconds that one is good."""
+    return Seal(
+        repository=repository.name,
+        signer=signer,
+        keys=[key.fingerprint for key in signer.keys if key.role in {SIGNS, COSIGNS}],
+        armor=armor,
+        proves=verify_detached,
+        valid=valid,
+        clock=time.time,
+    )
 
 
 def open_statements(repository: Repository, store: Store, signer: OpenSigner) -> Statements:
     """What is said of the current generation of a repository, signed."""
-    return Statements(
-        repository=repository.name,
-        store=store,
-        signer=signer,
-        keys=_signing(signer),
-        armor=armor,
-        proves=verify_detached,
-        valid=repository.freshness.valid,
-        clock=time.time,
-    )
+    return Statements(_seal(repository, signer, repository.freshness.valid), store)
 
 
 def open_rings(repository: Repository, store: Store, signer: OpenSigner) -> Rings:
     """What changes the rings of a repository, and keeps their file fresh."""
-    return Rings(
-        repository=repository.name,
-        store=store,
-        signer=signer,
-        keys=_signing(signer),
-        armor=armor,
-        proves=verify_detached,
-        valid=repository.rings.valid,
-        clock=time.time,
-        pause=pause,
-    )
+    return Rings(_seal(repository, signer, repository.rings.valid), store, pause)
 
 
 def rebuilding(tools: Tools, repository: Repository, store: Store, tell: Tell = silent) -> Rebuild:

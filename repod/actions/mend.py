@@ -9,6 +9,7 @@ from repod.errors import RepodError
 from repod.finding import FAULT, Finding
 from repod.office import By, Deed, Far
 from repod.sheets import SOUND
+from repod.wording import counted
 
 
 def verify(means: Means, name: str, _by: By, tell: Far, *, repair: bool) -> Deed:
@@ -41,6 +42,6 @@ def _told(name: str, number: int | None, findings: Sequence[Finding], *, empty: 
     """A row for each finding; ``empty`` says it where there are none."""
     rows: list[dict[str, Any]] = [{"severity": f.severity, "path": f.path, "what": f.text} for f in findings]
     faults = sum(row["severity"] == FAULT for row in rows)
-    text = f"{faults} faults, {len(rows)} findings in all" if rows else empty
+    text = f"{counted(faults, 'fault')}, {counted(len(rows), 'finding')} in all" if rows else empty
     code = RepodError.exit_code if faults else 0
     return Deed(repository=name, generation=number, rows=rows, text=text, code=code)

@@ -24,6 +24,7 @@ from repod.related import open_relations
 from repod.repodata.listing import StoredListings
 from repod.repodata.taken import TakenDocuments
 from repod.wiring import pause, rules_of
+from repod.wording import counted
 from repod.workplace import Workplace
 
 
@@ -130,7 +131,7 @@ def _deed(source: str, target: str, plan: Plan, generation: Generation | None) -
 
 def _refusal(plan: Plan, target: str) -> str:
     first, *others = plan.refusals
-    return f"{target} does not take it: {first}" + (f" (and {len(others)} reasons more)" if others else "")
+    return f"{target} does not take it: {first}" + (f" (and {counted(len(others), 'reason')} more)" if others else "")
 
 
 def _row(move: Move) -> dict[str, Any]:

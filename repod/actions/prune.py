@@ -14,6 +14,7 @@ from repod.retaining import open_planner, open_pruner
 from repod.retention import Verdict
 from repod.scratch import scratch
 from repod.wiring import pause
+from repod.wording import counted
 
 
 def plan(means: Means, name: str) -> Sequence[dict[str, Any]]:
@@ -48,8 +49,8 @@ def prune(means: Means, name: str, _by: By) -> Deed:
 def _text(name: str, pruned: Pruned) -> str:
     if not pruned.retired and not pruned.removed:
         return f"{name}: nothing to remove"
-    done = [f"{len(pruned.retired)} builds left the metadata"] if pruned.retired else []
-    done += [f"{len(pruned.removed)} files ({pruned.size} bytes) left the store"] if pruned.removed else []
+    done = [f"{counted(len(pruned.retired), 'build')} left the metadata"] if pruned.retired else []
+    done += [f"{counted(len(pruned.removed), 'file')} ({pruned.size} bytes) left the store"] if pruned.removed else []
     return f"{name}: {', '.join(done)}"
 
 

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from repod import jsontext
 from repod.client.runs import Plan, Progress, Standing, begun
 from repod.errors import Conflict, Corrupt, NotFound, Unavailable
+from repod.wording import counted
 
 FORMAT = 1
 _KEPT = 200
@@ -175,7 +176,7 @@ def _read(folder: Path, name: str) -> tuple[Standing, int]:
         standing = begun(_PLAN.validate_python(head["plan"]))
         standing = _after(standing, [jsontext.loads(line) for line in rest])
     except (ValueError, KeyError, TypeError) as error:
-        reason = f"{error.error_count()} faults" if isinstance(error, ValidationError) else error
+        reason = counted(error.error_count(), "fault") if isinstance(error, ValidationError) else error
         msg = f"{path} cannot be understood ({reason}); remove it, and start a new run: hosts that are done stay so"
         raise Corrupt(msg) from error
     return standing, whole

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from repod.client.runs import Progress, Standing, moved, said
-from repod.client.waves import counted
 from repod.times import stamp
+from repod.wording import counted
 
 if TYPE_CHECKING:  # who sees no table does not wait for it
     from rich.console import Console, RenderableType

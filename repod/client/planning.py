@@ -8,9 +8,10 @@ from repod.client.fleet import Action, Aim, Host
 from repod.client.rolling import Query, Rollout
 from repod.client.runs import Plan, run_id
 from repod.client.settings import Settings
-from repod.client.waves import Ring, Wave, allowed, counted, planned
+from repod.client.waves import Ring, Wave, allowed, planned
 from repod.errors import Misconfigured
 from repod.promotion import spoken
+from repod.wording import counted, few
 
 _SHOWN = 60
 """Characters of a command that a line of a plan shows."""
@@ -147,17 +148,11 @@ def wave_rows(waves: Sequence[Wave], *, shown: int = 6) -> Sequence[Mapping[str,
             "wave": wave.title,
             "after": spoken(wave.wait) if wave.wait else "",
             "hosts": len(wave.hosts),
-            "names": " ".join(wave.hosts[:shown])
-            + (f" and {len(wave.hosts) - shown} more" if len(wave.hosts) > shown else ""),
+            "names": few(wave.hosts, shown, " "),
             "why": wave.why,
         }
         for wave in waves
     ]
-
-
-def _some(names: Sequence[str], shown: int) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return " ".join(names[:shown]) + more
 
 
 def _short(words: Sequence[str]) -> str:

@@ -124,8 +124,3 @@ def _beginning(body: bytes) -> str:
     """The first words of an answer; never what steers a terminal."""
     text = " ".join(body[:_SHOWN].decode(errors="replace").split())
     return "".join(c if c.isprintable() else "\ufffd" for c in text) or "nothing"
-
-
-def lines_of(rows: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """Why a policy said no, by the rows of a deed, a line each."""
-    return [str(line) for row in rows for line in row.get("refused", ())]

@@ -19,9 +19,10 @@ from functools import partial
 from repod.client.fleet import Host, HostFault, Installed, Trouble
 from repod.client.rundoors import Brake, Halt, Hands, Health, Journal, Time, Watcher
 from repod.client.runs import End, Progress, Standing
-from repod.client.waves import Wave, counted, stopping
+from repod.client.waves import Wave, stopping
 from repod.errors import RepodError
 from repod.times import stamp
+from repod.wording import counted
 
 _TICK = 0.2
 """Seconds after which it is looked again whether somebody wants it to stop."""

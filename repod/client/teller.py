@@ -15,6 +15,7 @@ from repod.client.fleet import Host
 from repod.client.runs import Standing, document
 from repod.errors import NotFound, RepodError
 from repod.reports import Rollout
+from repod.wording import counted
 
 EVERY = 2.0
 """Seconds between two reports."""
@@ -157,7 +158,7 @@ class Census:
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
         if self._missed:
-            others = f" (and of {len(self._missed) - 1} others)" if len(self._missed) > 1 else ""
+            others = f" (and of {counted(len(self._missed) - 1, 'other')})" if len(self._missed) > 1 else ""
             self._say(f"the daemon was not told what {self._missed[0]}{others}")
 
     def _work(self) -> None:

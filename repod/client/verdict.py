@@ -8,6 +8,7 @@ from typing import NamedTuple
 from repod.package import Sha256
 from repod.statement import Statement
 from repod.times import stamp
+from repod.wording import counted
 
 AHEAD = 300.0
 """Seconds that the clocks of two machines may differ."""
@@ -168,7 +169,7 @@ def compared(origin: Statement, other: Statement) -> tuple[str, Sequence[Finding
     if behind == 0:
         return "level", []
     apart = span(abs(origin.published - other.published))
-    return f"{abs(behind)} generations, {apart} {'behind' if behind > 0 else 'ahead'}", []
+    return f"{counted(abs(behind), 'generation')}, {apart} {'behind' if behind > 0 else 'ahead'}", []
 
 
 def worst(findings: Sequence[Finding]) -> int:

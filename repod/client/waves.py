@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from repod.wording import counted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ring:
@@ -62,11 +64,6 @@ def _parts(hosts: Sequence[str], canary: int, wave: str) -> Iterator[tuple[Seque
         part = hosts[start : start + size]
         rest = f"; the last {len(part)}" if len(part) < size else ""
         yield part, f"{share}{rest}"
-
-
-def counted(number: int, thing: str) -> str:
-    """``1 host``, ``2 hosts``."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def size_of(count: str, of: int) -> int:

@@ -26,6 +26,7 @@ from repod.scratch import scratch
 from repod.show import show
 from repod.source import open_source
 from repod.wiring import System, pause
+from repod.wording import counted
 
 _PARALLEL = 8
 
@@ -77,7 +78,9 @@ def adopt(config: Path, name: str, where: str, why: str, *, skip: bool, dry_run:
             if done.generation:
                 wired.write_host_files(system.signer)
         stopped = blocked((done or plan).left, skip=skip)
-        outcome.end(f"{done.packages if done else 0} packages taken over", RepodError.exit_code if stopped else 0)
+        outcome.end(
+            f"{counted(done.packages if done else 0, 'package')} taken over", RepodError.exit_code if stopped else 0
+        )
     _answer(name, source, foreign, plan, done, as_json=as_json)
     if stopped:
         click.echo(f"repod: {name}: {_stopped((done or plan).left)}", err=True)
@@ -140,11 +143,11 @@ def _answer(name: str, source: Source, foreign: Foreign, plan: Plan, done: Adopt
 
 def _summary(row: dict[str, Any]) -> str:
     carried = f" and {', '.join(row['documents'])}" if row["documents"] else ""
-    packages = f"{row['packages']} packages ({decimal(row['bytes'])}){carried} from {row['source']}"
+    packages = f"{counted(row['packages'], 'package')} ({decimal(row['bytes'])}){carried} from {row['source']}"
     present = f"; {row['present']} were published already" if row["present"] else ""
     if row["generation"] is None:
         return f"would adopt {packages}{present}"
     if row["present"] and not row["packages"]:
-        held = f"{row['present']} packages of {row['source']}"
+        held = f"{counted(row['present'], 'package')} of {row['source']}"
         return f"generation {row['generation']} of {row['repository']} holds {held} already"
     return f"adopted {packages} as generation {row['generation']} of {row['repository']}{present}"

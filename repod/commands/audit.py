@@ -20,6 +20,7 @@ from repod.recording import open_record
 from repod.show import show
 from repod.times import stamp_ms
 from repod.values import seconds
+from repod.wording import counted
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -83,7 +84,7 @@ def verify(config: Path, files: Sequence[Path], heads: Sequence[Head], *, as_jso
 
 
 def _summary(first: int, last: Head, files: int, faults: int) -> str:
-    where = "1 file" if files == 1 else f"{files} files"
+    where = counted(files, "file")
     if not first:
         return f"no records in {where}"
     what = f"records {first} to {last.n} in {where}"

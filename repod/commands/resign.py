@@ -21,6 +21,7 @@ from repod.rotation import early as too_early
 from repod.show import show
 from repod.signing.verify import signature_issuers
 from repod.wiring import pause, public_url, write_for_hosts
+from repod.wording import counted
 from repod.workplace import Workplace, open_workplace
 
 _DONE = "{repository}: nothing to do: the signing key signed all {of} packages and the index"
@@ -55,7 +56,7 @@ def resign(config: Path, name: str, why: str, *, dry_run: bool, early: bool, as_
         why = why or f"signed anew with {place.signer.fingerprint}"
         done = None if dry_run else resigning.carry_out(plan, actor=person(os.environ), why=why)
         code = RepodError.exit_code if (done and done.left) or plan.missing else 0
-        outcome.end(f"{done.packages if done else 0} packages signed anew", code)
+        outcome.end(f"{counted(done.packages if done else 0, 'package')} signed anew", code)
     _answer(name, plan, done, as_json=as_json)
     sys.exit(code)
 
@@ -108,7 +109,7 @@ def _answer(name: str, plan: Plan, done: Resigned | None, *, as_json: bool) -> N
         show([row], as_json=True, empty="")
         return
     for signer, count in row["signed_by"].items():
-        click.echo(f"signed by {signer}: {count} packages")
+        click.echo(f"signed by {signer}: {counted(count, 'package')}")
     if left:
         show(row["left"], as_json=False, empty="")
     click.echo(_summary(row, dry=done is None))

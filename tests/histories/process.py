@@ -32,6 +32,7 @@ from repod.resign import Resigning
 from repod.retention import Policy as Keeping
 from repod.retire import Retirement
 from repod.rollback import Rollback
+from repod.sealing import Seal
 from repod.signatures import Signatures
 from repod.stating import Statements
 from repod.turn import Turns
@@ -107,9 +108,8 @@ class Process:
         )
 
     def _statements(self) -> Statements:
-        return Statements(
+        seal = Seal(
             repository=self.wire.truth.name,
-            store=self.wire,
             signer=self.signer,
             keys=[self.signer.fingerprint],
             armor=armor,
@@ -119,6 +119,7 @@ class Process:
             valid=86400.0,
             clock=self.clock,
         )
+        return Statements(seal, self.wire)
 
     @cached_property
     def headers(self) -> Headers:

@@ -14,6 +14,7 @@ from repod.generation import Generation
 from repod.hostfiles import write_host_files
 from repod.publish import Publisher
 from repod.repodata.engine import SegmentedRepodata
+from repod.sealing import Seal
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
 from repod.signing.verify import verify_detached
@@ -26,9 +27,8 @@ from tests.lab.stated import VALID
 
 def stating(store: Store, signer: OpenSigner, name: str = "apps", clock: Callable[[], float] = time.time) -> Statements:
     """What says what is current, as the daemon has it."""
-    return Statements(
+    seal = Seal(
         repository=name,
-        store=store,
         signer=signer,
         keys=[signer.fingerprint],
         armor=armor,
@@ -36,6 +36,7 @@ def stating(store: Store, signer: OpenSigner, name: str = "apps", clock: Callabl
         valid=VALID,
         clock=clock,
     )
+    return Statements(seal, store)
 
 
 class Origin:

@@ -7,6 +7,7 @@ from typing import Any
 from repod.doors import Clock, Signer, Store
 from repod.errors import NotFound
 from repod.package import StorePath
+from repod.sealing import Seal
 from repod.stating import Statements
 from tests.lab.fakes import armor, dearmor, verifies
 
@@ -17,9 +18,8 @@ NAME = "site"
 
 def statements(store: Store, signer: Signer, clock: Clock, *, name: str = NAME, valid: float = VALID) -> Statements:
     """What says what is current, signed by a signer of ``fakes``."""
-    return Statements(
+    seal = Seal(
         repository=name,
-        store=store,
         signer=signer,
         keys=[signer.fingerprint],
         armor=armor,
@@ -27,6 +27,7 @@ def statements(store: Store, signer: Signer, clock: Clock, *, name: str = NAME, 
         valid=valid,
         clock=clock,
     )
+    return Statements(seal, store)
 
 
 def said(store: Store, key: bytes) -> dict[str, Any] | None:

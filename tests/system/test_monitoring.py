@@ -31,6 +31,10 @@ def _rules() -> Sequence[Mapping[str, Any]]:
     return [rule for group in yaml.safe_load(_ALERTS.read_text())["groups"] for rule in group["rules"]]
 
 
+def _asked() -> Sequence[str]:
+    return [rule["expr"] for rule in _rules()]
+
+
 def _panels() -> Sequence[Mapping[str, Any]]:
     return [panel for panel in json.loads(_DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
 
@@ -88,12 +92,17 @@ def test_every_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on() -> 
         assert "$labels.instance" in said["summary"] + said["description"]
 
 
-@pytest.mark.parametrize("expr", sorted({*(rule["expr"] for rule in _rules()), *_shown()}))
+@pytest.mark.parametrize("expr", sorted({*_asked(), *_shown()}))
 def test_alerts_and_dashboard_ask_only_for_metrics_and_labels_that_there_are(expr: str) -> None:
     series = _series()
     for names, labels in _used(expr):
         assert names <= series.keys()
         assert labels - _TARGET <= set().union(*(series[name] for name in names)), expr
+
+
+def test_the_dashboard_shows_every_metric_of_repod_that_an_alert_asks_for() -> None:
+    asked, shown = (set(re.findall(r"\brepod_[a-z_]+", " ".join(some))) for some in (_asked(), _shown()))
+    assert asked - shown == set()
 
 
 def test_the_dashboard_is_whole() -> None:

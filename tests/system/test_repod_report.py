@@ -100,7 +100,7 @@ def test_what_a_real_host_runs_and_ran_before_is_kept_by_retention_until_the_hos
             done = dnf.install("app")
             assert done.rc == 0, done.out
             said = report()
-            assert said == Completed(0, "repod-report: test: 1 packages of web1.example.com reported\n")
+            assert said == Completed(0, "repod-report: test: 1 package of web1.example.com reported\n")
         (row,) = hosts(repod, token)
         assert [one["package"] for one in row["builds"]] == [_NEW]
         assert row["builds"][0]["header_sha256"] == dnf.header_digests()[_NEW]
@@ -175,7 +175,7 @@ def test_any_shell_prints_the_same_json_and_nothing_is_sent_or_remembered(
         ({"root": "/proc/none"}, (), 1, "so nothing is reported"),
         ({}, ("--loud",), 2, "--loud: no such option"),
         ({"repositories": "none"}, (), 3, "none: refused (404: there is no repository 'none' here); see url and"),
-        ({}, (), 0, "test: 1 packages of web1.example.com reported"),
+        ({}, (), 0, "test: 1 package of web1.example.com reported"),
     ],
 )
 def test_who_is_woken_by_it_reads_what_to_do(
@@ -210,7 +210,7 @@ def test_one_repository_that_refuses_keeps_no_other_from_hearing_it(
 ) -> None:
     report = Reporter(tmp_path / "conf", repod.url, token, root=str(host.root), repositories="none other")
     done = report()
-    assert (done.rc, "other: 1 packages of" in done.out) == (3, True)
+    assert (done.rc, "other: 1 package of" in done.out) == (3, True)
 
 
 @contextmanager

@@ -58,6 +58,7 @@ _LAYERS = (
                 "repod.scratch",
                 "repod.tomltext",
                 "repod.windows",
+                "repod.wording",
             ),
             ("repod.package", "repod.profiles", "repod.hostkeys", "repod.values"),
             ("repod.auditing", "repod.hooking", "repod.listening", "repod.reports"),
@@ -121,6 +122,7 @@ _LAYERS = (
     Layer(
         name="use cases",
         rows=(
+            ("repod.sealing",),
             ("repod.copies", "repod.claims", "repod.stating"),
             ("repod.drafting", "repod.views", "repod.pointer"),
             ("repod.intake",),

@@ -66,7 +66,7 @@ def test_what_must_not_be_trusted_counts_most_and_only_the_same_history_is_remem
     ("other", "stands", "code"),
     [
         (_S, "level", None),
-        (replace(_S, generation=4, record=_D[4], published=_NOW - 4100), "1 generations, 60 min behind", None),
+        (replace(_S, generation=4, record=_D[4], published=_NOW - 4100), "1 generation, 60 min behind", None),
         (replace(_S, generation=7, record=_D[7], before=((6, _D[6]), (5, _D[5]))), "2 generations, 0 s ahead", None),
         (replace(_S, record=_D[9]), "forked", Code.FORKED),
         (replace(_S, generation=4, record=_D[9]), "forked", Code.FORKED),

@@ -113,7 +113,7 @@ def test_a_sound_repository_has_no_finding(care: Care) -> None:
         ),
         (lambda site: rewritten(site, 2, number=7), lambda _: record_path(2), "it says that it is generation 7"),
         (lambda site: rewritten(site, 3, parent=1), lambda _: record_path(3), "its parent is 1, expected 2"),
-        (lambda site: rewritten(site, 3, added=[]), lambda _: record_path(3), "2 packages follow for generation 2"),
+        (lambda site: rewritten(site, 3, added=[]), lambda _: record_path(3), "from its content with 2 packages"),
         (lambda site: rewritten(site, 1, actor=3), lambda _: record_path(1), "unreadable"),
         (lambda site: rewritten(site, 1, why="x"), lambda _: record_path(1), "altered since generation 2 was made"),
         (lambda site: site.inner.remove(HEAD), lambda _: HEAD, "name the newest generation that has a record"),

@@ -14,6 +14,7 @@ from repod.package import Nevra, sha256
 from repod.phasing import changed
 from repod.ringing import Rings
 from repod.rings import ROLLOUT, Phase, Ring, RingBuild, RingChange, RolloutFile, envelope, read, read_rings, write
+from repod.sealing import Seal
 from repod.signed import Kept
 from repod.store.memory import MemoryStore
 from tests.lab.faulty import Crash, FaultyStore, Moment, at, raising
@@ -55,19 +56,18 @@ def build(release: str, arch: str = "noarch") -> RingBuild:
     return RingBuild(nevra=Nevra.parse(f"hello-1.0-{release}.{arch}"), header_sha256=sha256("a" * 64))
 
 
-def rings(store: Store, clock: Clock, keys: Keys | None = None) -> Rings:
+def rings(store: Store, clock: Clock, keys: Keys | None = None, name: str = "apps") -> Rings:
     keys = keys or Keys()
-    return Rings(
-        repository="apps",
-        store=store,
+    seal = Seal(
+        repository=name,
         signer=keys,
         keys=[keys.name],
         armor=bytes,
         proves=proves,
         valid=_VALID,
         clock=clock,
-        pause=lambda _: None,
     )
+    return Rings(seal, store, pause=lambda _: None)
 
 
 def put(release: str, ring: str = "web", **how: object):
@@ -177,10 +177,8 @@ def test_what_somebody_else_put_there_is_neither_signed_nor_built_on(store: Memo
         with pytest.raises(Corrupt, match="set the rings anew"):
             book.change(put("2"))
         assert store.read(ROLLOUT).data == data
-    strange = rings(store, clock)
-    strange._repository = "other"
     store.remove(ROLLOUT)
-    strange.change(put("1"))
+    rings(store, clock, name="other").change(put("1"))
     with pytest.raises(Corrupt, match="found that of other"):
         book.change(put("2"))
 

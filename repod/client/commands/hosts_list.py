@@ -12,11 +12,11 @@ import click
 
 from repod.client.commands.common import asked, group_option, settings_of, settings_option
 from repod.client.fleet import Host
-from repod.client.waves import counted
 from repod.errors import NotFound
 from repod.options import json_option, say
 from repod.package import Nevra
 from repod.show import show
+from repod.wording import counted
 
 if TYPE_CHECKING:  # all of it takes long to import, and --help needs none
     from repod.client.api import Api

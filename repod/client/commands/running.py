@@ -31,6 +31,7 @@ from repod.client.teller import Census, Heard, Teller
 from repod.errors import Conflict, Misconfigured, Unavailable
 from repod.options import person, say
 from repod.show import show
+from repod.wording import few
 
 folder = outfit.runs_folder
 
@@ -247,9 +248,9 @@ def _whereabouts(standing: Standing) -> Iterator[str]:
             now = row.after or row.before or ()
             where.setdefault(", ".join(str(one.nevra) for one in now), []).append(row.host)
     for build, hosts in where.items():
-        yield f"{build} is on {_named(hosts)}"
+        yield f"{build} is on {few(hosts, _NAMED, ' ')}"
     if begun := [row.host for row in standing.rows if row.state == "updating"]:
-        yield f"not known yet of {_named(begun)}: what was begun there goes on"
+        yield f"not known yet of {few(begun, _NAMED, ' ')}: what was begun there goes on"
     if standing.end == "interrupted":
         yield f"take it up again with: repoctl hosts resume {standing.plan.id}"
     else:
@@ -265,11 +266,6 @@ def _ways_on(standing: Standing) -> Iterator[str]:
     older = sorted(before - {str(build.nevra) for build in plan.aim.builds})
     if action == "update" and older:
         yield f"or back, where it came: repoctl hosts downgrade {' '.join(older)} --group {plan.group}"
-
-
-def _named(hosts: Sequence[str]) -> str:
-    more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
-    return " ".join(hosts[:_NAMED]) + more
 
 
 def _write(path: Path, text: str) -> None:

@@ -14,7 +14,6 @@ from repod.web.api.problems import documented
 
 _LARGEST = 2**31 - 1
 Number = Annotated[int, Path(ge=1, le=_LARGEST, description="The number of a generation.")]
-_Asked = Annotated[int | None, Query(ge=1, le=_LARGEST)]
 _Word = Annotated[str, Query(max_length=300, description="Only what was done to builds of that name.")]
 
 
