@@ -43,6 +43,7 @@ _LAYERS = (
                 "repod.access",
                 "repod.beside",
                 "repod.errors",
+                "repod.footing",
                 "repod.happenings",
                 "repod.jsontext",
                 "repod.numerals",
