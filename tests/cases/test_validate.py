@@ -104,6 +104,19 @@ def test_c026_latin_1_text_is_refused_naming_the_field(
     assert list(place.sound()) == ["good-1.0-1.noarch"]
 
 
+@pytest.mark.parametrize(
+    ("tag", "field"),
+    [(1000, "name"), (1001, "version"), (1002, "release"), (1022, "arch"), (1044, "sourcerpm")],
+)
+def test_what_a_package_is_called_in_other_than_utf8_is_refused_naming_the_field(
+    tag: int, field: str, place: Place, built: Path
+) -> None:
+    """The reader's own words for it were a number of a tag and "RuntimeError"."""
+    odd = edit(rpms.quick(built), built / "odd.rpm", text(tag, b"caf\xe9"))
+    ((code, said),) = place.refuse(odd)
+    assert (code, said) == ("text", f"{field} is not UTF-8; rebuild the package with clean UTF-8 text")
+
+
 def test_c028_a_source_package_is_one_whatever_its_arch_tag_says(make_place: MakePlace, built: Path) -> None:
     """Its header names the machine that built it; it is refused, unless the repository takes arch ``src``."""
     binary, sources = make_place(), make_place(arches=["x86_64", "src"])

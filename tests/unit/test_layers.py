@@ -245,7 +245,7 @@ _LAYERS = (
             ("repod.wiring",),
             ("repod.care", "repod.catalogs", "repod.workplace", "repod.keyring"),
             ("repod.outlets",),
-            ("repod.checkhooks", "repod.checkhttp", "repod.checks3"),
+            ("repod.checkhooks", "repod.checkhttp", "repod.checkkeys", "repod.checks3"),
             ("repod.check",),
             ("repod.actions.*", "repod.steps"),
             ("repod.service",),
