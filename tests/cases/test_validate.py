@@ -200,6 +200,41 @@ def test_c035_a_zstd_payload_is_refused_where_hosts_cannot_unpack_it(
     assert list(new.sound()) == ["packed-1.0-1.noarch"]
 
 
+@pytest.mark.parametrize(
+    ("needed", "version"),
+    [
+        ("RichDependencies", "4.12.0-1"),
+        ("LargeFiles", "4.12.0-1"),
+        ("CaretInVersions", "4.15.0-1"),
+        ("WhatNobodyKnowsYet", "7.1.0-1"),
+    ],
+)
+def test_a_package_that_needs_a_newer_rpm_than_hosts_have_is_refused(
+    needed: str, version: str, make_place: MakePlace, built: Path
+) -> None:
+    """Profile el7: what rpm 4.12 or a later one brought. What rpm 4.11 knows passes, and all of it in profile el9."""
+    requires = [f"rpmlib({needed}) <= {version}", "rpmlib(TildeInVersions) <= 4.10.0-1"]
+    old, new = make_place(profile="el7"), make_place(profile="el9")
+    package = rpms.quick(built, requires=requires)
+    new.copy(package)
+    ((code, said),) = old.refuse(package)
+    why = "rpm 4.11 has nothing that a later one brought; build it without"
+    assert (code, said) == ("profile", f"it needs rpmlib({needed}) of rpm {version}, and {why}")
+    assert [end.result for end in new.drain()] == ["accepted"]
+    old.publish(rpms.quick(built, "plain", requires=requires[1:], compression="xz"))
+
+
+def test_rich_dependencies_as_rpmbuild_writes_them_are_refused_where_hosts_do_not_know_them(
+    make_place: MakePlace, built: Path
+) -> None:
+    """rpmbuild itself adds what the package needs of rpm; its payload of xz, numbered 5.2, passes."""
+    old = make_place(profile="el7")
+    (package,) = rpmbuild(built, "rich", payload=XZ, preamble="Requires: (sed or busybox)")
+    ((code, said),) = old.refuse(package)
+    assert code == "profile"
+    assert "rpmlib(RichDependencies) of rpm 4.12.0-1" in said
+
+
 def test_a_package_in_format_6_is_refused_where_hosts_see_no_signature_on_it(
     make_place: MakePlace, built: Path
 ) -> None:
