@@ -9,6 +9,7 @@ import pytest
 
 from tests.lab import rpms
 from tests.lab.daemon import Repod
+from tests.lab.keys import make_key
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,3 +91,16 @@ def test_settings_as_editors_write_them_are_read(repod: Repod) -> None:
     assert done.rc == 2
     assert f"byte 0xe9 at line {text.count(chr(10)) + 1}" in done.err
     assert "UTF-8" in done.err
+
+
+def test_a_key_and_a_passphrase_with_a_mark_before_them_are_read(tmp_path: Path) -> None:
+    """As an editor of another system saves them."""
+    key = make_key("rsa2048", passphrase="open sesame")
+    secret, word = tmp_path / "key.asc", tmp_path / "passphrase"
+    for file, data in ((secret, key.secret), (word, b"open sesame\r\n")):
+        file.write_bytes(b"\xef\xbb\xbf" + data)
+        file.chmod(0o600)
+    repod = Repod(tmp_path, secret, settings={"signing": {"passphrase_file": str(word)}})
+    rpms.quick(repod.inbox())
+    assert repod.once().rc == 0
+    assert "hello-1.0-1.noarch" in repod.cli("packages", "test").out
