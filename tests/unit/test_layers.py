@@ -47,6 +47,7 @@ _LAYERS = (
                 "repod.happenings",
                 "repod.jsontext",
                 "repod.numerals",
+                "repod.plainfile",
                 "repod.times",
             ),
             ("repod.confinement.*",),
