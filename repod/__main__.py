@@ -7,10 +7,12 @@ way to know its classes), so this one imports nothing of weight until it is call
 import gc
 
 from repod.confinement.hiding import hide
+from repod.footing import stand
 
 
 def main() -> None:
     """Run the command line."""
+    stand()
     from repod.cli import main as command  # noqa: PLC0415 - see above
 
     hide()

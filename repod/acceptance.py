@@ -79,7 +79,11 @@ def _policy(facts: Facts, rules: Rules) -> Iterator[Fault]:
         yield Fault(
             code="name", text=f"name {nevra.name[:200]}; expected one of {names} ([repository.acceptance] names)"
         )
-    for text in PROFILES[rules.profile].package_faults(facts.payload_compressor, facts.rpm_format):
+    profile = PROFILES[rules.profile]
+    for text in (
+        *profile.package_faults(facts.payload_compressor, facts.rpm_format),
+        *profile.feature_faults(facts.features),
+    ):
         yield Fault(code="profile", text=text)
     large = too_large(facts.size, rules)
     if large:

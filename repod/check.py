@@ -8,6 +8,7 @@ from pathlib import Path
 
 from repod.checkhooks import check_hooks
 from repod.checkhttp import check_listener
+from repod.checkkeys import check_secrets
 from repod.checks3 import check_inbox, check_store
 from repod.config import Repository, Settings, rejected_place
 from repod.errors import Misconfigured, RepodError
@@ -31,6 +32,7 @@ def check_all(settings: Settings, now: float, environ: Mapping[str, str]) -> lis
         *_workers(settings),
         *check_listener(settings, now),
         *check_hooks(settings, environ),
+        *check_secrets(settings, environ),
         *_key(settings, now, environ),
         *(problem for repository in settings.repository for problem in _repository(settings, repository, now)),
     ]

@@ -23,7 +23,7 @@ from repod.errors import Misconfigured
 from repod.hooking import Hook, strangers
 from repod.listening import Http
 from repod.profiles import PROFILES
-from repod.tomltext import faults_of, tree_of
+from repod.tomltext import faults_of, text_of, tree_of
 from repod.values import (
     Bytes,
     Fingerprint,
@@ -330,12 +330,7 @@ def parse(text: str, base: Path, source: str = "repod.toml") -> Settings:
 
 def load(path: Path) -> Settings:
     """Settings from a file; ``Misconfigured`` if it cannot be read or holds faults."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        msg = f"settings file {path} cannot be read ({why}); name it with -c FILE, or write one with: repod init DIR"
-        raise Misconfigured(msg) from error
+    text = text_of(path, "name it with -c FILE, or write one with: repod init DIR")
     return parse(text, path.absolute().parent, str(path))
 
 

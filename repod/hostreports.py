@@ -1,5 +1,6 @@
 """What hosts say that they run: a directory with one file per host, as ``rpm -qa`` prints it."""
 
+import io
 import os
 import secrets
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from repod.builds import HostReport
 from repod.errors import Unavailable
+from repod.plainfile import open_plain
 
 
 class ReportFolder:
@@ -57,7 +59,8 @@ class ReportFolder:
 
 
 def _report(path: Path) -> HostReport:
-    with path.open(encoding="utf-8", errors="backslashreplace") as file:
+    # Whoever may put reports there may put other things there too.
+    with open_plain(path) as opened, io.TextIOWrapper(opened, encoding="utf-8", errors="backslashreplace") as file:
         time = os.fstat(file.fileno()).st_mtime
         lines = [stripped for line in file if (stripped := line.strip())]
     return HostReport(host=path.name, time=time, lines=lines)

@@ -258,7 +258,7 @@ class Intake:
         """The verdict on an arrival whose NEVRA is taken."""
         nevra = item.facts.nevra
         try:
-            same = item.checksum == published.pkgid or self._stored_build(published) == item.facts.build
+            same = self._is_published(item, published)
         except (RepodError, OSError) as error:
             return _undone(item, "failed", str(error))
         if same:
@@ -343,16 +343,31 @@ class Intake:
             return self._left_over(item, apart)
         return entry
 
+    def _is_published(self, item: _Taken, published: Package) -> bool:
+        """Whether an arrival is the build that is published, whoever signed it."""
+        if item.checksum != published.pkgid:
+            return self._stored_build(published) == item.facts.build
+        # The very file: put where it is listed, if it was lost there, before the arrival is taken away.
+        self._store.add(published.href, [item.copy], published.pkgid)
+        return True
+
     def _stored_build(self, published: Package) -> tuple[Sha256, Sha256]:
-        """The build that is published; ``Corrupt`` where the store holds other bytes in its place."""
-        with private_copy(self._store, published.href, self._workspace) as (copy, found):
-            if found != published.pkgid:
-                msg = (
-                    f"{published.href} was altered in the store: expected sha256 {published.pkgid}, found {found}; "
-                    "restore it from a copy (repod verify lists all such files)"
-                )
-                raise Corrupt(msg)
-            return self._rpms.examine(copy, b"").build
+        """The build that is published; ``Corrupt`` where the store does not hold its bytes any more."""
+        try:
+            with private_copy(self._store, published.href, self._workspace) as (copy, found):
+                if found != published.pkgid:
+                    msg = (
+                        f"{published.href} was altered in the store: expected sha256 {published.pkgid}, found {found}; "
+                        "restore it from a copy (repod verify lists all such files)"
+                    )
+                    raise Corrupt(msg)
+                return self._rpms.examine(copy, b"").build
+        except NotFound as error:
+            msg = (
+                f"{published.href} is listed and gone from the store: put the file with sha256 {published.pkgid} there "
+                "or into the inbox; where there is no copy of it, remove the build (repod remove) and upload it again"
+            )
+            raise Corrupt(msg) from error
 
 
 def _undone(item: _Taken, result: str, problem: str) -> Outcome:

@@ -112,11 +112,17 @@ class Program(LazyGroup):
             for line in str(error).splitlines():
                 click.echo(f"{ctx.find_root().info_name}: {steerless(line)}", err=True)
             sys.exit(error.exit_code)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program; a fault of the machine is one line, be it met by the command or by what tells of it."""
+        try:
+            return super().main(*args, **kwargs)
         except OSError as error:
             # The last of several nets: such a fault is the machine's, and a traceback tells nobody more of it.
             if error.errno not in _OF_THE_MACHINE:
                 raise
             where = f"{steerless(str(error.filename))}: " if error.filename else ""
-            text = f"{where}{error.strerror}; see the disks, and the owners and modes, of the places in the settings"
-            click.echo(f"{ctx.find_root().info_name}: {text}", err=True)
+            places = "the places in the settings, and of where the output goes"
+            text = f"{where}{error.strerror}; see the disks, and the owners and modes, of {places}"
+            click.echo(f"{kwargs.get('prog_name') or self.name}: {text}", err=True)
             sys.exit(Unavailable.exit_code)

@@ -216,6 +216,7 @@ class Facts:
     ``file_digest`` is the algorithm of the digests per file, empty where there are no files.
     ``faults`` are those of the file itself (digests, text, paths), found while reading.
     ``signable`` are the bytes that a signature of the package is made over.
+    ``features`` are what it needs of rpm itself, each with the version that brought it: ``LargeFiles 4.12.0-1``.
     """
 
     nevra: Nevra
@@ -230,6 +231,7 @@ class Facts:
     faults: Sequence[Fault]
     signable: bytes
     rpm_format: int = 4
+    features: Sequence[str] = ()
 
     @property
     def build(self) -> tuple[Sha256, Sha256]:

@@ -5,13 +5,17 @@ A reason is either measured with the clients that the tests run (dnf 4.14, zyppe
 ``no``. The README's chapter "Profiles" shows this table; a test holds the two together.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+
+import rpm_rs
 
 _SUFFIXES: Mapping[str, str] = {"gz": "gz", "zstd": "zst"}
 # The records that were seen to be read with zstd; of any other the reader is not known.
 _READ_BY_ALL = frozenset({"primary", "filelists", "other", "group", "modules", "updateinfo"})
+_PAYLOAD = "PayloadIs"  # numbered apart, 5.2 for xz; whether it can be unpacked is a question of its own
+_NEWEST_OLD = rpm_rs.Evr.parse("4.12~")
 _SIX = 6  # rpm's newest package format
 
 
@@ -43,8 +47,9 @@ class Profile:
 
     ``zstd_metadata``: documents packed with zstd. ``packed_groups``: a ``group`` record (comps)
     that is packed. ``zstd_payload``: packages with such a payload. ``format_6``: packages in rpm's
-    format 6, as repod signs them. ``ed25519``: signatures by such a key. ``subkey``: signatures
-    by a subkey. ``metalink``: frozen views through a metalink.
+    format 6, as repod signs them. ``rpm_4_12``: packages that need what rpm 4.12 or a later one brought
+    (``rpmlib(...)``): rich dependencies, files over 4 GiB, carets. ``ed25519``: signatures by such a
+    key. ``subkey``: signatures by a subkey. ``metalink``: frozen views through a metalink.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Profile:
     packed_groups: Verdict
     zstd_payload: Verdict
     format_6: Verdict
+    rpm_4_12: Verdict
     ed25519: Verdict
     subkey: Verdict
     metalink: Verdict
@@ -80,6 +86,15 @@ class Profile:
             yield f"its payload is zstd, and profile {self.name} says {self.zstd_payload.why}; use gzip or xz"
         if rpm_format == _SIX and self.format_6.answer is Answer.NO:
             yield f"it is in rpm's format 6, and profile {self.name} says {self.format_6.why}; build it in format 4"
+
+    def feature_faults(self, features: Sequence[str]) -> Iterator[str]:
+        """Why hosts cannot install a package that needs this of rpm (see ``Facts.features``), one for each."""
+        if self.rpm_4_12.answer is not Answer.NO:
+            return
+        for feature in features:
+            name, _, version = feature.partition(" ")
+            if not name.startswith(_PAYLOAD) and rpm_rs.Evr.parse(version) > _NEWEST_OLD:
+                yield f"it needs rpmlib({name}) of rpm {version}, and {self.rpm_4_12.why}; build it without"
 
     def key_faults(self, algorithm: str, *, subkey: bool) -> Iterator[str]:
         """Why hosts cannot verify what a key of this algorithm signs. ``subkey``: it is one."""
@@ -112,6 +127,8 @@ _DNF_GROUPS = _yes("dnf unpacks it by its suffix", "dnf 4.14; pulp_rpm#2941", me
 _OLD_ZSTD_PAYLOAD = _no("rpm 4.11 cannot unpack it", "SapMachine#670; jfrog-cli#1421 for Amazon Linux 2")
 _OLD_SIX = _no("rpm 4.11 cannot unpack it", "rpm's announcement of format 6: unpacked from rpm 4.12 on")
 _UNSEEN_SIX = _no("rpm 4 sees no signature on it", "dnf 4.14, rpm 4.18", measured=True)
+_OLD_FEATURES = _no("rpm 4.11 has nothing that a later one brought", "rpm's lib/rpmds.c, rpmlibProvides")
+_FEATURES = _yes("its rpm has rich dependencies and large files", "rpm's lib/rpmds.c, rpmlibProvides")
 _OLD_ED25519 = _no("rpm 4.11 cannot verify it", "rpm#1202 added it in 2020, after rpm 4.15")
 _DOUBTED_ED25519 = Verdict(
     answer=Answer.UNSURE,
@@ -139,6 +156,7 @@ def _yum(name: str, hosts: str) -> Profile:
         packed_groups=_YUM_GROUPS,
         zstd_payload=_OLD_ZSTD_PAYLOAD,
         format_6=_OLD_SIX,
+        rpm_4_12=_OLD_FEATURES,
         ed25519=_OLD_ED25519,
         subkey=_OLD_SUBKEY,
         metalink=_YUM_METALINK,
@@ -155,6 +173,7 @@ _ALL = (
         packed_groups=_DNF_GROUPS,
         zstd_payload=_yes("its rpm unpacks it", "redline#153, Red Hat bug 1715799", since="8.2"),
         format_6=_UNSEEN_SIX,
+        rpm_4_12=_FEATURES,
         ed25519=_DOUBTED_ED25519,
         subkey=_SUBKEY,
         metalink=_METALINK,
@@ -166,6 +185,7 @@ _ALL = (
         packed_groups=_DNF_GROUPS,
         zstd_payload=_yes("rpm packs with it by default", "zfsonlinux.github.com#69; the spec file of its rpm"),
         format_6=_UNSEEN_SIX,
+        rpm_4_12=_FEATURES,
         ed25519=_ED25519,
         subkey=_SUBKEY,
         metalink=_METALINK,
@@ -177,6 +197,7 @@ _ALL = (
         packed_groups=_DNF_GROUPS,
         zstd_payload=_yes("rpm packs with it by default since RHEL 9", "zfsonlinux.github.com#69"),
         format_6=_yes("its rpm reads rpm 6 signatures", "RHEL 10 documentation, Signing RPM packages", since="10.1"),
+        rpm_4_12=_FEATURES,
         ed25519=_ED25519,
         subkey=_SUBKEY,
         metalink=_METALINK,
@@ -188,6 +209,7 @@ _ALL = (
         packed_groups=_yes("its own repositories have it", _COMPOSES),
         zstd_payload=_yes("its own packages use it", "Fedora change Switch_RPMs_to_zstd_compression", since="31"),
         format_6=_yes("its rpm is rpm 6", "Fedora change RPM-6.0", since="43"),
+        rpm_4_12=_FEATURES,
         ed25519=_ED25519,
         subkey=_SUBKEY,
         metalink=_METALINK,
@@ -199,6 +221,7 @@ _ALL = (
         packed_groups=_yes("zypper has no use for groups, and does not stop at them", "zypper 1.14", measured=True),
         zstd_payload=_yes("its rpm is linked with zstd", "obs-build#553", since="SP2"),
         format_6=_UNSEEN_SIX,
+        rpm_4_12=_FEATURES,
         ed25519=_UNFOUND_ED25519,
         subkey=_SUBKEY,
         metalink=_ZYPPER_METALINK,

@@ -136,11 +136,18 @@ def nevra_of(metadata: rpm_rs.PackageMetadata) -> Nevra:
 
 
 def tag(metadata: rpm_rs.PackageMetadata, name: str) -> Any:
-    """The value of a tag of the main header, the first of several; None where it has none."""
+    """The value of a tag of the main header, the first of several; None where it has none.
+
+    ``Unreadable`` where it is a text and not UTF-8.
+    """
     number = getattr(rpm_rs.Tag, name)
     if not metadata.header.entry_is_present(number):
         return None
-    value = metadata.header.entry(number)
+    try:
+        value = metadata.header.entry(number)
+    except RuntimeError as error:  # its word for bytes that are no text
+        text = f"{name.lower()} is not UTF-8; rebuild the package with clean UTF-8 text"
+        raise Unreadable(Fault(code="text", text=text)) from error
     return value[0] if isinstance(value, list) and value else value
 
 

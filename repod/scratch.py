@@ -29,6 +29,9 @@ def writing(place: Path | str) -> Iterator[None]:
     """While something is put into ``place``; ``Unavailable`` where that cannot be done."""
     try:
         yield
+    except FileNotFoundError as error:
+        msg = f"{place} is not there any more; make it again, or start repod again"
+        raise Unavailable(msg) from error
     except OSError as error:
         msg = f"{place} cannot be used ({error.strerror}); it needs room, and repod must be allowed to write there"
         raise Unavailable(msg) from error

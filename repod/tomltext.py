@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,6 +16,23 @@ _EXPECTED = {
     "is_instance_of": "expected a list, as [[...]] tables or values in brackets",
     "model_type": "expected a table of settings",
 }
+
+
+def text_of(path: Path, remedy: str) -> str:
+    """What a settings file says, without the mark that some editors put before UTF-8.
+
+    ``Misconfigured`` where it cannot be read, which ends with ``remedy``, or is not UTF-8, which names the line.
+    """
+    try:
+        data = path.read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        msg = f"settings file {path} cannot be read ({error.strerror}); {remedy}"
+        raise Misconfigured(msg) from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        msg = f"settings file {path} is not UTF-8: byte 0x{data[error.start]:02x} at line {line}; save it as UTF-8"
+        raise Misconfigured(msg) from error
 
 
 def tree_of(text: str, source: str) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 import gc
 
 from repod.confinement.hiding import hide
+from repod.footing import stand
 
 
 def main() -> None:
     """Run the command line."""
+    stand()
     from repod.client.cli import main as command  # noqa: PLC0415 - as repod's, so that it is cheap to import
 
     hide()

@@ -1,7 +1,7 @@
 """What the daemon answers when it does not do what was asked: from problem documents (RFC 9457) to ``repod.errors``."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from repod import jsontext

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +12,7 @@ from repod.doors import Unreadable
 from repod.errors import Corrupt, Misconfigured
 from repod.letterbox import misnamed
 from repod.package import Fault, is_rpm
+from repod.plainfile import open_plain
 from repod.repodata.kinds import LIMIT, kind
 from repod.repodata.unpack import unpack
 
@@ -28,9 +28,7 @@ _EXPECTED = "expected NAME.rpm, comps.xml, modules.yaml, updateinfo.xml, or an a
 def opened(path: Path) -> Iterator[BinaryIO]:
     """The plain file at ``path``, to read; ``Misconfigured`` where there is none that can be read."""
     try:
-        with path.open("rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Misconfigured(f"{path}: expected a file, found something else")
+        with open_plain(path) as file:
             yield file
     except FileNotFoundError as error:
         raise Misconfigured(f"{path}: there is no such file") from error

@@ -15,7 +15,7 @@ from repod.client.places import Base, LocalFile
 from repod.client.rolling import Rollout
 from repod.client.sshing import Ssh
 from repod.errors import Misconfigured
-from repod.tomltext import faults_of, tree_of
+from repod.tomltext import faults_of, text_of, tree_of
 from repod.values import Fingerprint, Seconds, Section
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
@@ -160,7 +160,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         stray = found.absolute() if named is None and found == Path(_FILE) else None
         if stray:
             _check_owner(stray)
-        tree = tree_of(_text(found), source)
+        tree = tree_of(text_of(found, "name another with --config or REPOCTL_CONFIG"), source)
         base = Base(folder=found.absolute().parent, home=base.home, stray=stray)
     settings = parse(tree, base, source)
     return _with_environment(settings, environ)
@@ -199,15 +199,6 @@ def _check_owner(path: Path) -> None:
     if status.st_mode & stat.S_IWOTH:
         msg = f"{path} may be written by anybody (mode {stat.S_IMODE(status.st_mode):04o}): run chmod o-w; {remedy}"
         raise Misconfigured(msg)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        msg = f"settings file {path} cannot be read ({why}); name another with --config or REPOCTL_CONFIG"
-        raise Misconfigured(msg) from error
 
 
 def _with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:

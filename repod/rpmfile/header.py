@@ -7,7 +7,7 @@ hand out strings already decoded; only the raw bytes show what they would have h
 
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 import rpm_rs
 
@@ -27,13 +27,16 @@ _ONE_LINE: Mapping[int, str] = {int(getattr(_TAG, name)): name.lower() for name 
 _MANY_LINES: Mapping[int, str] = {int(getattr(_TAG, name)): name.lower() for name in _LINES.split()}
 _TEXT: Mapping[int, str] = {**_ONE_LINE, **_MANY_LINES}
 
+_REQUIRED, _OF_VERSION = int(_TAG.REQUIRENAME), int(_TAG.REQUIREVERSION)
+_FEATURE = re.compile(rb"rpmlib\(([A-Za-z0-9]{1,60})\)")
+
 # What XML 1.0 cannot hold (section 2.2), and the line ends that an attribute would lose.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
 
 
-def strings(header: bytes) -> Iterator[tuple[int, bytes]]:
-    """Tag and raw bytes of every string of a main header, in the index's order.
+def strings(header: bytes, only: Container[int] | None = None) -> Iterator[tuple[int, bytes]]:
+    """Tag and raw bytes of every string of a main header, in the index's order; of those tags ``only``, if given.
 
     Raises ``ValueError`` where the index reaches outside the data.
     """
@@ -44,7 +47,7 @@ def strings(header: bytes) -> Iterator[tuple[int, bytes]]:
         raise ValueError(msg)
     for index in range(count):
         tag, kind, offset, number = struct.unpack_from(">IIII", header, 16 + 16 * index)
-        if kind not in _TYPES:
+        if kind not in _TYPES or (only is not None and tag not in only):
             continue
         at = start + offset
         for _ in range(number):
@@ -54,6 +57,17 @@ def strings(header: bytes) -> Iterator[tuple[int, bytes]]:
                 raise ValueError(msg)
             yield tag, header[at:end]
             at = end + 1
+
+
+def features(header: bytes) -> Iterator[str]:
+    """What the package needs of rpm itself, each with the version of rpm that brought it. ``ValueError`` as above."""
+    found: Mapping[int, list[bytes]] = {_REQUIRED: [], _OF_VERSION: []}
+    for tag, raw in strings(header, found):
+        found[tag].append(raw)
+    for name, version in zip(found[_REQUIRED], found[_OF_VERSION], strict=False):
+        match = _FEATURE.fullmatch(name)
+        if match:
+            yield f"{match[1].decode()} {version.decode(errors='replace')[:40]}"
 
 
 def text_faults(header: bytes) -> Iterator[Fault]:

@@ -19,10 +19,15 @@ class Finished:
     errors: bytes
 
     @property
+    def end(self) -> str:
+        """How it ended, for a message."""
+        return f"signal {-self.code}" if self.code < 0 else f"exit status {self.code}"
+
+    @property
     def complaint(self) -> str:
-        """The last line it wrote to its standard error, shortened, or its exit status."""
+        """The last line it wrote to its standard error, shortened."""
         lines = self.errors.decode(errors="replace").strip().splitlines()
-        return lines[-1][:300] if lines else f"exit status {self.code}, no message"
+        return lines[-1][:300] if lines else f"{self.end}, no message"
 
 
 def run(

@@ -1,5 +1,6 @@
 """Where secrets come from: files, and systemd's credentials."""
 
+import codecs
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,10 +30,13 @@ def locate(setting: str, value: str, environ: Mapping[str, str], *, table: str =
 
 
 def read(setting: str, value: str, environ: Mapping[str, str]) -> bytes:
-    """The bytes of the file that ``value`` means; ``Misconfigured`` where they cannot be read."""
+    """The bytes of the file that ``value`` means; ``Misconfigured`` where they cannot be read.
+
+    The mark that some editors put before UTF-8 is none of the secret; no OpenPGP packet begins so.
+    """
     path = locate(setting, value, environ)
     try:
-        return path.read_bytes()
+        return path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         msg = f"[signing] {setting}: {path} cannot be read ({error.strerror}); give a file that repod may read"
         raise Misconfigured(msg) from error

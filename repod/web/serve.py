@@ -109,6 +109,7 @@ def _asked(request: Request, site: Site) -> Asked:
     return Asked(
         method=request.method,
         match=request.headers.get("if-none-match", ""),
+        since=request.headers.get("if-modified-since", ""),
         ranged="range" in request.headers,
         handed=wanted and site.trusts(getattr(request.state, "peer", "")),
     )

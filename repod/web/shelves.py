@@ -5,6 +5,7 @@ import hashlib
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -21,13 +22,14 @@ _SMALL = 1 << 18  # bytes that are read and sent at once
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """How a file is asked for: ``match`` is If-None-Match, ``ranged`` whether a part alone is wanted.
+    """How a file is asked for: ``match`` is If-None-Match, ``since`` If-Modified-Since, ``ranged`` whether a part.
 
     ``handed``: by a proxy of the settings, which would rather be told where the file lies (X-Accel-Redirect).
     """
 
     method: str = "GET"
     match: str = ""
+    since: str = ""
     ranged: bool = False
     handed: bool = False
 
@@ -90,10 +92,27 @@ class _Whole(FileResponse):
 
 def _unless_known(answer: Response, asked: Asked) -> Response:
     """The answer, or that the client has it already."""
-    tags = {tag.strip().removeprefix("W/") for tag in asked.match.split(",")}
-    if "*" not in tags and answer.headers["ETag"] not in tags:
+    if not _known(answer.headers, asked):
         return answer
     return Response(status_code=304, headers=_kept(answer))
+
+
+def _known(headers: Mapping[str, str], asked: Asked) -> bool:
+    """Whether the client has what is answered so (RFC 9110, 13.2.2: a tag stands before a time)."""
+    if asked.match:
+        tags = {tag.strip().removeprefix("W/") for tag in asked.match.split(",")}
+        return "*" in tags or headers["ETag"] in tags
+    # An index says no time: two of one second would be taken for one.
+    since, changed = (_seconds(text) for text in (asked.since, headers.get("Last-Modified", "")))
+    return since is not None and changed is not None and changed <= since
+
+
+def _seconds(text: str) -> float | None:
+    """The time that an HTTP date says, in seconds since 1970; None where it is none."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _kept(answer: Response) -> Mapping[str, str]:

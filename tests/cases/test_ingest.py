@@ -221,5 +221,25 @@ def test_c020_the_same_file_twice_is_one_package(place: Place, built: Path) -> N
     assert list(place.sound()) == ["hello-1.0-1.noarch"]
 
 
+def test_a_published_file_that_was_lost_comes_back_through_the_inbox(place: Place, built: Path, tmp_path: Path) -> None:
+    """A duplicate is taken away only where its bytes lie where they are listed; else the last copy went with it."""
+    package = rpms.quick(built)
+    place.copy(package)
+    place.drain()
+    stored = place.store / "Packages/h/hello-1.0-1.noarch.rpm"
+    saved = tmp_path / "saved.rpm"
+    stored.rename(saved)
+    place.copy(saved, "saved.rpm")
+    assert [end.result for end in place.drain()] == ["duplicate"]
+    assert stored.read_bytes() == saved.read_bytes()
+    assert list(place.sound()) == ["hello-1.0-1.noarch"]
+    stored.unlink()
+    place.copy(package)
+    (said,) = {outcome.problem for outcome in place.turn().outcomes}
+    assert f"is listed and gone from the store: put the file with sha256 {_sha256(saved)} there" in said
+    assert "repod remove" in said
+    assert place.waiting() == [package.name]
+
+
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

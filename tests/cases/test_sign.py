@@ -391,3 +391,40 @@ def test_c055_of_two_keys_with_one_user_id_the_one_named_signs(make_place: MakeP
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("mode", "doubt"), [(0o600, ""), (0o640, ""), (0o644, "read"), (0o666, "changed")])
+def test_secrets_that_other_users_may_read_or_change_are_told_of_by_check(
+    tmp_path: Path, key: Key, mode: int, doubt: str
+) -> None:
+    """The key and the secret of a hook; a group may read, as containers and systemd hand secrets to services."""
+    secret, hook = tmp_path / "key.asc", tmp_path / "hook.secret"
+    for file, data in ((secret, key.secret), (hook, b"a secret of no weight")):
+        file.write_bytes(data)
+        file.chmod(mode)
+    hooks = [{"name": "ci", "url": "https://127.0.0.1:9/", "secret": str(hook)}]
+    repod = Repod(tmp_path, secret, settings={"hook": hooks})
+    (tmp_path / "state").mkdir()
+    told = repod.cli("check").out
+    for where, file in (("signing", secret), ("hook ci", hook)):
+        lines = [line for line in told.splitlines() if str(file) in line and "other users" in line]
+        assert len(lines) == bool(doubt), told
+        if doubt:
+            assert lines[0].startswith("warning"), told
+            assert f"may be {doubt} by other users (mode {mode:04o}); run chmod 600 {file}" in lines[0], where
+
+
+def test_a_signing_program_that_is_killed_is_told_as_such(tmp_path: Path, key: Key) -> None:
+    """By its signal, not by a negative exit status; the package stays in the inbox."""
+    program = tmp_path / "sign-it"
+    program.write_text("#!/bin/sh\nkill -9 $$\n")
+    program.chmod(0o755)
+    public = tmp_path / "public.asc"
+    public.write_bytes(key.public)
+    settings = {"signing": {"key": f"command:{program}", "public_key": str(public)}}
+    repod = Repod(tmp_path, public, settings=settings)
+    rpms.quick(repod.inbox())
+    done = repod.once()
+    assert done.rc == 2
+    assert "failed with signal 9" in done.err
+    assert len(list(repod.inbox().iterdir())) == 1

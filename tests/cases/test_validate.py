@@ -104,6 +104,19 @@ def test_c026_latin_1_text_is_refused_naming_the_field(
     assert list(place.sound()) == ["good-1.0-1.noarch"]
 
 
+@pytest.mark.parametrize(
+    ("tag", "field"),
+    [(1000, "name"), (1001, "version"), (1002, "release"), (1022, "arch"), (1044, "sourcerpm")],
+)
+def test_what_a_package_is_called_in_other_than_utf8_is_refused_naming_the_field(
+    tag: int, field: str, place: Place, built: Path
+) -> None:
+    """The reader's own words for it were a number of a tag and "RuntimeError"."""
+    odd = edit(rpms.quick(built), built / "odd.rpm", text(tag, b"caf\xe9"))
+    ((code, said),) = place.refuse(odd)
+    assert (code, said) == ("text", f"{field} is not UTF-8; rebuild the package with clean UTF-8 text")
+
+
 def test_c028_a_source_package_is_one_whatever_its_arch_tag_says(make_place: MakePlace, built: Path) -> None:
     """Its header names the machine that built it; it is refused, unless the repository takes arch ``src``."""
     binary, sources = make_place(), make_place(arches=["x86_64", "src"])
@@ -185,6 +198,41 @@ def test_c035_a_zstd_payload_is_refused_where_hosts_cannot_unpack_it(
     assert list(old.sound()) == ["plain-1.0-1.noarch"]
     assert [end.result for end in new.drain()] == ["accepted"]
     assert list(new.sound()) == ["packed-1.0-1.noarch"]
+
+
+@pytest.mark.parametrize(
+    ("needed", "version"),
+    [
+        ("RichDependencies", "4.12.0-1"),
+        ("LargeFiles", "4.12.0-1"),
+        ("CaretInVersions", "4.15.0-1"),
+        ("WhatNobodyKnowsYet", "7.1.0-1"),
+    ],
+)
+def test_a_package_that_needs_a_newer_rpm_than_hosts_have_is_refused(
+    needed: str, version: str, make_place: MakePlace, built: Path
+) -> None:
+    """Profile el7: what rpm 4.12 or a later one brought. What rpm 4.11 knows passes, and all of it in profile el9."""
+    requires = [f"rpmlib({needed}) <= {version}", "rpmlib(TildeInVersions) <= 4.10.0-1"]
+    old, new = make_place(profile="el7"), make_place(profile="el9")
+    package = rpms.quick(built, requires=requires)
+    new.copy(package)
+    ((code, said),) = old.refuse(package)
+    why = "rpm 4.11 has nothing that a later one brought; build it without"
+    assert (code, said) == ("profile", f"it needs rpmlib({needed}) of rpm {version}, and {why}")
+    assert [end.result for end in new.drain()] == ["accepted"]
+    old.publish(rpms.quick(built, "plain", requires=requires[1:], compression="xz"))
+
+
+def test_rich_dependencies_as_rpmbuild_writes_them_are_refused_where_hosts_do_not_know_them(
+    make_place: MakePlace, built: Path
+) -> None:
+    """rpmbuild itself adds what the package needs of rpm; its payload of xz, numbered 5.2, passes."""
+    old = make_place(profile="el7")
+    (package,) = rpmbuild(built, "rich", payload=XZ, preamble="Requires: (sed or busybox)")
+    ((code, said),) = old.refuse(package)
+    assert code == "profile"
+    assert "rpmlib(RichDependencies) of rpm 4.12.0-1" in said
 
 
 def test_a_package_in_format_6_is_refused_where_hosts_see_no_signature_on_it(

@@ -7,6 +7,7 @@ _QUESTIONS = {
     "packed_groups": "packed groups",
     "zstd_payload": "zstd payload",
     "format_6": "rpm format 6",
+    "rpm_4_12": "needs rpm 4.12",
     "ed25519": "Ed25519 key",
     "subkey": "signing subkey",
     "metalink": "metalink",

@@ -1,6 +1,7 @@
 """``repoctl push`` as people and CI jobs use it: a real daemon, real buckets, a terminal, interrupts."""
 
 import json
+import os
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -100,6 +101,17 @@ def test_what_is_no_file_of_a_repository_is_wrong_use(repoctl: Repoctl, tmp_path
     assert (done.rc, done.out) == (2, "")
     assert "its name says that it is neither package nor document; expected NAME.rpm" in done.err
     assert "there is no such file" in done.err
+
+
+def test_what_is_no_plain_file_is_told_and_not_waited_for(repoctl: Repoctl, tmp_path: Path) -> None:
+    """A pipe that nobody writes to kept the push waiting for ever."""
+    pipe, folder = tmp_path / "pipe.rpm", tmp_path / "folder.rpm"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    done = repoctl.run("push", "test", pipe, folder)
+    assert (done.rc, done.out) == (2, "")
+    assert "pipe.rpm: failed: it cannot be read (it is no plain file)" in done.err
+    assert "folder.rpm: failed: it cannot be read" in done.err
 
 
 def test_the_same_bytes_again_are_a_success(repoctl: Repoctl, repod: Repod, tmp_path: Path) -> None:

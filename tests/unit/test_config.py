@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "latin.toml"
     path.write_bytes(b'state_dir = "\xe9"')
-    with pytest.raises(Misconfigured, match=r"latin\.toml cannot be read"):
+    with pytest.raises(Misconfigured, match=r"latin\.toml is not UTF-8: byte 0xe9 at line 1; save it as UTF-8"):
         load(path)
 
 

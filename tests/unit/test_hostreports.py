@@ -31,3 +31,15 @@ def test_one_report_that_cannot_be_read_is_never_left_out(tmp_path: Path) -> Non
     (tmp_path / "web2").symlink_to("gone")
     with pytest.raises(Unavailable, match="web2"):
         ReportFolder(tmp_path).read()
+
+
+def test_what_is_no_plain_file_is_told_and_neither_waited_for_nor_read_without_end(tmp_path: Path) -> None:
+    """Whoever may put reports there may put a pipe there, or a link to a device."""
+    (tmp_path / "web1").write_text("hello-1.0-1.noarch")
+    odd = tmp_path / "web2"
+    for make in (lambda: os.mkfifo(odd), lambda: odd.symlink_to("/dev/zero")):
+        make()
+        with pytest.raises(Unavailable, match=r"web2.*nothing is pruned") as caught:
+            ReportFolder(tmp_path).read()
+        assert "it is no plain file" in str(caught.value)
+        odd.unlink()

@@ -56,6 +56,21 @@ def test_what_is_no_plain_file_is_not_there(root: Path, path: str) -> None:
     assert caught.value.status_code == 404
 
 
+def test_what_a_client_has_since_it_last_changed_is_not_sent_again(root: Path) -> None:
+    """``wget -N``, ``curl -z`` and mirrors ask by time; a tag stands before it, and what is no date is not asked by."""
+    shelf = LocalShelf(root)
+    changed = asyncio.run(shelf.answer(_PACKAGE, Asked())).headers["Last-Modified"]
+    later, before = "Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT"
+
+    def status(path: StorePath = _PACKAGE, **asked: str) -> int:
+        return asyncio.run(shelf.answer(path, Asked(**asked))).status_code
+
+    assert [status(since=since) for since in (changed, later, before, "yesterday")] == [304, 304, 200, 200]
+    assert status(since=later, match='"other"') == 200
+    # Two indexes of one second have one time.
+    assert status(_INDEX, since=later) == 200
+
+
 def test_only_the_proxies_of_the_settings_are_trusted() -> None:
     site = Site(proxies=["127.0.0.1", "10.1.0.0/16", "fd00::/8", "unix"])
     trusted = ["127.0.0.1", "10.1.200.3", "fd00::1", "127.0.0.2", "10.2.0.1", "::1", "", "no address"]
