@@ -36,6 +36,7 @@ def repod(tmp_path: Path, pair: tuple[Key, Key]) -> Iterator[Repod]:
     """A daemon whose keys lie beside its settings; only the old one is in them yet."""
     for name, key in zip((OLD, NEW), pair, strict=True):
         (tmp_path / name).write_bytes(key.secret)
+        (tmp_path / name).chmod(0o600)
         (tmp_path / f"{name}.pub").write_bytes(key.public)
     (tmp_path / "www").mkdir()
     # Commands beside the daemon must know where hosts find the repository, too.
