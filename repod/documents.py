@@ -11,6 +11,7 @@ from repod.errors import Corrupt, NotFound, RepodError, Unavailable, Unfit
 from repod.generation import Document, Generation
 from repod.package import Entry, Nevra, Package
 from repod.publish import Publisher
+from repod.wording import counted
 
 Plain = Callable[[Document], bytes]
 """The plain text of a stored document; may raise ``Corrupt``, ``NotFound`` and ``Unavailable``."""
@@ -98,4 +99,4 @@ def in_words(edits: Sequence[Edit], entries: Sequence[Entry] = ()) -> str:
     if len(names) == 1:
         return names[0]
     counts = ((len(entries), "package"), (len(edits), "document"))
-    return " and ".join(f"{count} {noun}{'s' if count > 1 else ''}" for count, noun in counts if count)
+    return " and ".join(counted(count, noun) for count, noun in counts if count)

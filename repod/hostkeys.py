@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from repod.times import stamp
 from repod.wording import counted
 
 SIGNS, COSIGNS, PUBLISHED = "signs", "cosigns", "published"
@@ -59,11 +59,6 @@ WARN_BEFORE = 30 * 86400.0
 """Seconds before a key's end from which on everybody is told."""
 
 
-def moment(time: float) -> str:
-    """A time as people and machines read it, in UTC."""
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def ending(key: HostKey, now: float) -> str:
     """What is to be said of a key that expires within ``WARN_BEFORE``, or did; empty for any other."""
     if key.expires is None or key.expires > now + WARN_BEFORE:
@@ -73,9 +68,9 @@ def ending(key: HostKey, now: float) -> str:
     else:
         remedy = f"extend it (gpg --quick-set-expire {key.fingerprint} 2y), or replace it: repod keys rotate"
     if key.expires <= now:
-        return f"{key.fingerprint} ({key.role}) expired at {moment(key.expires)}; {remedy}"
+        return f"{key.fingerprint} ({key.role}) expired at {stamp(key.expires)}; {remedy}"
     days = int((key.expires - now) // 86400)
-    return f"{key.fingerprint} ({key.role}) expires in {counted(days, 'day')}, at {moment(key.expires)}; {remedy}"
+    return f"{key.fingerprint} ({key.role}) expires in {counted(days, 'day')}, at {stamp(key.expires)}; {remedy}"
 
 
 def distinct(keys: Iterable[HostKey]) -> list[HostKey]:

@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from repod.errors import Misconfigured, RepodError, Unavailable
-from repod.show import steerless
+from repod.wording import steerless
 
 EXIT_CODES = """\b
 Exit codes:

@@ -10,8 +10,8 @@ import click
 
 from repod.office import Deed
 from repod.rings import RingChange
-from repod.show import steerless
 from repod.values import LABEL, LABEL_FORM, seconds
+from repod.wording import steerless
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable
 
-from repod.doors import Clock
 from repod.errors import RepodError
 from repod.pruning import Log
 from repod.signed import Kept
@@ -25,7 +24,6 @@ class Renewing:
         renew: Callable[[], Kept | None],
         expires: Callable[[float], object],
         log: Log,
-        monotonic: Clock = time.monotonic,
     ) -> None:
         """``name`` is the repository's, ``what`` its document. ``renew`` signs it anew where that is due.
 
@@ -36,13 +34,12 @@ class Renewing:
         self._renew = renew
         self._expires = expires
         self._log = log
-        self._monotonic = monotonic
         self._next = -math.inf
         self._told = ""
 
     def look(self, *, at_once: bool = False) -> None:
         """Sign it anew where that is due; ``at_once``: whenever the last look was."""
-        now = self._monotonic()
+        now = time.monotonic()
         if now < self._next and not at_once:
             return
         self._next = now + _EVERY

@@ -155,7 +155,7 @@ def summary(going: Sequence[Verdict]) -> str:
     for verdict in going:
         counts[verdict.rule] += 1
     said = ", ".join(f"{count} {rule}" for rule, count in sorted(counts.items(), key=lambda item: -item[1]))
-    return f"{len(going)} build{'' if len(going) == 1 else 's'} beyond retention: {said}"
+    return f"{counted(len(going), 'build')} beyond retention: {said}"
 
 
 Broken = Callable[[Collection[Nevra]], Sequence[Need]]

@@ -7,7 +7,8 @@ anew, wait until nothing needs the last one, retire that.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from repod.hostkeys import Announced, HostKey, accepted, moment
+from repod.hostkeys import Announced, HostKey, accepted
+from repod.times import stamp
 
 AHEAD = "ahead"
 PUBLISH = "publish"
@@ -109,9 +110,9 @@ def _next(keys: Sequence[HostKey], shown: Shown, now: float, window: float) -> t
 def _before_the_switch(coming: HostKey, shown: Shown, now: float, window: float) -> tuple[str, str, str, float | None]:
     since = _since(coming, shown, now)
     if now < since + window:
-        text = f"hosts learn it since {moment(since)}: wait until {moment(since + window)}"
+        text = f"hosts learn it since {stamp(since)}: wait until {stamp(since + window)}"
         return WINDOW, text, coming.fingerprint, since + window
-    text = f"hosts could learn it since {moment(since)}: it may sign now"
+    text = f"hosts could learn it since {stamp(since)}: it may sign now"
     return SWITCH, text, coming.fingerprint, None
 
 
@@ -119,7 +120,7 @@ def _before_the_end(last: HostKey, shown: Shown, now: float) -> tuple[str, str, 
     needing = [past for past in shown.past if _needs(past, last)]
     ends = max((past.ended + shown.grace for past in needing), default=0.0)
     if ends > now:
-        text = f"hosts may hold metadata of generation {needing[0].number}, which needs it, until {moment(ends)}"
+        text = f"hosts may hold metadata of generation {needing[0].number}, which needs it, until {stamp(ends)}"
         return WAIT, text, last.fingerprint, ends
     if needing:
         first, newest = needing[-1].number, needing[0].number
@@ -167,8 +168,8 @@ def early(keys: Sequence[HostKey], shown: Shown, *, now: float, window: float) -
     if before and began < learnt and now < learnt:
         newest = max(before, key=lambda one: one.signed or 0)
         yield (
-            f"{own.fingerprint} signs, and hosts can learn it since {moment(learnt - window)} only: until"
-            f" {moment(learnt)}, set key back to {newest.fingerprint} and leave the new one in published"
+            f"{own.fingerprint} signs, and hosts can learn it since {stamp(learnt - window)} only: until"
+            f" {stamp(learnt)}, set key back to {newest.fingerprint} and leave the new one in published"
         )
 
 
@@ -185,7 +186,7 @@ def _taken_away(keys: Sequence[HostKey], shown: Shown, now: float) -> Iterator[s
             break
         gone = [names for names in past.packages if not accepted(names, keys) and _announced(names, shown)]
         if gone and not any(names in shown.signed for names in gone):
-            until = moment(past.ended + shown.grace)
+            until = stamp(past.ended + shown.grace)
             yield (
                 f"hosts may hold metadata of generation {past.number} until {until}, whose packages are signed by"
                 f" {_announced(gone[0], shown)}, which hosts get no more: {back} until then"

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from repod.wording import steerless
+
 
 def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
     """Print ``rows``; all have the same keys. ``empty`` is what a person reads where there are none."""
@@ -33,11 +35,6 @@ def card(facts: Mapping[str, Any]) -> None:
         click.echo(f"  {key + ':':<{width}} {first}")
         for line in rest:
             click.echo(f"  {'':<{width}} {line}")
-
-
-def steerless(text: str) -> str:
-    """One line as it may be shown: texts of strangers never steer a terminal."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:

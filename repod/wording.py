@@ -1,4 +1,4 @@
-"""Numbers and lists in texts for people."""
+"""Numbers, lists and words of strangers in texts for people."""
 
 from collections.abc import Sequence
 
@@ -11,3 +11,8 @@ def counted(number: int, thing: str, several: str = "") -> str:
 def few(texts: Sequence[str], shown: int, between: str = ", ") -> str:
     """The first of many, and how many more there are: ``a, b, c and 4 more``."""
     return between.join(texts[:shown]) + (f" and {len(texts) - shown} more" if len(texts) > shown else "")
+
+
+def steerless(text: str) -> str:
+    """One line as it may be shown: texts of strangers never steer a terminal."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)

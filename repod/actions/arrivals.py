@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from repod.actions.refusals import Refusals
 from repod.doors import Store
@@ -23,12 +23,11 @@ _Found = tuple[int, str, str]
 class Arrivals:
     """What became of the arrivals of one repository. Threads may share it; records are read once."""
 
-    def __init__(self, store: Store, refusals: Refusals, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: Store, refusals: Refusals) -> None:
         """Nothing is read yet."""
         self._history = History(store)
         self._ledger = Ledger(store, pause)
         self._refusals = refusals
-        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._known: dict[str, _Found] = {}
         self._newest = 0
@@ -73,14 +72,14 @@ class Arrivals:
 
     def _beyond(self) -> Mapping[str, _Found]:
         """What the ledger keeps of what came before the oldest record."""
-        if self._monotonic() >= self._older_until:
+        if time.monotonic() >= self._older_until:
             came = ((one, one.came) for one in self._ledger.all().values())
             self._older = {
                 coming.origin.checksum: (coming.generation, str(one.nevra), _file(coming.origin))
                 for one, coming in came
                 if coming and coming.origin.checksum
             }
-            self._older_until = self._monotonic() + _LEDGER_SECONDS
+            self._older_until = time.monotonic() + _LEDGER_SECONDS
         return self._older
 
     def _note(self, generation: Generation) -> None:

@@ -38,7 +38,6 @@ class HostWatch:
         log: Log,
         *,
         clock: Clock = time.time,
-        monotonic: Clock = time.monotonic,
         most: int = SERIES,
     ) -> None:
         """``most``: of so many builds it is told how many hosts run them, those that most of them run first."""
@@ -47,7 +46,6 @@ class HostWatch:
         self._metrics = metrics
         self._log = log
         self._clock = clock
-        self._monotonic = monotonic
         self._most = most
         self._thread: threading.Thread | None = None
         self._due = 0.0
@@ -58,9 +56,9 @@ class HostWatch:
 
     def begin(self) -> None:
         """Look if it is time; what is found is shown when it comes."""
-        if self._monotonic() < self._due or (self._thread and self._thread.is_alive()):
+        if time.monotonic() < self._due or (self._thread and self._thread.is_alive()):
             return
-        self._due = self._monotonic() + _EVERY
+        self._due = time.monotonic() + _EVERY
         self._thread = threading.Thread(target=self.look, name=f"hosts of {self._repository.name}", daemon=True)
         self._thread.start()
 

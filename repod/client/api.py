@@ -5,7 +5,6 @@ no), ``NotFound``, ``Conflict``, ``Unavailable`` and ``OutcomeUnknown``, each wi
 """
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -37,10 +36,10 @@ def open_api(
 class Api:
     """One daemon. May be used by many threads; a context manager, which closes it."""
 
-    def __init__(self, wire: Wire, clock: Callable[[], float] = time.monotonic) -> None:
-        """``clock``: seconds."""
+    def __init__(self, wire: Wire) -> None:
+        """``wire`` is closed with it."""
         self._wire = wire
-        self._asking = Asking(wire, clock)
+        self._asking = Asking(wire)
 
     @property
     def url(self) -> str:
@@ -84,15 +83,13 @@ class Api:
         """The number of its current generation; None where nothing was published yet."""
         return self.state(repository).generation
 
-    def packages(
-        self, repository: str, *, text: str = "", name: str = "", nevra: str = "", arch: str = ""
-    ) -> Sequence[Row]:
+    def packages(self, repository: str, *, name: str = "", nevra: str = "") -> Sequence[Row]:
         """All packages that the current generation lists, in the order in which its documents do.
 
-        ``text`` anywhere in name or summary; ``nevra`` may be a shell pattern. Empty texts ask for all.
+        ``nevra`` may be a shell pattern. Empty texts ask for all.
         ``Unavailable`` where the daemon does not know them yet.
         """
-        wanted = {"text": text, "name": name, "nevra": nevra, "arch": arch}
+        wanted = {"name": name, "nevra": nevra}
         params = {key: value for key, value in wanted.items() if value} | {"order": "name", "limit": _PAGE}
         current = self.generation(repository)
         if current is None:

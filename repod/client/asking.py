@@ -1,7 +1,7 @@
 """Questions to the daemon and changes of it: lists of many pages, jobs that are waited for, values of answers."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -23,10 +23,9 @@ _Value = TypeVar("_Value")
 class Asking:
     """One daemon, asked through ``wire``."""
 
-    def __init__(self, wire: Wire, clock: Callable[[], float] = time.monotonic) -> None:
-        """``clock``: seconds."""
+    def __init__(self, wire: Wire) -> None:
+        """``wire`` stays open."""
         self._wire = wire
-        self._clock = clock
 
     def change(
         self,
@@ -54,13 +53,13 @@ class Asking:
 
     def _ended(self, repository: str, job: Mapping[str, Any], tell: Far | None) -> Mapping[str, Any]:
         """The deed or the problem of a job, when it has ended."""
-        end = self._clock() + LONGEST
+        end = time.monotonic() + LONGEST
         wait = _LOOK if tell else _WAIT
         try:
             while job["state"] == "running":
                 if tell and (progress := job.get("progress")):
                     tell(progress["what"], progress["done"], progress["total"])
-                if self._clock() > end:
+                if time.monotonic() > end:
                     msg = f"{repository}: {job['what']} still runs after {LONGEST / 3600:g} hours; it goes on by itself"
                     raise Unavailable(msg)
                 job = self._wire.ask("GET", f"/jobs/{job['id']}", params={"wait": wait}, seconds=wait).body

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from repod.client.pushing import Parcel, Result, Teller
+from repod.wording import steerless
 
 _COLOURS = {0: "green", 3: "yellow"}
 
@@ -16,7 +17,7 @@ _COLOURS = {0: "green", 3: "yellow"}
 def text_of(result: Result) -> str:
     """A result as lines for a person; texts of strangers never steer a terminal."""
     generation = f", generation {result.generation}" if result.generation else ""
-    first, *rest = [_plain(line) for line in result.text.splitlines()] or [""]
+    first, *rest = [steerless(line) for line in result.text.splitlines()] or [""]
     head = f"{result.state}{generation}: {first}"
     return "\n".join([head, *(f"    {line}" for line in rest)])
 
@@ -35,7 +36,7 @@ class Lines:
 
     def done(self, result: Result) -> None:
         """See ``Teller``."""
-        click.echo(f"{_plain(result.file)}: {text_of(result)}", err=result.code != 0)
+        click.echo(f"{steerless(result.file)}: {text_of(result)}", err=result.code != 0)
 
 
 class Silent(Lines):
@@ -84,7 +85,7 @@ class Bars:
         """See ``Teller``."""
         self._still()
         for parcel in parcels:
-            self._bars[parcel] = self._progress.add_task(_plain(parcel.name), total=parcel.size)
+            self._bars[parcel] = self._progress.add_task(steerless(parcel.name), total=parcel.size)
         self._progress.start()
 
     def sent(self, parcel: Parcel, count: int) -> None:
@@ -95,13 +96,13 @@ class Bars:
         """See ``Teller``."""
         self._progress.stop()
         self._still()
-        self._status = self._console.status(_plain(text))
+        self._status = self._console.status(steerless(text))
         self._status.start()
 
     def done(self, result: Result) -> None:
         """See ``Teller``."""
         name, text = (
-            self._text(_plain(result.file), "bold"),
+            self._text(steerless(result.file), "bold"),
             self._text(text_of(result), _COLOURS.get(result.code, "red")),
         )
         with self._lock:
@@ -124,7 +125,3 @@ def telling(*, as_json: bool) -> Iterator[Teller]:
         yield bars
     finally:
         bars.close()
-
-
-def _plain(text: str) -> str:
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)

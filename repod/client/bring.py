@@ -51,13 +51,6 @@ class _Bench:
         return replace(step, name=f"{self.way}{self.attempt}-{step.name}")
 
 
-def facts(
-    connection: Connection, repositories: Sequence[str], names: Sequence[str], *, patience: Patience = PATIENT
-) -> Facts:
-    """What the host says of itself, of these repositories and packages (``["*"]``: of all packages)."""
-    return Talk(connection=connection, run="facts", patience=patience).facts(repositories, names)
-
-
 def bring(
     connection: Connection,
     aim: Aim,
@@ -68,7 +61,6 @@ def bring(
     say: Say = silent,
     seen: Seen | None = None,
     record: Record = unrecorded,
-    now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Outcome:
     """Bring a host to its aim. What goes wrong is in the outcome: nothing is raised.
@@ -78,9 +70,7 @@ def bring(
     ``record`` gives the digests of builds, for ``sync`` without ``builds``. ``seen`` keeps what the host said, for
     ``settle``.
     """
-    talk = Talk(
-        connection=connection, run=run_id, patience=patience, seen=seen or Seen(), say=say, now=now, sleep=sleep
-    )
+    talk = Talk(connection=connection, run=run_id, patience=patience, seen=seen or Seen(), say=say, sleep=sleep)
     return _guarded(talk, aim, lambda: _brought(talk, aim, note, record))
 
 
@@ -103,19 +93,14 @@ def restore(
     *,
     run_id: str,
     patience: Patience = PATIENT,
-    say: Say = silent,
     seen: Seen | None = None,
-    now: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], object] = time.sleep,
 ) -> Outcome:
     """Bring a host back to what it ran before; ``proven`` where it does.
 
     Of what ``aim`` wanted, packages that were not there before are removed, and nothing that requires them.
     What came along as a requirement stays.
     """
-    talk = Talk(
-        connection=connection, run=run_id, patience=patience, seen=seen or Seen(), say=say, now=now, sleep=sleep
-    )
+    talk = Talk(connection=connection, run=run_id, patience=patience, seen=seen or Seen())
     return _guarded(talk, aim, lambda: _restored(talk, aim, before))
 
 

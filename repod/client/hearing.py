@@ -8,7 +8,7 @@ from repod import jsontext
 from repod.client.api import Api
 from repod.errors import Misconfigured, Unavailable, shown
 from repod.happenings import Kind
-from repod.show import steerless
+from repod.wording import steerless
 
 _QUIET = 60.0  # the daemon says that it lives every 15 s
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 15.0, 15.0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from repod.client.runs import Progress, Standing, moved, said
 from repod.times import stamp
-from repod.wording import counted
+from repod.wording import counted, steerless
 
 if TYPE_CHECKING:  # who sees no table does not wait for it
     from rich.console import Console, RenderableType
@@ -167,12 +167,12 @@ class Table:
             [
                 Text(cell)
                 for cell in (
-                    clean(row.host),
+                    steerless(row.host),
                     str(row.wave),
                     words(row),
                     change(row),
                     self._seconds(row),
-                    clean(f"{row.trouble}: {said(row)}" if row.trouble else said(row)),
+                    steerless(f"{row.trouble}: {said(row)}" if row.trouble else said(row)),
                 )
             ]
             for row in rows
@@ -204,11 +204,6 @@ def shares(width: int, longest: Sequence[int]) -> tuple[int, int, int]:
     rest = width - sum(heads) - max(longest[4], len("seconds")) - 5 * _GAP
     moves = min(longest[3], max(_LEAST, rest - min(longest[5], _TOLD)))
     return host, moves, max(0, rest - max(moves, len(_CHANGE)))
-
-
-def clean(text: str) -> str:
-    """Texts of strangers never steer a terminal."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def chosen(rows: Sequence[Progress], room: int) -> Sequence[Progress]:

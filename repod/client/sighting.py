@@ -6,7 +6,7 @@ some seconds, and counts where a statement that came meanwhile says that it was 
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,20 +46,12 @@ class _Read:
     pointers: Sequence[tuple[str, bytes]]
 
 
-def sight(
-    fetcher: Fetcher,
-    base: str,
-    pins: Pins,
-    *,
-    seconds: float,
-    pause: Callable[[float], object] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> Sighting:
+def sight(fetcher: Fetcher, base: str, pins: Pins, *, seconds: float) -> Sighting:
     """What the mirror at ``base`` shows, looked at for at most so many seconds where it changes meanwhile.
 
     ``Unavailable`` where it cannot be read, ``NotFound`` where there is no repository.
     """
-    end, wait = clock() + seconds, _FIRST_PAUSE
+    end, wait = time.monotonic() + seconds, _FIRST_PAUSE
     before: tuple[_Read, Statement] | None = None
     first: Statement | None = None
     while True:
@@ -71,10 +63,10 @@ def sight(
         wrong = _contradictions(now, statement, pins)
         if not wrong or (before and _overtaken(*before, statement, pins)):
             return Sighting(statement=statement)
-        if clock() + wait > end:
+        if time.monotonic() + wait > end:
             return Sighting(statement=statement, findings=_last(first, statement, wrong, seconds))
         before = now, statement
-        pause(wait)
+        time.sleep(wait)
         wait = min(_LONGEST_PAUSE, wait * 1.5)
 
 

@@ -170,10 +170,6 @@ class Talk:
         self._has_room(rows)
         return next((row[2] for row in rows if row[:2] == ["state", "put"]), "")
 
-    def clean(self) -> None:
-        """Remove all that this run left there, unless something of it still runs."""
-        self._ask("clean", self.run)
-
     def carried(
         self, step: Step, *, listing: bool = False, then: tuple[Sequence[str], Sequence[str]] | None = None
     ) -> Ended:
@@ -193,10 +189,10 @@ class Talk:
         self.seen.begun(step.name)
         self._is_started(step, self._ask(*self._start(step, kept)))
 
-    def followed(self, step: str, *, kept: int = _KEPT) -> Ended:
+    def followed(self, step: str) -> Ended:
         """Wait for the end of a step that was begun."""
         self.begun = True
-        return self._followed(_Follow(step=step, kept=kept), None)
+        return self._followed(_Follow(step=step, kept=_KEPT), None)
 
     # ------------------------------------------------------------------ steps
 
@@ -327,8 +323,6 @@ def _plain(rows: Sequence[Row]) -> str:
     return "; ".join(" ".join(row) for row in rows) or "no answer"
 
 
-def facts_of(
-    connection: Connection, repositories: Sequence[str], names: Sequence[str], patience: Patience = PATIENT
-) -> Facts:
+def facts_of(connection: Connection, repositories: Sequence[str], names: Sequence[str]) -> Facts:
     """What a host says of itself, outside of any run; see ``Talk.facts``. ``HostFault`` where it does not."""
-    return Talk(connection=connection, run="look", patience=patience, now=time.monotonic).facts(repositories, names)
+    return Talk(connection=connection, run="look", patience=PATIENT).facts(repositories, names)

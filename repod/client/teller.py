@@ -23,9 +23,10 @@ EVERY = 2.0
 BEAT = 30.0
 """Seconds after which it is reported again though nothing changed: so others see that the run is at work."""
 
-
 CLOSING = 20.0
 """Seconds that the end of a run waits for the last report."""
+
+_ASKERS = 4  # threads of the census
 
 
 class Daemon(Protocol):
@@ -131,7 +132,6 @@ class Census:
         *,
         say: Callable[[str], object],
         heard: Heard | None = None,
-        threads: int = 4,
     ) -> None:
         """``packages``: what a host runs, as ``rpm -qa`` prints it. Asked of those that are not in ``heard``."""
         self._heard = heard or Heard()
@@ -141,7 +141,7 @@ class Census:
         self._say = say
         self._waiting = queue.SimpleQueue[tuple[Standing, str] | None]()
         self._missed: list[str] = []
-        self._threads = [threading.Thread(target=self._work, name=f"census-{n}", daemon=True) for n in range(threads)]
+        self._threads = [threading.Thread(target=self._work, name=f"census-{n}", daemon=True) for n in range(_ASKERS)]
         for thread in self._threads:
             thread.start()
 

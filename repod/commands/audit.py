@@ -89,7 +89,7 @@ def _summary(first: int, last: Head, files: int, faults: int) -> str:
         return f"no records in {where}"
     what = f"records {first} to {last.n} in {where}"
     if faults:
-        return f"{what}: {faults} fault{'s' if faults > 1 else ''}"
+        return f"{what}: {counted(faults, 'fault')}"
     older = "" if first == 1 else f"; those before {first} are in other files"
     return f"{what} hang together; head {last}{older}"
 

@@ -32,8 +32,7 @@ def set_(config: Path, name: str, ring_name: str, names: Sequence[str], why: str
     Without a BUILD it names what it named, and the rest is changed. A WINDOW is such as 'Mon-Fri 22:00-04:00',
     by the clock of the host, or with ' UTC' at its end.
     """
-    deed = deeds(load(config)).ring(name, ring_name, ring_change(names, how), by(why))
-    show_rings(deed.rows, as_json=as_json)
+    _set(config, name, ring_name, ring_change(names, how), why, as_json=as_json)
 
 
 @ring.command("list")
@@ -64,8 +63,7 @@ def remove(config: Path, name: str, ring_name: str, why: str, *, as_json: bool) 
 @why_option
 def pause(config: Path, name: str, ring_name: str, why: str, *, as_json: bool) -> None:
     """Let no host of RING begin any more; those that have begun finish."""
-    deed = deeds(load(config)).ring(name, ring_name, RingChange(paused=True), by(why))
-    show_rings(deed.rows, as_json=as_json)
+    _set(config, name, ring_name, RingChange(paused=True), why, as_json=as_json)
 
 
 @ring.command("resume")
@@ -76,5 +74,9 @@ def pause(config: Path, name: str, ring_name: str, why: str, *, as_json: bool) -
 @why_option
 def resume(config: Path, name: str, ring_name: str, why: str, *, as_json: bool) -> None:
     """Let hosts of RING go on."""
-    deed = deeds(load(config)).ring(name, ring_name, RingChange(paused=False), by(why))
+    _set(config, name, ring_name, RingChange(paused=False), why, as_json=as_json)
+
+
+def _set(config: Path, name: str, ring_name: str, change: RingChange, why: str, *, as_json: bool) -> None:
+    deed = deeds(load(config)).ring(name, ring_name, change, by(why))
     show_rings(deed.rows, as_json=as_json)

@@ -20,11 +20,11 @@ from repod.inbox.tickets import Pending, Ticket, Tickets
 from repod.inbox.watcher import Log
 from repod.values import S3Place
 
-RESULTS: Sequence[str] = ("done", "unrelated", "unknown", "returned")
-"""What becomes of messages: deleted after the work, or since they were no work; left; put back."""
-
 Count = Callable[[str], None]
-"""Told one of ``RESULTS`` for each message."""
+"""Told what became of each message.
+
+``done``: deleted after the work; ``unrelated``: since it was no work; ``unknown``: left; ``returned``: put back.
+"""
 
 AHEAD = 300
 """Objects that one daemon holds at the most: enough for one generation, and the rest is left to the others."""

@@ -26,8 +26,3 @@ def lent() -> Iterator[memoryview]:
         yield buffer
     finally:
         _spare.append(buffer)
-
-
-def spare() -> int:
-    """How many are held that nobody reads into."""
-    return len(_spare)

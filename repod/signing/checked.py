@@ -7,9 +7,10 @@ import pysequoia
 
 from repod import doors
 from repod.errors import Misconfigured, Unavailable
-from repod.hostkeys import HostKey, moment
+from repod.hostkeys import HostKey
 from repod.signing import lint
 from repod.signing.openpgp import ISSUER_ID, LIFETIME, Signature, armor_certificate, reason
+from repod.times import stamp
 
 _PROOF = b"repod signs this to see that it can.\n"
 _BINARY_DOCUMENT = 0x00
@@ -90,7 +91,7 @@ class CheckedSigner:
         """See ``OpenSigner``."""
         if self.expires is not None and self.expires <= now:
             msg = (
-                f"signing key {self.fingerprint} expired at {moment(self.expires)}; nothing is published;"
+                f"signing key {self.fingerprint} expired at {stamp(self.expires)}; nothing is published;"
                 f" extend it (gpg --quick-set-expire {self.fingerprint} 2y) and start repod again"
             )
             raise Misconfigured(msg)
@@ -111,7 +112,7 @@ class CheckedSigner:
         try:
             pysequoia.verify(bytes=data, store=lambda _ids: [self._certificate], signature=signature)
         except RuntimeError as error:
-            until = "" if self.expires is None else f", which expires at {moment(self.expires)}"
+            until = "" if self.expires is None else f", which expires at {stamp(self.expires)}"
             msg = (
                 f"the signature by {signature.issuer_fingerprint or signature.issuer_key_id} does not verify with"
                 f" the public key {self.fingerprint}{until}; see that the signer holds this key and works"

@@ -23,8 +23,8 @@ class NewKey(NamedTuple):
     fingerprint: str
 
 
-def create_key(uid: str, *, environ: Mapping[str, str], years: int = 2) -> NewKey:
-    """Make a key without a passphrase for ``uid`` (``Name <mail@host>``) that lives ``years`` years.
+def create_key(uid: str, *, environ: Mapping[str, str]) -> NewKey:
+    """Make a key without a passphrase for ``uid`` (``Name <mail@host>``) that lives two years.
 
     It is made in a temporary GnuPG home directory that is gone afterwards, with its agent. Raises
     ``Misconfigured``.
@@ -36,7 +36,7 @@ def create_key(uid: str, *, environ: Mapping[str, str], years: int = 2) -> NewKe
     try:
         with scratch(Path(_SHORT), "repod-") as home:
             try:
-                return _create(home, uid, years, {**environ, "LC_ALL": "C"})
+                return _create(home, uid, {**environ, "LC_ALL": "C"})
             finally:
                 # gpg keeps an agent, and where there is a /run/user a directory for its sockets.
                 for action in (["--kill", "all"], ["--remove-socketdir"]):
@@ -49,7 +49,7 @@ def create_key(uid: str, *, environ: Mapping[str, str], years: int = 2) -> NewKe
         raise Misconfigured(msg) from error
 
 
-def _create(home: Path, uid: str, years: int, environ: Mapping[str, str]) -> NewKey:
+def _create(home: Path, uid: str, environ: Mapping[str, str]) -> NewKey:
     def gpg(*words: str) -> bytes:
         base = ("gpg", "--homedir", str(home), "--no-options", "--batch", "--no-tty", "--quiet")
         unlocked = ("--pinentry-mode", "loopback", "--passphrase", "")
@@ -59,7 +59,7 @@ def _create(home: Path, uid: str, years: int, environ: Mapping[str, str]) -> New
             raise Unavailable(msg)
         return finished.output
 
-    gpg("--quick-generate-key", "--", uid, "rsa4096", "sign", f"{years}y")
+    gpg("--quick-generate-key", "--", uid, "rsa4096", "sign", "2y")
     listing = gpg("--with-colons", "--list-keys").decode()
     fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
     return NewKey(

@@ -8,7 +8,6 @@ The rules about strength are EL9's: no SHA-1, no DSA, RSA of 2048 bits or more.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from repod.hostkeys import moment
 from repod.signing.openpgp import (
     BACK_SIGNATURE,
     BINDING,
@@ -22,6 +21,7 @@ from repod.signing.openpgp import (
     Signature,
     certificates,
 )
+from repod.times import stamp
 
 SIGNS = 2
 MAX_SIZE = 65535
@@ -168,10 +168,10 @@ def _validity_faults(primary: Component, components: Sequence[Component], now: f
     if primary.revoked(primary.fingerprint):
         yield f"{name} is revoked; make a new one: repod init"
     if primary.created > now:
-        yield f"{name} is not valid before {moment(primary.created)}, and it is {moment(now)}; set the clock"
+        yield f"{name} is not valid before {stamp(primary.created)}, and it is {stamp(now)}; set the clock"
     if expires is not None and expires <= now:
         remedy = f"extend it: gpg --quick-set-expire {primary.fingerprint} 2y"
-        yield f"{name} expired at {moment(expires)}, and it is {moment(now)}; {remedy}"
+        yield f"{name} expired at {stamp(expires)}, and it is {stamp(now)}; {remedy}"
 
 
 def _self_signature(key: Component, components: Sequence[Component]) -> Signature | None:
@@ -225,9 +225,9 @@ def _unfit_subkey(key: Component, binding: Signature, components: Sequence[Compo
     if key.revoked(components[0].fingerprint):
         yield "is revoked"
     if expires is not None and expires <= now:
-        yield f"expired at {moment(expires)}"
+        yield f"expired at {stamp(expires)}"
     if key.created > now:
-        yield f"is not valid before {moment(key.created)}"
+        yield f"is not valid before {stamp(key.created)}"
     if back is None or back.kind != BACK_SIGNATURE:
         yield "did not sign its binding to the primary key"
     else:

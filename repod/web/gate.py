@@ -81,7 +81,6 @@ class Gate:
         self,
         access: Callable[[], Access],
         log: Told,
-        clock: Callable[[], float] = time.monotonic,
         attempted: Attempted = lambda *_: None,
         count: Callable[[str], object] = lambda _: None,
     ) -> None:
@@ -94,7 +93,7 @@ class Gate:
         self._count = count
         self._log = log
         self._attempted = attempted
-        self._heard = _Heard(clock)
+        self._heard = _Heard()
         self._desk = Desk(threads=4, waiting=64)
 
     async def admit(self, request: Request, verb: Verb, repository: str = "") -> Caller | None:
@@ -260,12 +259,11 @@ class Challenge(HTTPException):
 class _Heard:
     """What the log was told within the last minute, so that it is not flooded."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._at: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def is_new(self, address: str, text: str) -> bool:
-        now, key = self._clock(), (address, text)
+        now, key = time.monotonic(), (address, text)
         if now - self._at.get(key, -_QUIET) < _QUIET:
             return False
         self._at.pop(key, None)

@@ -16,17 +16,16 @@ HEAD_BYTES = 16 << 10
 """How long the head of a request may be."""
 
 _CLOSE = (b"connection", b"close")
-_SECONDS = 2.0
+_SECONDS = 2.0  # for which what still comes is thrown away, so that the answer can be read
 _BYTES = 8 << 20
 
 
 class Unread:
     """ASGI middleware around everything: an answer to an unread body closes the connection, a moment later."""
 
-    def __init__(self, app: ASGIApp, *, seconds: float = _SECONDS) -> None:
-        """``seconds``: how long what still comes is thrown away, so that the answer can be read."""
+    def __init__(self, app: ASGIApp) -> None:
+        """``app``: what answers."""
         self._app = app
-        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -61,7 +60,7 @@ class Unread:
         """Throw away what still comes, for a while."""
         size = 0
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(_SECONDS):
                 while size < _BYTES and not is_over():
                     size += len((await receive()).get("body", b""))
 

@@ -26,7 +26,6 @@ from tests.lab.folders import KERNEL_CALLS, FailingCall, checksum, stages
 
 HEAD = StorePath("repodata/repomd.xml")
 NEW = StorePath("Packages/h/hello.rpm")
-MIB = 1 << 20
 
 
 @pytest.fixture

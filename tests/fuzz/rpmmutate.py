@@ -60,7 +60,6 @@ _WORDS = (
     "b" * 300,
 )  # fmt: skip
 _EDGES = (0, 1, 2, 3, 4, 7, 8, 15, 16, 255, 256, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF)
-_DEEPEST = 1 << 20
 
 Change = Callable[[Random, Rpm], None]
 

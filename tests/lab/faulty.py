@@ -4,8 +4,6 @@ Run once with ``FaultyStore(inner)`` and look at ``steps``: that many places the
 at. Then, for each, run again on a fresh inner store with ``at(number, moment, act)``.
 """
 
-import os
-import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -63,11 +61,6 @@ def raising(error: BaseException) -> Callable[[], NoReturn]:
         raise error
 
     return act
-
-
-def kill() -> None:
-    """An act for a child process: it dies at once, as in a power cut."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class FaultyStore:

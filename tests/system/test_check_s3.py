@@ -22,7 +22,6 @@ _LISTING = (
 )
 _DENIED = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>no</Message></Error>'
 _UNMET = b'<?xml version="1.0"?><Error><Code>PreconditionFailed</Code><Message>no</Message></Error>'
-_DEAD = json.dumps({"deadLetterTargetArn": "arn:aws:sqs:us-east-1:1:dead", "maxReceiveCount": 5})
 
 
 def settings(inbox: str, store: str, more: str = "", queue: str = "") -> Settings:

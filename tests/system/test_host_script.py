@@ -70,8 +70,6 @@ def test_every_shell_of_hosts_runs_it(inside: Inside, shell: Sequence[str]) -> N
     assert rows[0] == ["state", "ended", "0"]
     assert [row[0] for row in rows if row[0].startswith("|")] == ["|a  b", "|'\"$x"]
     assert ask("steps", "r1") == [["step", "s1-a", "ended", "0"]]
-    assert ask("clean", "r1") == [["state", "cleaned"]]
-    assert ask("steps", "r1") == []
 
 
 def test_part_of_the_script_does_nothing(inside: Inside) -> None:
@@ -205,14 +203,6 @@ def test_the_folder_of_a_run_is_private_and_old_ones_go(inside: Inside) -> None:
     listed = inside.machine.run("stat", "-c", "%n %a %U", "/var/lib/repod-run", "/var/lib/repod-run/new").out
     assert listed.splitlines() == ["/var/lib/repod-run 700 root", "/var/lib/repod-run/new 700 root"]
     assert inside.machine.run("ls", "/var/lib/repod-run").out == "new\n"
-
-
-def test_what_runs_is_not_cleaned_away(inside: Inside) -> None:
-    talk = _talk(inside)
-    talk.started(_step("exec sleep 600"))
-    talk.clean()
-    assert talk.steps() == {"s1-do": "running"}
-    inside.machine.run("pkill", "-KILL", "-x", "sleep", check=False)
 
 
 def test_on_a_full_disk_the_state_is_kept_in_memory(inside: Inside) -> None:

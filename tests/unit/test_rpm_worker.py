@@ -8,12 +8,10 @@ from typing import NoReturn
 import pytest
 
 from repod.doors import Unreadable
-from repod.package import Fault, store_path
+from repod.package import Fault
 from repod.rpmfile import worker
 from repod.rpmfile.header import strings, text_faults
 from tests.lab import damage, headers, rpms
-
-HREF = store_path("Packages/h/hello-1.0-1.noarch.rpm")
 
 
 class Panic(BaseException):

@@ -21,10 +21,6 @@ def _ids(data: bytes | None) -> list[str]:
     return [row.id for row in updateinfo.rows(data)] if data else []
 
 
-def _references(data: bytes | None) -> list[str]:
-    return re.findall(r'<package[^>]*version="([^"]*)"', data.decode()) if data else []
-
-
 def _sums(data: bytes | None) -> list[str]:
     return re.findall(r"<sum[^>]*>([^<]*)</sum>", data.decode()) if data else []
 

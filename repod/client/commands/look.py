@@ -12,6 +12,7 @@ from repod.office import Refusal
 from repod.options import json_option, say
 from repod.sheets import show_packages, show_states
 from repod.show import card, show
+from repod.wording import steerless
 
 if TYPE_CHECKING:
     from repod.client.api import Api
@@ -60,7 +61,7 @@ def rejected(config: Path | None, name: str, limit: int, *, as_json: bool) -> No
         show(rows, as_json=as_json, empty="nothing was rejected")
         return
     for number, one in enumerate(found):
-        click.echo(("\n" if number else "") + _printable(one.file))
+        click.echo(("\n" if number else "") + steerless(one.file))
         card(_told(one))
 
 
@@ -72,7 +73,3 @@ def _told(one: Refusal) -> dict[str, Any]:
 
 def _reason(text: str, remedy: str) -> list[str]:
     return [text, *([f"  {remedy}"] if remedy else [])]
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)

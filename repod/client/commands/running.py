@@ -20,7 +20,7 @@ from repod.client.fleet import Action, Transport
 from repod.client.hands import open_hands
 from repod.client.journal import FileJournal, locked, read
 from repod.client.junit import junit as junit_of
-from repod.client.live import Lines, Table, change, clean, summary
+from repod.client.live import Lines, Table, change, summary
 from repod.client.planning import Wish, described, repository_of, wave_rows
 from repod.client.rolling import Rollout
 from repod.client.rollout import Run
@@ -31,7 +31,7 @@ from repod.client.teller import Census, Heard, Teller
 from repod.errors import Conflict, Misconfigured, Unavailable
 from repod.options import person, say
 from repod.show import show
-from repod.wording import few
+from repod.wording import few, steerless
 
 folder = outfit.runs_folder
 
@@ -144,7 +144,7 @@ def _carry_out(settings: Settings, standing: Standing, journal: FileJournal) -> 
 def _view() -> Lines | Table:
     """What is seen of it while it runs, on standard error."""
     if not sys.stderr.isatty():
-        return Lines(lambda line: click.echo(clean(line), err=True), time.time)
+        return Lines(lambda line: click.echo(steerless(line), err=True), time.time)
     from rich.console import Console  # noqa: PLC0415 - see ``live``
 
     return Table(Console(stderr=True), time.time)

@@ -17,8 +17,9 @@ from repod.client.trust import Trust, fingerprint_of, from_file, of_mirror
 from repod.client.verdict import Demands, span, worst
 from repod.client.watermark import Watermarks
 from repod.options import DURATION, json_option
-from repod.show import show, steerless
+from repod.show import show
 from repod.times import stamp
+from repod.wording import steerless
 
 _MEANS = """\b
 Answers beside 0 and 2:

@@ -7,7 +7,6 @@
 #   steps RUN                                   which there are, and how each ended
 #   put RUN FILE TEXT                           a file beside it
 #   keys RUN FILE                               the same, with the keys that rpm trusts
-#   clean RUN                                   removes all of a run that has ended
 #   packages                                    all packages, as `rpm -qa` prints them
 #   same BOOT                                   whether the host was not restarted since
 #   all COUNT ACTION ARGUMENT... COUNT ...      several of these in one answer, each of so many words; none follows one
@@ -378,17 +377,6 @@ keys() {
     fi
 }
 
-clean() {
-    for base in "$lasting" "$fleeting"; do
-        for step in "$base/$1"/*/; do
-            step=${step%/}
-            [ -d "$step/claim" ] && [ ! -f "$step/code" ] && alive && { say state running; return; }
-        done
-        rm -rf "${base:?}/$1"
-    done
-    say state cleaned
-}
-
 packages() {
     rpm -qa 2>/dev/null && say state listed
 }
@@ -429,7 +417,6 @@ act() {
     follow) follow "$@" ;;
     put) put "$@" ;;
     keys) keys "$@" ;;
-    clean) clean "$@" ;;
     steps) steps "$@" ;;
     packages) packages ;;
     same) same "$@" ;;

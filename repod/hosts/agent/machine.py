@@ -26,15 +26,15 @@ Began = Callable[[int, str], object]
 """Hears the process id of the package tool, and when it began."""
 
 
-def machine_id(path: Path = MACHINE_ID) -> str:
+def machine_id() -> str:
     """What tells this host from all others."""
     try:
-        found = path.read_text(encoding="ascii").strip()
+        found = MACHINE_ID.read_text(encoding="ascii").strip()
     except (OSError, UnicodeError) as error:
-        msg = f"{path}: expected the machine id, found none ({error}); run systemd-machine-id-setup"
+        msg = f"{MACHINE_ID}: expected the machine id, found none ({error}); run systemd-machine-id-setup"
         raise WrongUse(msg) from error
     if not found or found == "uninitialized":
-        msg = f"{path}: expected the machine id, found {found!r}; run systemd-machine-id-setup"
+        msg = f"{MACHINE_ID}: expected the machine id, found {found!r}; run systemd-machine-id-setup"
         raise WrongUse(msg)
     return found
 
@@ -54,13 +54,10 @@ def parse_rpm(text: str) -> Mapping[str, Sequence[Build]]:
 class Machine:
     """This host."""
 
-    def __init__(
-        self, settings: Settings, *, stopping: Callable[[], bool], sleep: Callable[[float], object] = time.sleep
-    ) -> None:
+    def __init__(self, settings: Settings, *, stopping: Callable[[], bool]) -> None:
         """``stopping`` says that nothing new is to be begun."""
         self._settings = settings
         self._stopping = stopping
-        self._sleep = sleep
         self._log = settings.state / "output.log"
 
     @property
@@ -129,7 +126,7 @@ class Machine:
             said = self._command(self._settings.check, facts, left)
             if not said or time.monotonic() + _REST > deadline or self._stopping():
                 return said
-            self._sleep(_REST)
+            time.sleep(_REST)
 
     def _command(self, command: Sequence[str], facts: Mapping[str, str], seconds: float) -> str:
         if not command:
@@ -152,7 +149,7 @@ class Machine:
             )
             if not locked(tool, ended) or time.monotonic() > deadline or self._stopping():
                 return ended
-            self._sleep(_REST)
+            time.sleep(_REST)
 
 
 def _failure(tool: Tool, ended: Ended) -> str:
