@@ -33,7 +33,7 @@ VerifySignature = Callable[[bytes, bytes], bool]
 """Whether an armored signature (second) over data (first) is by the published key."""
 
 _COPY = "restore it from a copy of the store"
-_REPAIR = "repod verify --repair"
+_REPAIR = "repod verify REPO --repair"
 _DOCUMENT = re.compile(r"(?:generations/[0-9]+/)?repodata/[0-9a-f]{64}-.+")
 _ALTERNATES = re.compile(rb"<mm0:alternates>.*</mm0:alternates>", re.DOTALL)
 _UNDER_WAY = 3600.0  # seconds that a publish may take until its record names what it stored

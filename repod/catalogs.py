@@ -60,7 +60,7 @@ class OpenCatalog:
         try:
             return details(self._headers.entry(package))
         except NotFound as error:
-            msg = f"{nevra} is listed, and its file is missing ({error}); see: repod verify"
+            msg = f"{nevra} is listed, and its file is missing ({error}); see: repod verify REPO"
             raise Corrupt(msg) from error
 
     def close(self) -> None:

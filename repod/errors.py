@@ -23,6 +23,11 @@ def shown(text: str) -> str:
     return f"{line[:_LONGEST]}… ({len(text)} characters)" if len(line) > _LONGEST or len(text) > _LONGEST else line
 
 
+def brief(error: BaseException) -> str:
+    """What went wrong, in a few words: without an errno."""
+    return str(error).rpartition("] ")[2] or type(error).__name__
+
+
 class RepodError(Exception):
     """Root of all errors that repod raises on purpose. Each line of a message is ``shown``."""
 

@@ -131,5 +131,5 @@ class Holdings:
         # What only older generations list, hosts meet after a rollback to one of them.
         severity = NOTE if held.adopted or held.past else FAULT
         remedy = f"after a rollback to generation {held.generation}, " if held.past else ""
-        text += f": hosts with gpgcheck=1 refuse it; {remedy}sign it anew: repod resign"
+        text += f": hosts with gpgcheck=1 refuse it; {remedy}sign it anew: repod resign REPO"
         yield Finding(severity=severity, path=package.href, text=text, what="package")

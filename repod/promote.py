@@ -379,7 +379,7 @@ class Promotion:
         if digest.hexdigest() != package.pkgid:
             msg = (
                 f"{package.nevra}: {package.href} was altered in the store of {self._giver.name}: expected sha256 "
-                f"{package.pkgid}, found {digest.hexdigest()}; restore it from a copy (repod verify)"
+                f"{package.pkgid}, found {digest.hexdigest()}; restore it from a copy (repod verify REPO)"
             )
             raise Corrupt(msg)
 

@@ -218,7 +218,7 @@ class Publisher:
 
     def _live_or_conflict(self, generation: Generation | None, parent: Generation | None) -> Generation:
         if generation is None:
-            msg = "another writer published meanwhile; look again, and try again if it is still needed: repod verify"
+            msg = "another writer published meanwhile; look again, and try again if need be: repod verify REPO"
             raise Conflict(msg)
         self._show(generation, parent)
         return generation

@@ -145,7 +145,7 @@ class Resigning:
 
     def carry_out(self, plan: Plan, *, actor: str, why: str) -> Resigned:
         """Sign, store and publish; a package that cannot be signed anew is left as it is, and the others go on."""
-        left = [Left(package=package, why="its file is missing; repod verify") for package in plan.missing]
+        left = [Left(package=package, why="its file is missing; repod verify REPO") for package in plan.missing]
         if plan.wanted:
             # How a build came stays known when the records that say it are of its older bytes.
             self._ledger.fold(list(History(self._store).back()))

@@ -165,7 +165,7 @@ class Rollback:
         after = contents(records, self._documents, target)
         if after is None:
             msg = f"generation {target.number}: its documents are damaged, so that it is not known what it listed"
-            raise Corrupt(f"{msg}; restore them from a copy of the store, or try: repod verify")
+            raise Corrupt(f"{msg}; restore them from a copy of the store, or try: repod verify REPO")
         back = [package for nevra, package in after.items() if before.get(nevra) != package]
         edits, lost = self._edits(on, target)
         missing = [*self._missing(back), *lost]

@@ -175,12 +175,12 @@ def early(keys: Sequence[HostKey], shown: Shown, *, now: float, window: float) -
 
 def _taken_away(keys: Sequence[HostKey], shown: Shown, now: float) -> Iterator[str]:
     """Signatures that hosts need a key for which they are given no more."""
-    back = "put its public key back into [signing] published"
+    back = f"put its public key back into [signing] published, or: repod resign {shown.repository}"
     for issuers, number in shown.signed.items():
         if not accepted(issuers, keys) and (was := _announced(issuers, shown)):
-            yield f"{_packages(number)} signed by {was}, which hosts get no more: {back}, or: repod resign"
+            yield f"{_packages(number)} signed by {was}, which hosts get no more: {back}"
     if shown.index and not _verified(shown.index, keys):
-        yield f"the index is signed by {_names(shown.index)} only, which hosts get no more: {back}, or: repod resign"
+        yield f"the index is signed by {_names(shown.index)} only, which hosts get no more: {back}"
     for past in shown.past:
         if past.ended + shown.grace < now:
             break

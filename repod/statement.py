@@ -22,7 +22,7 @@ from repod.times import seconds, stamp
 STATEMENT = StorePath("repodata/statement.json")
 _KIND = "repod statement"
 _LINKS = 50
-_REMEDY = "repod writes it anew at the next publish, or: repod verify --repair"
+_REMEDY = "repod writes it anew at the next publish, or: repod verify REPO --repair"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ class SqliteCatalog:
                 tables.fill(connection, comings, packages)
                 tables.stand(connection, place)
         except sqlite3.IntegrityError as error:
-            msg = f"generation {place.generation} lists a package twice ({error}); see: repod verify"
+            msg = f"generation {place.generation} lists a package twice ({error}); see: repod verify REPO"
             raise Corrupt(msg) from error
 
     def change(self, before: Standing, after: Standing, difference: Difference) -> bool:

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from repod import __version__
 from repod.client.buckets import S3
-from repod.errors import Misconfigured, NotFound, Unavailable
+from repod.errors import Misconfigured, NotFound, Unavailable, brief
 from repod.numerals import number
 from repod.values import S3Place
 
@@ -128,7 +128,7 @@ class Fetching:
         except httpx.InvalidURL as error:
             raise Misconfigured(f"{shown(url)}: expected a URL like https://HOST/PATH/ ({error})") from error
         except httpx.HTTPError as error:
-            raise Unavailable(f"{shown(url)}: {type(error).__name__}: {error}") from error
+            raise Unavailable(f"{shown(url)}: no answer ({brief(error)}); is it reached from here?") from error
 
     def _object(self, url: str, span: str) -> tuple[Iterator[bytes], Mapping[str, Any]]:
         from repod import aws  # noqa: PLC0415 - it brings boto3
@@ -177,7 +177,7 @@ def _broken_off(url: str) -> Iterator[None]:
     try:
         yield
     except httpx.TransportError as error:
-        raise Unavailable(f"{shown(url)}: it broke off ({type(error).__name__}: {error})") from error
+        raise Unavailable(f"{shown(url)}: it broke off ({brief(error)})") from error
 
 
 def _good(answer: Any, url: str) -> Any:

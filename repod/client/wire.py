@@ -17,7 +17,7 @@ from repod import __version__
 from repod.client.problems import document, error_of, stranger
 from repod.client.settings import Server
 from repod.client.tokens import Token
-from repod.errors import Misconfigured, OutcomeUnknown, RepodError, Unavailable
+from repod.errors import Misconfigured, OutcomeUnknown, RepodError, Unavailable, brief
 
 PREFIX = "/api/v1"
 _CONNECT_SECONDS = 10.0
@@ -176,12 +176,12 @@ class Wire:
             if fault := _tls_fault(error):
                 msg = f"{url}: TLS: {fault}"
                 raise Misconfigured(msg) from error
-            text = f"no connection to {url} ({_reason(error)}); does repod run there, and is [server] url right?"
+            text = f"no connection to {url} ({brief(error)}); does repod run there, and is [server] url right?"
             raise _Again(Unavailable(text)) from error
         except httpx.TimeoutException as error:
             raise self._lost(method, f"{url} did not answer in time") from error
         except httpx.TransportError as error:
-            text = f"the connection to {url} broke off ({_reason(error)})"
+            text = f"the connection to {url} broke off ({brief(error)})"
             raise self._lost(method, text) from error
         except httpx.InvalidURL as error:
             msg = f"{url} is no URL that can be asked ({error})"
@@ -265,9 +265,3 @@ def _tls_fault(error: BaseException) -> str:
             return f"{reason}; does it speak TLS there, or is [server] url that of another port, or http://?"
         found = found.__cause__ or found.__context__
     return ""
-
-
-def _reason(error: BaseException) -> str:
-    """Why, in a few words."""
-    text = str(error)
-    return text.rpartition("] ")[2] or type(error).__name__
