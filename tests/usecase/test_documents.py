@@ -3,7 +3,7 @@
 import bz2
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from tests.lab.desk import Desk, desk, results
 from tests.lab.fakes import rpm
 from tests.lab.faulty import Step
 from tests.lab.site import Site
-from tests.lab.site import site as site_in
 
 HELLO = "hello-1.0-1.noarch"
 MODULES = b"""---
@@ -39,18 +38,6 @@ def comps(name: str) -> bytes:
 def advisory(key: str, *nevras: str) -> bytes:
     fields = {"id": key, "type": "security", "title": "t", "issued": "2026-01-01", "packages": nevras or [HELLO]}
     return json.dumps(fields).encode()
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with site_in(tmp_path) as site:
-        yield site
-
-
-@pytest.fixture
-def one(site: Site, tmp_path: Path) -> Iterator[Desk]:
-    with desk(site, tmp_path / "work") as one:
-        yield one
 
 
 def arrive(one: Desk, files: Mapping[str, bytes]) -> dict[str, str]:

@@ -1,33 +1,19 @@
 """Losing a race to publish: what arrived meanwhile joins the next try."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from repod.claims import Patience
 from repod.publish import Publisher
 from repod.turn import BATCH
-from tests.lab.desk import Desk, desk, results
+from tests.lab.desk import Desk, results
 from tests.lab.entries import made
 from tests.lab.fakes import rpm
 from tests.lab.faulty import Step
 from tests.lab.site import Site
-from tests.lab.site import site as site_in
 
 THEIRS = made("theirs-1-1.noarch")
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with site_in(tmp_path) as site:
-        yield site
-
-
-@pytest.fixture
-def one(site: Site, tmp_path: Path) -> Iterator[Desk]:
-    with desk(site, tmp_path / "work") as one:
-        yield one
 
 
 def beaten(site: Site, one: Desk, meanwhile: Callable[[], object]) -> None:

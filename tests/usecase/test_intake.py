@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,22 +10,9 @@ from tests.lab.desk import Desk, desk, results
 from tests.lab.fakes import MacSigner, rpm
 from tests.lab.faulty import Step
 from tests.lab.site import Site
-from tests.lab.site import site as site_in
 
 HELLO = "hello-1.0-1.noarch"
 PLACE = "Packages/h/hello-1.0-1.noarch.rpm"
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with site_in(tmp_path) as site:
-        yield site
-
-
-@pytest.fixture
-def one(site: Site, tmp_path: Path) -> Iterator[Desk]:
-    with desk(site, tmp_path / "work") as one:
-        yield one
 
 
 def stored(site: Site, path: str = PLACE) -> bytes:

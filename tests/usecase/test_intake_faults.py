@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,18 +19,6 @@ from tests.lab.site import site as site_in
 
 HELLO, OTHER = "hello-1.0-1.noarch", "other-1.0-1.noarch"
 PLACE = store_path("Packages/h/hello-1.0-1.noarch.rpm")
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with site_in(tmp_path) as site:
-        yield site
-
-
-@pytest.fixture
-def one(site: Site, tmp_path: Path) -> Iterator[Desk]:
-    with desk(site, tmp_path / "work") as one:
-        yield one
 
 
 def leave(site: Site, data: bytes) -> bytes:

@@ -26,12 +26,6 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 MARK = Mark(time=0.0, actor="anna", why="audit")
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with site_in(tmp_path) as site:
-        yield site
-
-
 def hello(number: int) -> Made:
     return made(f"hello-1.0-{number}.noarch")
 

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,16 +17,9 @@ from repod.views import REPOMD, SIGNATURE
 from tests.lab.entries import made
 from tests.lab.faulty import FaultyStore, Step, raising
 from tests.lab.site import Site, seen
-from tests.lab.site import site as site_in
 
 A, B, C = made("a-1.0-1.noarch"), made("b-1.0-1.noarch"), made("c-1.0-1.noarch")
 OTHER_A = made(A.nevra, "another build", store_path("Packages/a/other/a-1.0-1.noarch.rpm"))
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with site_in(tmp_path) as site:
-        yield site
 
 
 def test_a_store_without_any_trace_of_a_repository_gets_an_empty_first_generation(site: Site) -> None:

@@ -2,9 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -20,15 +18,8 @@ from tests.lab.counting import CountingStore
 from tests.lab.entries import made
 from tests.lab.faulty import FaultyStore, Step
 from tests.lab.site import Site, seen
-from tests.lab.site import site as site_in
 
 A, B, C, D = (made(f"{name}-1.0-1.noarch") for name in "abcd")
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with site_in(tmp_path) as site:
-        yield site
 
 
 @pytest.fixture

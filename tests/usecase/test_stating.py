@@ -1,7 +1,6 @@
 """The statement of what is current: made of what keys of hosts signed, kept fresh, and records that hang together."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,6 @@ from tests.lab.site import Site, seen
 from tests.lab.site import site as site_in
 
 A, B, C = made("a-1.0-1.noarch"), made("b-1.0-1.noarch"), made("c-1.0-1.noarch")
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with site_in(tmp_path) as site:
-        yield site
 
 
 def said(site: Site) -> dict[str, Any]:

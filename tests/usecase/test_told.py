@@ -4,8 +4,7 @@ Each was found by a random schedule of ``tests/histories``; a seed is another hi
 what mattered of each stands here as a script.
 """
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -22,16 +21,9 @@ from tests.lab.entries import Made, made
 from tests.lab.faulty import Crash, FaultyStore, Step
 from tests.lab.pruners import pruner
 from tests.lab.site import Site
-from tests.lab.site import site as site_in
 
 OLD, NEW, NEXT = made("a-1-1.noarch"), made("a-2-1.noarch"), made("a-3-1.noarch")
 GRACE = 100.0
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with site_in(tmp_path) as site:
-        yield site
 
 
 class Slow(FaultyStore):
