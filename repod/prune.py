@@ -310,10 +310,11 @@ class _Look:
     @cached_property
     def generations(self) -> Sequence[Generation]:
         """The generations up to the current one, newest first."""
-        older = sorted((number for number in records(self.listed) if number < self.current.number), reverse=True)
+        # Not those alone that were listed: more may have become current since, and name what was listed.
+        oldest = min(records(self.listed), default=self.current.number)
         found = [self.current]
-        for number in older:
-            with suppress(NotFound):  # another prune has just taken it, the last of what it named
+        for number in reversed(range(oldest, self.current.number)):
+            with suppress(NotFound):  # another prune has just taken it, the last of what it named; or it was lost
                 found.append(self._history.record(number))
         return found
 

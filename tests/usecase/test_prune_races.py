@@ -20,7 +20,7 @@ from tests.lab.pruners import pruner
 from tests.lab.site import Site, seen
 from tests.lab.site import site as site_in
 
-BASE, OLD, NEW = made("base-1-1.noarch"), made("old-1-1.noarch"), made("new-1-1.noarch")
+BASE, OLD, NEW, STORED = (made(f"{name}-1-1.noarch") for name in ("base", "old", "new", "stored"))
 DAY = 86400.0
 
 
@@ -35,8 +35,18 @@ def _the_same_documents(site: Site, theirs: Publisher) -> None:
     theirs.publish(Change(removed=[NEW.nevra]), actor="them", why="out")
 
 
+def _come_and_gone(_: Site, theirs: Publisher) -> None:
+    """A build whose file was stored in time, taken out again at once: the view of then is there within grace."""
+    theirs.publish(Change(entries=[STORED.entry]), actor="them", why="")
+    theirs.publish(Change(removed=[STORED.nevra]), actor="them", why="out")
+
+
 Act = Callable[[Site, Publisher], None]
-_ACTS: Mapping[Act, Mapping[str, str]] = {_back_again: seen(BASE, OLD), _the_same_documents: seen(BASE)}
+_ACTS: Mapping[Act, Mapping[str, str]] = {
+    _back_again: seen(BASE, OLD),
+    _the_same_documents: seen(BASE),
+    _come_and_gone: seen(BASE, NEW),
+}
 
 
 def _prune(site: Site, store: FaultyStore) -> None:
@@ -55,6 +65,7 @@ def _worn(tmp_path: Path, number: int) -> Iterator[tuple[Site, FaultyStore, Publ
         site.clock.now += 10 * DAY
         site.publish(theirs, NEW)
         site.clock.now += 10 * DAY
+        site.put(STORED)
         yield site, store, theirs
 
 
