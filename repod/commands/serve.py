@@ -18,6 +18,7 @@ from repod.commands.common import opened, settings_option
 from repod.commands.first import listen_option, make
 from repod.config import Settings, load
 from repod.daemon import Daemon
+from repod.heap import give_back
 from repod.hostfiles import key_name
 from repod.log import open_log
 from repod.metrics import Metrics
@@ -68,6 +69,7 @@ def _once_gone(arrival: Path, say: Callable[[], None]) -> None:
 
 def _run_daemon(config: Path, settings: Settings, ready: Callable[[str], None]) -> None:
     """Run the daemon to its end; ``ready`` is told its URL."""
+    give_back(os.environ)
     log = open_log(settings.log.format, settings.log.level)
     metrics = Metrics(__version__)
     bus, board = Bus(), Board()

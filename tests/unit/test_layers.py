@@ -45,6 +45,7 @@ _LAYERS = (
                 "repod.errors",
                 "repod.footing",
                 "repod.happenings",
+                "repod.heap",
                 "repod.jsontext",
                 "repod.numerals",
                 "repod.plainfile",
