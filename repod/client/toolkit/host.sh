@@ -161,7 +161,7 @@ locked() {
 holds() {
     case $1 in '' | *[!0-9]*) return ;; esac
     [ -d "/proc/$1" ] || return 0
-    say lock "$1" "$(tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | cut -c 1-200)" "$2"
+    say lock "$1" "$({ tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null | cut -c 1-200)" "$2"
 }
 
 # Which of these programs are not here. A container may have few, and an answer without them would look like another.
@@ -290,7 +290,8 @@ detached() {
 alive() {
     pid=$(word "$step/pid")
     [ -n "$pid" ] && [ "$(word "$step/boot")" = "$(word /proc/sys/kernel/random/boot_id)" ] || return 1
-    tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$step/run.sh"
+    # Within braces: that a process is gone is said by the shell, before the redirections of a command hold.
+    { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "$step/run.sh"
 }
 
 follow() {
