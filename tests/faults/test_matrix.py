@@ -19,7 +19,7 @@ from tests.lab.seaweed import Seaweed
 
 _SEED = int(os.environ.get("REPOD_MATRIX_SEED", str(int(time.time() // 86400))))
 
-_IN_A_BUCKET = 6  # cells; there each takes longer
+_IN_A_BUCKET = 4  # cells; there each takes longer
 
 
 @pytest.fixture(scope="module")
