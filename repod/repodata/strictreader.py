@@ -191,7 +191,7 @@ def _events(parser: etree.XMLPullParser, kind: str) -> Iterator[etree._Element]:
                 msg = "it has a DOCTYPE, expected none"
                 raise ValueError(msg)
         elif event == "end" and parent is not None and parent.getparent() is None:
-            if etree.QName(element).localname != "package":
+            if str(element.tag).rpartition("}")[2] != "package":
                 msg = f"expected <package>, found <{element.tag}>"
                 raise ValueError(msg)
             yield element

@@ -97,9 +97,12 @@ class Signature:
 
     @property
     def embedded(self) -> "Signature | None":
-        """The signature by a subkey inside its binding, where there is one."""
+        """The signature by a subkey inside its binding, where there is a whole one."""
         body = self.find(EMBEDDED)
-        return None if body is None else Signature.parse(body)
+        try:
+            return None if body is None else Signature.parse(body)
+        except ValueError:  # cut short it proves as little as none
+            return None
 
     def claims(self, fingerprint: str) -> bool:
         """Whether the signature says that it was made by this key."""

@@ -99,9 +99,11 @@ def _head(kind: str, path: Path) -> str | None:
         _, root = next(iter(etree.iterparse(file, events=("start",), **_STRICT)))
     if root.tag != f"{{{namespace}}}{tag}" or root.prefix or root.getroottree().docinfo.doctype:
         shown = f"{root.prefix}:" if root.prefix else ""
+        # As text: what a lenient parser lets through as a name, lxml's QName refuses.
+        found, _, local = str(root.tag).removeprefix("{").rpartition("}")
         raise Corrupt(
             f"{kind}: expected <{tag} xmlns={namespace!r}> and no DOCTYPE, "
-            f"found <{shown}{etree.QName(root).localname} xmlns={etree.QName(root).namespace!r}>"
+            f"found <{shown}{local} xmlns={found or None!r}>"
         )
     promised: str | None = root.get("packages")
     return promised
