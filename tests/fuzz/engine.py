@@ -14,7 +14,9 @@ from typing import Any
 
 from tests.fuzz.child import HEART
 from tests.fuzz.core import Target, kind_of
+from tests.lab import processes
 
+_ENDING = 10.0
 _GRACE = 90.0
 """Seconds in which a process starts, and settles at its end."""
 _LOOK = 0.1
@@ -62,7 +64,8 @@ def feed(target: Target, folder: Path, *, engine: str, seed: int, seconds: float
 
 def _child(target: Target, place: Path, order: dict[str, Any], until: float) -> int:
     words = [sys.executable, "-m", "tests.fuzz.child", target.name, str(place), json.dumps(order)]
-    environ = {**os.environ, "PYTHONPATH": str(_ROOT), "PYTHONHASHSEED": "0", "RUST_BACKTRACE": "0"}
+    plain = {**os.environ, "PYTHONPATH": str(_ROOT), "PYTHONHASHSEED": "0", "RUST_BACKTRACE": "0"}
+    mark, environ = processes.marked(plain)
     process = subprocess.Popen(words, cwd=_ROOT, env=environ, stdin=subprocess.DEVNULL)
     try:
         while process.poll() is None:
@@ -76,6 +79,8 @@ def _child(target: Target, place: Path, order: dict[str, Any], until: float) -> 
         if process.poll() is None:
             process.kill()
             process.wait()
+        # However it ended: a daemon that it had started, say.
+        processes.end(lambda: processes.bearers(mark), _ENDING, "what the process had started")
     return process.returncode
 
 

@@ -1,6 +1,7 @@
 """Fuzzing, short: what was found once, and so many fresh inputs; the long form stands in README.md beside this."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from tests.fuzz.child import corpus
 from tests.fuzz.core import CORPUS, Target
 from tests.fuzz.engine import feed
 from tests.fuzz.targets import TARGETS
-from tests.lab import rpms
+from tests.lab import processes, rpms
+from tests.lab.wait import until
 
 SEED = int(os.environ.get("REPOD_FUZZ_SEED", "1"))
 RUNS = {
@@ -52,6 +54,14 @@ def test_a_crash_is_contained_only_where_the_real_pool_refuses_the_file(tmp_path
     assert contain
     assert contain(b"no package") == "refused: not-rpm"
     assert contain(rpms.quick(tmp_path, "a").read_bytes()) == "taken"
+
+
+def test_what_an_ended_process_had_started_is_found_by_its_mark_and_ended() -> None:
+    """libFuzzer ends a process without a word: the daemon of a target would run on."""
+    mark, environ = processes.marked(os.environ)
+    subprocess.run(["sh", "-c", "setsid sleep 600 >/dev/null 2>&1 &"], env=environ, check=True, timeout=30)
+    until(lambda: processes.bearers(mark), 5, "the process")
+    processes.end(lambda: processes.bearers(mark), 5, "it")
 
 
 def test_the_corpus_is_small_and_each_file_of_it_is_of_a_target() -> None:

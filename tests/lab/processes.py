@@ -26,6 +26,12 @@ def mark() -> str:
     return value
 
 
+def marked(environ: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """A mark of its own for a process that is to be started, and ``environ`` with it: see ``bearers``."""
+    value = f"{os.getpid()}-{uuid.uuid4().hex}"
+    return value, {**environ, _MARK: value}
+
+
 def environment(home: Path, **more: str) -> dict[str, str]:
     """A small, constant environment for tools, with this run's mark and ``home`` as theirs."""
     plain = {
@@ -94,13 +100,25 @@ def descendants(value: str) -> set[int]:
     The mark alone would miss a forked worker, a parent alone a process that became a daemon. What runs in a PID
     namespace of its own ends with the process that keeps that, so that one alone is counted.
     """
-    needle = f"{_MARK}={value}".encode()
+    living = _since_this_one()
+    found = _bearing(value, living) | _below(os.getpid(), living)
+    return {pid for pid in found if _namespace(pid) == _namespace(os.getpid())}
+
+
+def bearers(value: str) -> set[int]:
+    """Living processes that inherited the mark ``value``, whoever is their parent now."""
+    return _bearing(value, _since_this_one())
+
+
+def _since_this_one() -> dict[int, list[str]]:
     # What was there before this process is none of its descendants, and its environment need not be read.
     first = _started(_status(os.getpid()))
-    living = {pid: fields for pid in _pids() if _alive(fields := _status(pid)) and _started(fields) >= first}
-    marked = {pid for pid in living if needle in _read(pid, "environ").split(b"\0")}
-    found = marked | _below(os.getpid(), living)
-    return {pid for pid in found if _namespace(pid) == _namespace(os.getpid())}
+    return {pid: fields for pid in _pids() if _alive(fields := _status(pid)) and _started(fields) >= first}
+
+
+def _bearing(value: str, living: Mapping[int, list[str]]) -> set[int]:
+    needle = f"{_MARK}={value}".encode()
+    return {pid for pid in living if needle in _read(pid, "environ").split(b"\0")}
 
 
 def _started(status: list[str]) -> int:
