@@ -42,7 +42,7 @@ def published(repository: str, generation: Generation, documents: Sequence[str],
 def missed(repository: str, first: int, last: int, time: float, url: str = "") -> Event:
     """Generations ``first`` to ``last`` were published and pruned before anybody could be told of them."""
     data = {"first": first, "last": last, "url": url}
-    name = _id(Kind.MISSED, repository, first, last)
+    name = _id(Kind.MISSED, repository, first, last, time)
     return Event(kind=Kind.MISSED, repository=repository, id=name, time=time, data=data)
 
 
@@ -76,26 +76,26 @@ def rejected(
 def waiting(repository: str, *, file: str, checksum: str, why: str, time: float) -> Event:
     """An arrival cannot be taken in now; it is tried again."""
     data = {"file": _printable(file), "sha256": checksum, "trace": trace(checksum), "why": why}
-    name = _id(Kind.WAITING, repository, file, checksum, why, int(time))
+    name = _id(Kind.WAITING, repository, file, checksum, why, time)
     return Event(kind=Kind.WAITING, repository=repository, id=name, time=time, data=data)
 
 
 def pruned(repository: str, *, builds: int, objects: int, size: int, time: float) -> Event:
     """Retention was carried out: so many builds left the metadata, and objects of ``size`` bytes the store."""
     data = {"builds": builds, "objects": objects, "bytes": size}
-    name = _id(Kind.PRUNED, repository, builds, objects, size, int(time))
+    name = _id(Kind.PRUNED, repository, builds, objects, size, time)
     return Event(kind=Kind.PRUNED, repository=repository, id=name, time=time, data=data)
 
 
 def failing(repository: str, *, problem: str, time: float) -> Event:
     """Turns fail; they are tried again."""
-    name = _id(Kind.FAILING, repository, problem, int(time))
+    name = _id(Kind.FAILING, repository, problem, time)
     return Event(kind=Kind.FAILING, repository=repository, id=name, time=time, data={"problem": problem})
 
 
 def recovered(repository: str, *, problem: str, time: float) -> Event:
     """``problem``, of which ``failing`` told last, is over."""
-    name = _id(Kind.RECOVERED, repository, problem, int(time))
+    name = _id(Kind.RECOVERED, repository, problem, time)
     return Event(kind=Kind.RECOVERED, repository=repository, id=name, time=time, data={"problem": problem})
 
 

@@ -170,7 +170,8 @@ def test_a_file_that_changes_while_it_is_sent_is_not_kept(dropped: Dropped, tmp_
     parcel = replace(prove(quick(tmp_path, "changing")), sha256=hashlib.sha256(b"other").hexdigest())
     with pytest.raises(Corrupt):
         dropped.drop.send(parcel, nothing)
-    assert (dropped.lying(), dropped.half()) == ([], 0)
+    # The daemon may not have taken away yet what another test sent.
+    assert ([name for name in dropped.lying() if name.startswith("changing")], dropped.half()) == ([], 0)
 
 
 def test_sending_that_is_stopped_leaves_nothing(dropped: Dropped, tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_a_name_that_the_inbox_leaves_alone_is_refused(dropped: Dropped, tmp_pat
     parcel.path.rename(other)
     with pytest.raises(Refused, match=r"app\.rpm\.part"):
         dropped.drop.send(replace(parcel, path=other), nothing)
-    assert dropped.lying() == []
+    assert not [name for name in dropped.lying() if name.startswith("app")]
 
 
 @pytest.mark.parametrize("where", ["bucket", "directory"])
