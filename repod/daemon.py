@@ -137,7 +137,7 @@ class Daemon:
     def run(self) -> bool:
         """Run to the end. False where a turn or change had to be abandoned. Raises ``Misconfigured`` at start only."""
         handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._on_hangup}
-        with self._bell, _signals(handlers), _listening(self._settings) as channel:
+        with self._bell, _signals(handlers), listening(self._settings.http) as channel:
             self._listen = self._settings.http.at(channel.getsockname()[1])
             self._tls = open_tls(self._listen)
             self._service = self._build(self._on(self._settings))
@@ -368,13 +368,13 @@ def _signals(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[
 
 
 @contextlib.contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
-    host, port = settings.http.host, settings.http.port
+def listening(http: Http) -> Iterator[socket.socket]:
+    """What listens where the settings say; ``Misconfigured`` where that cannot be."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(http.host, http.port, type=socket.SOCK_STREAM)[0]
         channel = socket.socket(family, kind, protocol)
     except OSError as error:
-        msg = f"[http] listen {settings.http.listen}: not an address of this machine ({error})"
+        msg = f"[http] listen {http.listen}: not an address of this machine ({error})"
         raise Misconfigured(msg) from error
     with channel:
         try:
@@ -382,6 +382,6 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
             channel.bind(address)
             channel.listen(1024)
         except OSError as error:
-            msg = f"[http] listen {settings.http.listen}: cannot be bound ({error}); choose a free address"
+            msg = f"[http] listen {http.listen}: cannot be bound ({error}); choose a free address"
             raise Misconfigured(msg) from error
         yield channel

@@ -1,11 +1,12 @@
 """``repod init``: a first repository."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from repod.config import load
+from repod.config import Settings, load
 from repod.signing.create import create_key
 from repod.start import write_key, write_settings
 
@@ -28,11 +29,11 @@ def init(folder: Path, name: str, listen: str) -> None:
     click.echo(f"wrote {path}\nnext: repod check -c {path} && repod run -c {path}")
 
 
-def make(folder: Path, name: str, listen: str) -> Path:
-    """Write settings, folders and a key; the path of the settings."""
+def make(folder: Path, name: str, listen: str, refuse: Callable[[Settings], object] = lambda _settings: None) -> Path:
+    """Write settings, folders and a key; the path of the settings. Where ``refuse`` raises, there is neither."""
     path = write_settings(folder, name, listen)
     try:
-        load(path)
+        refuse(load(path))
         write_key(folder, create_key(f"repod {name} <repod@localhost>", environ=os.environ).secret)
     except BaseException:
         path.unlink()  # a second try must not find a half-made folder

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from repod import __version__
 from repod.board import Board
@@ -17,7 +18,8 @@ from repod.checkhooks import refuse_hooks
 from repod.commands.common import opened, settings_option
 from repod.commands.first import listen_option, make
 from repod.config import Settings, load
-from repod.daemon import Daemon
+from repod.daemon import Daemon, listening
+from repod.errors import Misconfigured
 from repod.heap import give_back
 from repod.hostfiles import key_name
 from repod.log import open_log
@@ -49,11 +51,21 @@ def demo(folder: Path, listen: str) -> None:
     path = folder / "repod.toml"
     if not path.exists():
         click.echo("creating a signing key (RSA-4096, by gpg) ...")
-        make(folder, "demo", listen)
+        make(folder, "demo", listen, refuse=_refuse_taken)
     settings = load(path)
+    given = click.get_current_context().get_parameter_source("listen") is ParameterSource.COMMANDLINE
+    if given and settings.http.listen != listen:
+        has = settings.http.listen
+        msg = f"{path} has listen = {has!r}; expected {listen!r}: change it there, or give another --dir"
+        raise Misconfigured(msg)
     repository = settings.repository[0]
     sample = sample_package(Path(repository.inbox), "repod-hello", "1.0", str(int(time.time())))
     _run_daemon(path, settings, lambda url: _once_gone(sample, lambda: click.echo(_farewell(settings, url))))
+
+
+def _refuse_taken(settings: Settings) -> None:
+    with listening(settings.http):
+        pass
 
 
 def _once_gone(arrival: Path, say: Callable[[], None]) -> None:

@@ -45,7 +45,7 @@ class CommandSource:
         """See ``Source.make``."""
         finished = run(self._words, environ=self._environ, timeout=self._timeout, data=data)
         if finished.code != 0:
-            msg = f"signing by {self._words[0]} failed with {finished.end}: {finished.complaint}"
+            msg = f"signing by {self._words[0]} failed with {finished.failure}"
             raise Unavailable(msg)
         return finished.output
 

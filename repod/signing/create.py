@@ -55,7 +55,7 @@ def _create(home: Path, uid: str, environ: Mapping[str, str]) -> NewKey:
         unlocked = ("--pinentry-mode", "loopback", "--passphrase", "")
         finished = run((*base, *unlocked, *words), environ=environ, timeout=_TIMEOUT)
         if finished.code != 0:
-            msg = f"gpg failed: {finished.complaint}"
+            msg = f"gpg failed with {finished.failure}"
             raise Unavailable(msg)
         return finished.output
 

@@ -125,7 +125,7 @@ class GpgSource:
     def _run(self, *words: str, data: bytes = b"", passed: Sequence[int] = ()) -> Finished:
         finished = run(words, environ=self._environ, timeout=self._timeout, data=data, passed=passed)
         if finished.code != 0:
-            msg = f"{words[0]} failed: {finished.complaint}"
+            msg = f"{words[0]} failed with {finished.failure}"
             raise Unavailable(msg)
         return finished
 

@@ -19,15 +19,11 @@ class Finished:
     errors: bytes
 
     @property
-    def end(self) -> str:
-        """How it ended, for a message."""
-        return f"signal {-self.code}" if self.code < 0 else f"exit status {self.code}"
-
-    @property
-    def complaint(self) -> str:
-        """The last line it wrote to its standard error, shortened."""
+    def failure(self) -> str:
+        """How it ended, and the last line that it wrote to its standard error, shortened."""
+        end = f"signal {-self.code}" if self.code < 0 else f"exit status {self.code}"
         lines = self.errors.decode(errors="replace").strip().splitlines()
-        return lines[-1][:300] if lines else f"{self.end}, no message"
+        return f"{end}: {lines[-1][:300]}" if lines else f"{end}, no message"
 
 
 def run(

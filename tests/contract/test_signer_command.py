@@ -108,10 +108,10 @@ def test_a_signature_with_any_one_byte_flipped_never_leaves(breaks: Breaks, sign
     ("body", "message"),
     [
         ("echo no token inserted >&2; exit 7", "failed with exit status 7: no token inserted"),
-        ("exit 7", "failed with exit status 7: exit status 7, no message"),
+        ("exit 7", "failed with exit status 7, no message"),
         ("exit 0", "gave 0 bytes that are no OpenPGP signature"),
         ("echo hello", "gave 6 bytes that are no OpenPGP signature"),
-        ("kill -9 $$", "failed with signal 9"),
+        ("kill -9 $$", "failed with signal 9, no message"),
     ],
 )
 def test_a_command_that_fails_is_reported_with_what_it_said(body: str, message: str, breaks: Breaks) -> None:

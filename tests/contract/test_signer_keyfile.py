@@ -240,5 +240,5 @@ def test_a_created_key_is_what_every_host_takes_and_leaves_nothing_behind(tmp_pa
 def test_a_key_cannot_be_created_without_gpg(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"gpg is needed to create a key: install gnupg, or set"):
         create_key("Example <repo@example.com>", environ={"PATH": str(tmp_path)})
-    with pytest.raises(Misconfigured, match=r"a key cannot be created: gpg failed: .*or set"):
+    with pytest.raises(Misconfigured, match=r"a key cannot be created: gpg failed with exit status .*or set"):
         create_key("", environ=os.environ)

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -287,6 +288,19 @@ def test_help_lists_every_command_and_the_exit_codes() -> None:
 
 
 # ---------------------------------------------------------------- demo
+
+
+def test_demo_on_an_address_that_is_taken_leaves_nothing_in_the_way_of_another(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        refused = command("demo", "--listen", taken, cwd=tmp_path)
+        assert (refused.rc, f"{taken}: cannot be bound" in _one_line(refused)) == (2, True)
+        with _demo(tmp_path) as printed:
+            assert "install repod-hello" in printed
+        # Settings that are there are kept, and who says something else is told where they are.
+        refused = command("demo", "--listen", taken, cwd=tmp_path)
+    text = "repod-demo/repod.toml has listen = '127.0.0.1:0'; expected"
+    assert (refused.rc, text in _one_line(refused)) == (2, True)
 
 
 @contextmanager
