@@ -45,7 +45,8 @@ class Tour:
             "-euo",
             "pipefail",
             "-c",
-            block.replace("8470", str(self.port)).replace("8471", str(self.fleet)),
+            # Both at once, since a port may have the other's digits in it.
+            re.sub("847[01]", lambda found: str(self.port if found[0] == "8470" else self.fleet), block),
         ]
         done = subprocess.run(
             words, check=False, cwd=self.folder, capture_output=True, text=True, timeout=250, env=environ()
