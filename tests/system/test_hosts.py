@@ -20,6 +20,7 @@ from typing import Any, Self
 import pytest
 
 from tests.lab.hosts import ROOT, WORDS, Proxy, Said, ask, hosts, installed, proxy, raw
+from tests.lab.ports import free_port
 from tests.lab.processes import environment
 from tests.lab.seaweed import Seaweed
 from tests.lab.wait import until
@@ -397,9 +398,7 @@ def _pump(source: socket.socket, sink: socket.socket, limit: int) -> None:
 @contextmanager
 def _activated(s3: Seaweed, bucket: str, home: Path, *options: str) -> Iterator[tuple[str, Any]]:
     """`repod-s3` as systemd starts it: by the first connection to a socket that systemd holds."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     home.mkdir()
     words = ["systemd-socket-activate", f"--listen=127.0.0.1:{port}", *WORDS]
     # It hands on what it is told to, and no more.
