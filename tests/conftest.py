@@ -67,10 +67,10 @@ def _nothing_left_behind() -> Iterator[None]:
         return new and new - _declared - {child for pid in _declared for child in processes.children(pid)}
 
     try:
-        until(lambda: not left(), 5, "the processes of the test to end")
+        until(lambda: not left(), 10, "the processes of the test to end")
     except AssertionError:
         commands = [" ".join(processes.command(pid)) for pid in left()]
-        processes.end(left, 5, "the processes that the test left behind")
+        processes.end(left, 10, "the processes that the test left behind")
         pytest.fail("the test left processes behind: " + "; ".join(commands))
 
 

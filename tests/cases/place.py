@@ -25,7 +25,7 @@ from tests.lab.keys import Key
 from tests.lab.listing import Listed
 from tests.lab.wait import until
 
-_WAIT = 30.0
+_WAIT = 60.0
 _DONE = ("accepted", "duplicate", "rejected")
 
 

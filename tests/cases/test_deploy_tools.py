@@ -125,7 +125,7 @@ def test_c133_a_lock_that_is_taken_just_before_the_transaction_is_told_as_a_lock
     wait = "until [ -s /root/held ]; do sleep .01; done"
     held = f'[ -s /root/held ] || {{ python3 -c "{holder}" >/dev/null 2>&1 & {wait}; }}'
     host.machine.put(f"/usr/local/bin/{tool}", f'#!/bin/sh\n{held}\nexec /usr/bin/{tool} "$@"\n', 0o755)
-    outcome = brought(host, aim(site, "update", wanted), patience=Patience(lock=1, limit=4))
+    outcome = brought(host, aim(site, "update", wanted), patience=Patience(lock=1, limit=10))
     pid = host.machine.read("/root/held").strip()
     host.machine.run("sh", "-c", f"kill -KILL {pid}; rm /root/held /usr/local/bin/{tool}")
     assert (outcome.proven, outcome.trouble) == (False, Trouble.LOCKED), outcome

@@ -139,7 +139,7 @@ def test_c063_a_plus_in_a_name_is_served_to_dnf_and_zypper(tmp_path: Path, key_f
     """The href is raw; dnf asks for %2B and zypper for +, and both get the file over plain HTTP."""
     with Repod(tmp_path, key_file) as repod:
         rpms.quick(built, "libx++").rename(repod.inbox() / "libx.rpm")
-        until(lambda: repod.find_events("package published"), 20, "the package")
+        until(lambda: repod.find_events("package published"), 60, "the package")
         (listed,) = check(repod.store()).packages.values()
         assert listed.href == "Packages/l/libx++-1.0-1.noarch.rpm"
         for host in (Dnf(tmp_path / "dnf", repod.repo_file()), Zypper(tmp_path / "zypper", repod.repo_file())):
@@ -153,7 +153,7 @@ def test_c065_an_epoch_is_in_the_version_and_not_in_the_name(tmp_path: Path, key
     with Repod(tmp_path, key_file) as repod:
         rpms.quick(built, "ep", arch="x86_64", epoch=2).rename(repod.inbox() / "a.rpm")
         rpms.quick(built, "plain").rename(repod.inbox() / "b.rpm")
-        until(lambda: len(repod.find_events("package published")) == 2, 20, "both packages")
+        until(lambda: len(repod.find_events("package published")) == 2, 60, "both packages")
         packages = check(repod.store()).packages
         assert packages["ep-2:1.0-1.x86_64"].href == "Packages/e/ep-1.0-1.x86_64.rpm"
         assert packages["ep-2:1.0-1.x86_64"].epoch == "2"
@@ -186,7 +186,7 @@ def test_c068_memory_does_not_grow_with_the_number_of_publishes(place: Place, bu
         place.publish(rpms.quick(built, "one-more", str(number)))
         memory.append(_resident())
     assert place.wired.publisher.open("test").packages == 2100
-    assert abs(memory[-1] - memory[9]) < 50e6
+    assert memory[-1] - memory[9] < 50e6
 
 
 def _resident() -> int:
@@ -330,7 +330,7 @@ def test_c080_a_package_of_very_many_files_is_read_once(make_place: MakePlace, b
     with _opens(place.store) as opened:
         place.publish(rpms.quick(built))
         (place.store / HELLO).read_bytes()
-        until(lambda: Path(HELLO).name in opened, 5, "all that was opened before to be told")
+        until(lambda: Path(HELLO).name in opened, 60, "all that was opened before to be told")
     assert "many-1.0-1.noarch.rpm" not in opened
     assert len(place.sound()["many-1.0-1.noarch"].files) == 200_000
 

@@ -64,7 +64,7 @@ def test_c167_a_symlink_in_the_inbox_publishes_nothing(place: Place, built: Path
     (place.inbox / "y.rpm").symlink_to("/etc/passwd")
     (place.inbox / "folder").symlink_to(tmp_path / "folder")
     place.put(rpms.quick(built, "good"))
-    until(lambda: place.turn() and place.number() > 1 and not (place.inbox / "y.rpm").is_symlink(), 20, "the turn")
+    until(lambda: place.turn() and place.number() > 1 and not (place.inbox / "y.rpm").is_symlink(), 60, "the turn")
     assert list(place.sound()) == ["good-1.0-1.noarch"]
     assert {place.reason(name)["faults"][0]["code"] for name in ("x.rpm", "y.rpm")} == {"symlink"}
     stored = b"".join(files_below(place.store).values()) + b"".join(files_below(place.state).values())
@@ -101,7 +101,7 @@ def test_c169_a_passphrase_is_on_no_command_line_in_no_environment_and_in_no_log
             (home / "private-keys-v1.d").rename(home / "gone")
             end_agent(home)
             rpms.quick(built, "late").rename(repod.inbox() / "late.rpm")
-            until(lambda: repod.find_events("package not taken in, tried again later"), 30, "an error")
+            until(lambda: repod.find_events("package not taken in, tried again later"), 60, "an error")
             (home / "gone").rename(home / "private-keys-v1.d")
         end_agent(home)
         secret.write_text(f"{PASSPHRASE}-but-wrong\n")
@@ -118,10 +118,10 @@ def test_c169_the_secret_of_s3_is_in_no_process_that_reads_packages_and_in_no_lo
     store = f"s3://{s3.bucket()}/a/"
     with Repod(tmp_path, key_file, {"test": {"store": store}}, s3=s3) as repod:
         rpms.quick(built, "one").rename(repod.inbox() / "one.rpm")
-        until(lambda: repod.find_events("package published"), 30, "the package to be live")
+        until(lambda: repod.find_events("package published"), 60, "the package to be live")
         started = processes.children(repod.pid)
-        names = {Path(f"/proc/{pid}/comm").read_text() for pid in started}
-        told = [Path(f"/proc/{pid}/{what}").read_bytes() for pid in started for what in ("cmdline", "environ")]
+        names = {" ".join(processes.command(pid)) for pid in started}
+        told = [text for pid in started for text in _shown(pid)]
     assert len(started) >= 3, names
     wrong = s3.secret_key[::-1]
     refused = Repod(tmp_path, key_file, {"test": {"store": store}}, s3=s3, env={"AWS_SECRET_ACCESS_KEY": wrong})
@@ -136,11 +136,14 @@ def test_c169_the_secret_of_s3_is_in_no_process_that_reads_packages_and_in_no_lo
 def _told(pid: int) -> Iterator[bytes]:
     """Command lines and environments of all processes of a daemon."""
     for process in processes.session(pid) | processes.children(pid):
-        for what in ("cmdline", "environ"):
-            try:
-                yield Path(f"/proc/{process}/{what}").read_bytes()
-            except OSError:
-                continue
+        yield from _shown(process)
+
+
+def _shown(pid: int) -> Iterator[bytes]:
+    """Command line and environment of a process; nothing where it has ended meanwhile."""
+    for what in ("cmdline", "environ"):
+        with suppress(OSError):
+            yield Path(f"/proc/{pid}/{what}").read_bytes()
 
 
 def test_c172_of_two_keys_with_one_short_id_only_the_configured_one_counts(
@@ -227,7 +230,7 @@ def _created(base: Path) -> Iterator[dict[str, int]]:
         yield made
         marker = base / "the end"
         marker.touch()
-        until(lambda: made.pop(marker.name, None) is not None, 10, "all events")
+        until(lambda: made.pop(marker.name, None) is not None, 60, "all events")
         marker.unlink()
     finally:
         observer.stop()

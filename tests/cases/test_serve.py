@@ -31,7 +31,7 @@ def repod(tmp_path: Path, key_file: Path, built: Path) -> Iterator[Repod]:
     """A daemon that serves one package."""
     with Repod(tmp_path, key_file) as daemon:
         rpms.quick(built, "libx++").rename(daemon.inbox() / "x.rpm")
-        until(lambda: daemon.find_events("package published"), 20, "the package")
+        until(lambda: daemon.find_events("package published"), 60, "the package")
         yield daemon
 
 
@@ -39,7 +39,7 @@ def fetch(repod: Repod, path: str) -> tuple[Message, bytes]:
     """Headers and body, asked for as by a client that takes compressed answers."""
     url = f"{repod.repo_url()}/{urllib.parse.quote(path)}"
     asked = urllib.request.Request(url, headers={"Accept-Encoding": "gzip, deflate, zstd"})
-    with urllib.request.urlopen(asked, timeout=10) as answer:
+    with urllib.request.urlopen(asked, timeout=60) as answer:
         return answer.headers, answer.read()
 
 

@@ -66,8 +66,8 @@ def test_c024_a_control_character_in_a_changelog_costs_its_own_package_only(
     with Repod(tmp_path, key_file) as repod:
         for package in (bad, rpms.quick(built, "good")):
             package.rename(repod.inbox() / package.name)
-        until(lambda: repod.find_events("package rejected"), 20, "the bad one to be refused")
-        until(lambda: repod.find_events("package published"), 20, "the good one to be published")
+        until(lambda: repod.find_events("package rejected"), 60, "the bad one to be refused")
+        until(lambda: repod.find_events("package published"), 60, "the good one to be published")
         (said,) = repod.find_events("package rejected")[0]["faults"]
         assert said.startswith("changelogtext holds the character U+001B")
         report = check(repod.store(), key.public)

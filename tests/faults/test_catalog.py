@@ -59,7 +59,7 @@ def test_a_writer_that_is_killed_leaves_what_was_there_and_the_next_one_writes(t
         writer.send_signal(signal.SIGKILL)
     assert SqliteCatalog(path).search(Search()).total == 3
     assert SqliteCatalog(path).standing() == _BEFORE
-    until(lambda: _filled(catalog), 10, "the lock of the killed process to be free")
+    until(lambda: _filled(catalog), 60, "the lock of the killed process to be free")
     assert catalog.search(Search()).total == 5
 
 

@@ -271,9 +271,9 @@ def test_the_daemon_outlives_whatever_is_called_rpm_and_publishes_the_next_good_
     with Repod(tmp_path, key_file) as repod:
         for name in dropped:
             (junk / name).rename(repod.inbox() / name)
-        until(lambda: {e["file"] for e in repod.find_events("package rejected")} == dropped, 60, "all to be rejected")
+        until(lambda: {e["file"] for e in repod.find_events("package rejected")} == dropped, 120, "all to be rejected")
         shutil.copyfile(good, repod.inbox() / good.name)
-        until(lambda: repod.find_events("package published"), 30, "the good package to be live")
+        until(lambda: repod.find_events("package published"), 60, "the good package to be live")
         assert repod.get("/healthz")[0] == repod.get("/readyz")[0] == 200
         assert list(assert_sound(repod.repo_url(), key.public)) == ["good-1.0-1.noarch"]
         said = {event["file"]: event["faults"] for event in repod.find_events("package rejected")}

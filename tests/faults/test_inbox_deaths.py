@@ -104,7 +104,7 @@ def test_a_death_at_any_step_loses_nothing_and_leaves_no_half_thing(
     base = tmp_path / "steps"
     process = get_context("spawn").Process(target=_die_at_every_step, args=(action, base, rpm, elsewhere))
     process.start()
-    process.join(120)
+    process.join(200)
     assert process.exitcode == 0
     *deaths, survivor = sorted(base.iterdir(), key=lambda path: int(path.name))
     assert 3 <= len(deaths) < _MOST_STEPS - 2
@@ -165,7 +165,7 @@ def test_many_inboxes_reject_one_name_into_one_directory_at_once(tmp_path: Path,
 
     def reject(inbox: DirectoryInbox) -> None:
         arrival = only(inbox)
-        start.wait(20)
+        start.wait(60)
         inbox.reject(arrival, [FAULT], "", NOW)
 
     threads = [threading.Thread(target=reject, args=(inbox,)) for inbox in inboxes]

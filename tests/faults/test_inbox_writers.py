@@ -105,7 +105,7 @@ def test_a_writer_that_is_killed_half_way_leaves_an_incomplete_file_that_waits(
     half = len(rpm) - 100
     words = [sys.executable, "-c", script, str(place.root / "x.rpm"), rpm[:half].hex()]
     with subprocess.Popen(words) as writer:
-        until(lambda: place.lying().get("x.rpm") == rpm[:half], 20, "the first half")
+        until(lambda: place.lying().get("x.rpm") == rpm[:half], 60, "the first half")
         assert only(place.inbox).waiting == "open for writing"
         os.kill(writer.pid, signal.SIGKILL)
     assert only(place.inbox).waiting == f"incomplete: {half} of {len(rpm)} bytes"
@@ -288,9 +288,9 @@ def test_where_the_kernel_knows_no_writers_a_whole_package_is_ready_once_settled
 
 
 def test_wait_ends_as_soon_as_age_makes_a_file_ready(tmp_path: Path) -> None:
-    place = DirectoryPlace(tmp_path, settle=0.3, watch="poll", scan_interval=60)
+    place = DirectoryPlace(tmp_path, settle=2.0, watch="poll", scan_interval=60)
     place.put("x.rpm", b"junk")
     assert only(place.inbox).waiting
     assert place.inbox.wait(60)
-    until(lambda: not only(place.inbox).waiting, 10, "the file to be ready")
+    until(lambda: not only(place.inbox).waiting, 30, "the file to be ready")
     place.inbox.close()

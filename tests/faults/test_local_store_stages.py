@@ -116,6 +116,7 @@ def test_the_left_over_of_a_killed_process_is_gone_at_the_next_start_and_not_bef
     process = context.Process(target=_add_and_wait, args=(root, theirs))
     process.start()
     try:
+        assert mine.poll(60), "the process did not begin"
         assert mine.recv() == "staged"
         store = LocalStore(root)
         assert len(stages(root)) == 1
@@ -226,7 +227,7 @@ def test_a_work_directory_on_another_file_system_is_no_hindrance(store: LocalSto
             local = disk / "work.rpm"
             local.write_bytes(data)
             store.add(NEW, [local], checksum(data))
-        until(lambda: sizes, 5, "the poller to see the file")
+        until(lambda: sizes, 60, "the poller to see the file")
     finally:
         done.set()
         poller.join()

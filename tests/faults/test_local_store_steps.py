@@ -179,6 +179,7 @@ def test_a_kill_at_any_moment_leaves_whole_objects_only(root: Path) -> None:
         process = context.Process(target=_publish_for_ever, args=(root, theirs))
         process.start()
         try:
+            assert mine.poll(60), "the process did not begin"
             assert mine.recv() == "started"
             assert not mine.poll(moments.uniform(0, 0.1))
         finally:

@@ -46,7 +46,7 @@ def test_what_is_published_again_is_there_while_another_process_prunes_what_it_w
             for again in itertools.cycle(_AGAIN):
                 # Just when its file may go, so that both are at it.
                 due = left[again] + _GRACE
-                until(lambda due=due: time.monotonic() >= due, 5, "the end of its grace")
+                until(lambda due=due: time.monotonic() >= due, 30, "the end of its grace")
                 store.add(again.package.href, [again.file], again.package.pkgid)
                 publisher.publish(Change(entries=[again.entry]), actor="test", why="in")
                 assert validity.listed(store) == seen(BASE, again)

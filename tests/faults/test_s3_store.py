@@ -191,7 +191,8 @@ def test_credentials_that_have_expired_are_read_anew(buckets: Buckets, proxy: Fa
 def test_a_clock_that_is_wrong_is_told_with_the_seconds(buckets: Buckets, proxy: FaultProxy, place: S3Place) -> None:
     store = buckets.store(place, endpoint=proxy.endpoint(), attempts=1)
     proxy.clock = -4000
-    with pytest.raises(Unavailable, match=r"this machine's clock is \+(3999|4000|4001) s from that of S3; set it"):
+    # As many more as a busy machine lets pass between the answer and the look at it.
+    with pytest.raises(Unavailable, match=r"this machine's clock is \+(3999|40[0-5]\d) s from that of S3; set it"):
         store.write(PATH, b"one", Expect.ABSENT)
 
 

@@ -60,8 +60,8 @@ def test_what_an_ended_process_had_started_is_found_by_its_mark_and_ended() -> N
     """libFuzzer ends a process without a word: the daemon of a target would run on."""
     mark, environ = processes.marked(os.environ)
     subprocess.run(["sh", "-c", "setsid sleep 600 >/dev/null 2>&1 &"], env=environ, check=True, timeout=30)
-    until(lambda: processes.bearers(mark), 5, "the process")
-    processes.end(lambda: processes.bearers(mark), 5, "it")
+    until(lambda: processes.bearers(mark), 60, "the process")
+    processes.end(lambda: processes.bearers(mark), 30, "it")
 
 
 def test_the_corpus_is_small_and_each_file_of_it_is_of_a_target() -> None:

@@ -63,7 +63,7 @@ class Box:
         up = self._own / "up"
         until(lambda: up.exists() or self._process.poll() is not None, 60, f"{self.name} to be up")
         # The first process goes into its root just after it said so.
-        until(lambda: not up.exists() or (self.root / "run/sshd").exists(), 10, f"{self.name} to be in its root")
+        until(lambda: not up.exists() or (self.root / "run/sshd").exists(), 30, f"{self.name} to be in its root")
         assert up.exists(), (self._own / "log").read_text()
 
     def end(self) -> None:

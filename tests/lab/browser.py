@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 _CHROMIUM = "/usr/bin/chromium"
 _SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
@@ -97,7 +97,7 @@ class Chromium:
             more["http_credentials"] = {"username": credentials[0], "password": credentials[1]}
         context = self._browser.new_context(base_url=url, java_script_enabled=scripts, **more)
         try:
-            context.set_default_timeout(15_000)
+            context.set_default_timeout(60_000)
             page = context.new_page()
             window = Window(page=page, troubles=_watch(page, urlsplit(url).netloc))
             window.look(*LOOKS[0])
@@ -109,6 +109,7 @@ class Chromium:
 @contextmanager
 def chromium() -> Iterator[Chromium]:
     """Debian's chromium, without a screen."""
+    expect.set_options(timeout=60_000)  # of its own it waits five seconds, and a loaded machine may take more
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
         try:

@@ -98,7 +98,7 @@ class Service:
     def get(self, path: str) -> str | None:
         """What it answers; None where it does not, or not with 200."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=60) as answer:
                 return str(answer.read().decode())
         except (urllib.error.URLError, OSError):
             return None
@@ -108,7 +108,7 @@ class Service:
         inbox = "/srv/repod/inbox/el9-prod"
         self._box.put(f"{inbox}/.{package.name}", package.read_bytes())
         self._box.run("mv", f"{inbox}/.{package.name}", f"{inbox}/{package.name}")
-        until(lambda: not self._box.run("ls", inbox).out, 30, f"{package.name} to be taken in")
+        until(lambda: not self._box.run("ls", inbox).out, 90, f"{package.name} to be taken in")
 
 
 DEMO = """

@@ -35,7 +35,7 @@ def ask(url: str, method: str = "GET", **headers: str) -> Said:
         asked.add_header(name.replace("_", "-"), value)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(asked, timeout=20) as answer:
+        with opener.open(asked, timeout=60) as answer:
             return Said(answer.status, answer.headers, answer.read())
     except urllib.error.HTTPError as error:
         with error:
@@ -56,7 +56,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """Where it listens, with a slash at the end."""
-        until(lambda: "listening on " in self.log() or self.process.poll() is not None, 20, "the proxy to listen")
+        until(lambda: "listening on " in self.log() or self.process.poll() is not None, 60, "the proxy to listen")
         assert "listening on " in self.log(), self.log()
         return self.log().split("listening on ")[1].split()[0]
 
@@ -68,7 +68,7 @@ class Proxy:
 def raw(running: Proxy, text: str) -> bytes:
     """All that the proxy answers to exactly this text."""
     host, _, port = running.url.removeprefix("http://").rstrip("/").partition(":")
-    with socket.create_connection((host, int(port)), timeout=20) as channel:
+    with socket.create_connection((host, int(port)), timeout=60) as channel:
         channel.sendall(text.encode())
         channel.shutdown(socket.SHUT_WR)
         said = b""

@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -126,6 +126,7 @@ class DirectoryPlace:
         self.root.mkdir(exist_ok=True)
         self.clock = Time()
         self.log = Lines()
+        self.observers: Observers | None = settings.get("observer")
         self.inbox = open_directory(self.root, clock=self.clock, log=self.log, **settings)
 
     def put(self, name: str, data: bytes, *, earlier: float = 0.0) -> None:
@@ -173,7 +174,13 @@ def open_directory(root: Path, **settings: Any) -> DirectoryInbox:
 
 def files_below(root: Path) -> dict[str, bytes]:
     """Names, relative to ``root``, and bytes of all regular files; what somebody moves meanwhile may miss."""
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    found = {}
+    for folder, _, files in os.walk(root):
+        for path in (Path(folder, name) for name in files):
+            with suppress(FileNotFoundError):
+                if path.is_file():
+                    found[str(path.relative_to(root))] = path.read_bytes()
+    return found
 
 
 def names(arrivals: Sequence[Arrival]) -> list[str]:
@@ -203,13 +210,17 @@ def collect(inbox: Inbox, count: int, seconds: float) -> set[str]:
 
 
 class Observers:
-    """Makes real observers and remembers them. ``fail``: what the next ones raise as they start."""
+    """Makes real observers and remembers them. ``fail``: what the next ones raise as they start.
+
+    ``names``: of the files of which events came, whether they were delivered or not.
+    """
 
     def __init__(self, keep: Callable[[int], bool] = lambda _: True) -> None:
         """``keep`` says of each event, by its number, whether it is delivered."""
         self.made: list[InotifyObserver] = []
         self.fail: OSError | RuntimeError | None = None
         self.dropped = 0
+        self.names: list[str] = []
         self._keep = keep
         self._count = 0
 
@@ -223,7 +234,7 @@ class Observers:
                 super().start()
 
             def schedule(self, event_handler: FileSystemEventHandler, *words: Any, **settings: Any) -> Any:
-                return super().schedule(_Losing(event_handler, observers.pass_on), *words, **settings)
+                return super().schedule(_Losing(event_handler, observers), *words, **settings)
 
         self.made.append(Observer())
         return self.made[-1]
@@ -237,13 +248,14 @@ class Observers:
 
 
 class _Losing(FileSystemEventHandler):
-    def __init__(self, inner: FileSystemEventHandler, keep: Callable[[], bool]) -> None:
+    def __init__(self, inner: FileSystemEventHandler, observers: Observers) -> None:
         self._inner = inner
-        self._keep = keep
+        self._observers = observers
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        if self._keep():
+        if self._observers.pass_on():
             self._inner.dispatch(event)
+        self._observers.names.append(Path(os.fsdecode(event.src_path)).name)
 
 
 def watch_threads() -> int:

@@ -59,7 +59,7 @@ class Machine(Box):
     def crash(self) -> None:
         """End every process but the first one, at once: as a reboot does, without coming back by itself."""
         self.run("sh", "-c", "kill -KILL -1", check=False)
-        until(lambda: self.run("pgrep", "sshd", check=False).rc, 10, f"{self.name} to be down")
+        until(lambda: self.run("pgrep", "sshd", check=False).rc, 30, f"{self.name} to be down")
 
     def freeze(self) -> None:
         """Its processes stand still; the kernel goes on to take connections for them, and nothing comes back."""

@@ -65,7 +65,7 @@ def running(main: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     assert "[warn]" not in done.stderr, done.stderr
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until(lambda: _answers(port), 20, "nginx to listen")
+        until(lambda: _answers(port), 60, "nginx to listen")
         yield process
     finally:
         process.terminate()

@@ -15,7 +15,7 @@ from tests.lab.processes import environment
 from tests.lab.rpms import tool
 from tests.lab.wait import until
 
-_START = 30.0
+_START = 60.0
 _STOP = 10.0
 
 
@@ -44,7 +44,7 @@ class Prometheus:
         """What ``/api/v1/PATH`` answers; ``AssertionError`` with its error where it has one."""
         url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             with error:

@@ -19,7 +19,8 @@ _PLACES = ("etc/yum.repos.d", "etc/zypp/repos.d", "etc/dnf", "opt", "var/lib/rpm
 _SCRIPT = """
 root=$1; shift
 for place in etc/yum.repos.d etc/zypp etc/dnf opt var/lib/rpm var/cache/zypp; do
-    mkdir -p "/$place"  # not every machine has used its package tools yet
+    # Some are there only once dnf or zypper ran on this machine.
+    mkdir -p "/$place"
     mount --bind "$root/$place" "/$place"
 done
 mount --bind "$root/machine-id" /etc/machine-id

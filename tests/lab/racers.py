@@ -16,7 +16,7 @@ from repod.package import Sha256, StorePath
 from repod.store.local import LocalStore
 
 COUNTER = StorePath("counter")
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 class Barrier(Protocol):

@@ -10,9 +10,9 @@ from tests.lab.wire import Wire
 
 
 def ssh_settings(machines: Machines, **own: Any) -> Ssh:
-    """With the lab's key and known hosts, without an agent and without ``~/.ssh/config``."""
+    """With the lab's key and known hosts, time enough, without an agent and without ``~/.ssh/config``."""
     plain = {"identity": [str(machines.identity)], "known_hosts": [str(machines.known_hosts)], "config": ""}
-    return Ssh.model_validate({**plain, "agent": False, **own})
+    return Ssh.model_validate({**plain, "agent": False, "connect_timeout": 60, "auth_timeout": 120, **own})
 
 
 def ssh(machines: Machines, **own: Any) -> SshTransport:

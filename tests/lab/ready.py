@@ -6,6 +6,7 @@ that. Worker processes come from a server that all commands share.
 
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from tests.lab.daemon import Ended
 from tests.lab.wait import until
 
 _LIMIT = 60.0
+_ANSWER = 200.0  # seconds: a command that hangs is told before the test is ended for it
 
 
 class Ready:
@@ -52,9 +54,14 @@ class Ready:
         assert self._process.stdout is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
+        ready, _, _ = select.select([self._process.stdout], [], [], _ANSWER)
+        assert ready, f"no answer to {line} within {_ANSWER:g} s; it said so far: {self._said()}"
         answer = self._process.stdout.readline()
         assert answer, f"the process that runs commands ended with {self._process.wait(_LIMIT)}"
         return answer
+
+    def _said(self) -> list[str]:
+        return [path.read_text(errors="replace")[-1000:] for path in self._outputs if path.exists()]
 
     def workers(self) -> set[int]:
         """The worker processes that are alive."""

@@ -4,11 +4,13 @@ It speaks the JSON protocol for the few requests that repoctl makes, holds each 
 (botocore's model), and misbehaves as it is told. moto's knows the requests too, but runs nothing.
 """
 
+import contextlib
 import http.server
 import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import uuid
@@ -270,14 +272,33 @@ def _end(process: subprocess.Popen[bytes] | None) -> None:
 
 
 class _Server(http.server.ThreadingHTTPServer):
+    """Ends idle connections when it ends, and not before: a request that comes just then would be lost."""
+
     daemon_threads = False
     request_queue_size = 128
     ssm: SsmAgents
 
+    def __init__(self, address: tuple[str, int], handler: type[http.server.BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._open: set[Any] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        for one in list(self._open):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        super().server_close()
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
-    timeout = 1  # idle connections of clients end soon, so that the server can
 
     def do_POST(self) -> None:
         """One request."""

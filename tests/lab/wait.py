@@ -1,7 +1,7 @@
 """Waiting for a condition, never for luck."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -23,3 +23,20 @@ def until(condition: Callable[[], T], seconds: float, what: str) -> T:
             raise AssertionError(msg)
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
+
+
+def heard(lines: Iterable[str], wanted: Callable[[str], bool], what: str, seconds: float = 60) -> str:
+    """The first line of a stream that is ``wanted``; ``AssertionError`` with all that came where none is in time.
+
+    A stream that says now and then that it lives is never at its end, and no line of it may be the one.
+    """
+    deadline = time.monotonic() + seconds
+    seen: list[str] = []
+    for line in lines:
+        if wanted(line):
+            return line
+        seen.append(line)
+        if time.monotonic() > deadline:
+            break
+    msg = f"waited for {what} on a stream, which said: {seen[-50:]!r}"
+    raise AssertionError(msg)

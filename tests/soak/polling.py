@@ -25,7 +25,7 @@ class Polling:
 
     ``errors``: what went wrong, with the client that it happened to. Of the live view, one read between the two
     replacements of index and signature is no error, as a client tries again: ``torn`` counts those, and a second one
-    of the same client in a row is an error.
+    of the same client in a row is an error, unless another index came in between.
     """
 
     def __init__(self, shape: Shape, url: str, key: bytes, folder: Path) -> None:
@@ -36,7 +36,7 @@ class Polling:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._seen: dict[int, int] = {}
-        self._tried: set[int] = set()
+        self._tried: dict[int, str] = {}
         self.reads = Counter[str]()
         self.fetched = 0
         self.torn = 0
@@ -80,13 +80,14 @@ class Polling:
         self.reads[way] += 1
         who = f"client {client} of {read['repository']} by {way}"
         if "error" in read:
-            if way == "baseurl" and any(word in read["error"] for word in _TORN) and client not in self._tried:
+            torn = way == "baseurl" and any(word in read["error"] for word in _TORN)
+            if torn and self._tried.get(client) != read.get("index", ""):
                 self.torn += 1
-                self._tried.add(client)
+                self._tried[client] = read.get("index", "")
             else:
                 self.errors.append(f"{who}: {read['error']}")
             return
-        self._tried.discard(client)
+        self._tried.pop(client, None)
         self.seconds.append(read["seconds"])
         self.fetched += bool(read["fetched"])
         before = self._seen.get(client, 0)

@@ -7,8 +7,10 @@ and, one time in five, fetches a package that primary lists, its checksum checke
 """
 
 import gzip
+import hashlib
 import heapq
 import json
+import pathlib
 import random
 import re
 import select
@@ -68,6 +70,14 @@ def read(client, home, folder, package):
     return int(result.yum_repomd["revision"]), len(listed), fetched
 
 
+def index_of(folder):
+    """The checksum of the index that was fetched; empty where none was."""
+    try:
+        return hashlib.sha256(pathlib.Path(folder, "repodata/repomd.xml").read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
 def main():
     """Until standard input ends."""
     told = json.loads(sys.stdin.readline())
@@ -89,6 +99,7 @@ def main():
             line["generation"], line["packages"], line["fetched"] = read(client, told["home"], folder, reads % 5 == 0)
         except librepo.LibrepoException as error:
             line["error"] = str(error.args[1:])
+            line["index"] = index_of(folder)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run is told
             line["error"] = repr(error)
         finally:

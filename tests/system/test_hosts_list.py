@@ -65,7 +65,7 @@ def fleet(
         )
         config = folder / "repoctl.toml"
         config.write_text(_SETTINGS.format(url=daemon.url))
-        until(lambda: len(_listed(daemon)) == 4, 30, "the packages to be live")
+        until(lambda: len(_listed(daemon)) == 4, 60, "the packages to be live")
         yield {**agents.environ, "REPOCTL_CONFIG": str(config)}
 
 

@@ -1,5 +1,6 @@
 """The lab's builders, damage, settings writer and watch over processes do what they say."""
 
+import itertools
 import platform
 import subprocess
 import tomllib
@@ -14,7 +15,7 @@ from tests.lab.clients import rpmkeys_check
 from tests.lab.daemon import toml
 from tests.lab.keys import Key
 from tests.lab.rpmbuild import ZSTD, rpmbuild
-from tests.lab.wait import until
+from tests.lab.wait import heard, until
 
 
 def _digests_are_right(path: Path) -> bool:
@@ -143,6 +144,14 @@ def test_a_wait_ends_with_the_value_or_says_what_it_waited_for() -> None:
     assert until(lambda: next(answers), 5, "seven") == 7
     with pytest.raises(AssertionError, match=r"waited 0\.01 s for the sun; last seen: None"):
         until(lambda: None, 0.01, "the sun")
+
+
+def test_a_stream_is_read_to_a_line_or_what_it_said_is_told() -> None:
+    assert heard(iter(["a", "b"]), lambda line: line == "b", "b") == "b"
+    with pytest.raises(AssertionError, match=r"waited for c on a stream, which said: \['a', 'b'\]"):
+        heard(iter(["a", "b"]), lambda _: False, "c")
+    with pytest.raises(AssertionError, match="waited for the sun"):
+        heard(itertools.repeat("alive"), lambda _: False, "the sun", 0.01)
 
 
 def test_a_process_left_behind_is_found_even_as_a_daemon_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:

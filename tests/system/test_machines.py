@@ -26,13 +26,13 @@ def machine(machines: Machines) -> Machine:
     return machines[0]
 
 
-def ssh(machines: Machines, where: str, *words: str, port: int = 22) -> Completed:
-    """A command over OpenSSH's own client."""
+def ssh(machines: Machines, where: str, *words: str, port: int = 22, patience: int = 60) -> Completed:
+    """A command over OpenSSH's own client, which waits so many seconds for an answer."""
     options = [
         "BatchMode=yes",
         f"UserKnownHostsFile={machines.known_hosts}",
-        "ConnectTimeout=2",
-        "ServerAliveInterval=1",
+        f"ConnectTimeout={patience}",
+        f"ServerAliveInterval={patience}",
     ]
     words = ("-F", "none", "-p", str(port), "-i", str(machines.identity), where, *words)
     return run(["ssh", *(word for option in options for word in ("-o", option)), *words], machines.folder)
@@ -51,7 +51,7 @@ def test_dnf_installs_from_a_daemon_with_both_checks(tmp_path: Path, key_file: P
         rpms.quick(tmp_path, "hello", scriptlets={"post_install": "echo done >/var/post"}).rename(
             repod.inbox() / "x.rpm"
         )
-        until(lambda: repod.find_events("package published"), 20, "the package")
+        until(lambda: repod.find_events("package published"), 60, "the package")
         text = repod.repo_file()
         assert "repo_gpgcheck=1" in text
         assert "\ngpgcheck=1" in text
@@ -88,7 +88,7 @@ def test_sshd_stops_starts_freezes_and_changes_its_key(machines: Machines) -> No
     machine.start_sshd()
     assert ssh(machines, where, "true").rc == 0
     machine.freeze()
-    assert "timed out" in ssh(machines, where, "true").out
+    assert "timed out" in ssh(machines, where, "true", patience=2).out
     machine.thaw()
     assert ssh(machines, where, "true").rc == 0
     machine.new_key()
@@ -118,8 +118,8 @@ def test_a_wire_is_cut_in_the_middle_and_what_was_started_apart_goes_on(machines
             assert going.stdout
             assert going.stdout.readline() == b"begun\n"
             wire.cut()
-            assert going.wait(10) == 255
-        until(lambda: machine.run("cat", "/tmp/still", check=False).out == "still\n", 10, "what goes on")
+            assert going.wait(60) == 255
+        until(lambda: machine.run("cat", "/tmp/still", check=False).out == "still\n", 60, "what goes on")
         wire.cut_after(10_000)
         assert ssh(machines, f"root@{wire.host}", "head -c 1000000 /dev/zero", port=wire.port).rc == 255
         assert ssh(machines, f"root@{wire.host}", "true", port=wire.port).rc == 0

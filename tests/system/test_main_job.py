@@ -38,7 +38,7 @@ def _drop(repod: Repod, *packages: Path) -> None:
     for package in packages:
         until(
             lambda name=package.name: repod.find_events("package published", file=name),
-            20,
+            120,
             f"{package.name} to be published",
         )
 

@@ -346,7 +346,7 @@ def test_newer_clients_read_with_a_token_or_a_password_and_not_without(
     http = {"access": "readers", "tokens": "tokens.json"}
     with Repod(tmp_path / "repod", key_file, settings={"http": http}) as repod:
         rpms.quick(repod.inbox(), "hello")
-        until(lambda: repod.find_events("published"), 30, "the package to be live")
+        until(lambda: repod.find_events("published"), 60, "the package to be live")
         secret = repod.cli("token add", "web", "--repository", "test").out.strip()
         key = repod.store() / "RPM-GPG-KEY-test"
         lines = ["[test]", "name=test", "gpgcheck=1", "repo_gpgcheck=1", f"gpgkey=file://{key}"]

@@ -18,7 +18,7 @@ from tests.lab.daemon import Repod
 from tests.lab.nginx import running, written
 from tests.lab.ports import free_port
 from tests.lab.rpms import quick, tool
-from tests.lab.wait import until
+from tests.lab.wait import heard, until
 
 _ODD = ("lib++", "1.0~rc1^2")
 _BIG = 3_000_000
@@ -34,7 +34,7 @@ class Front(NamedTuple):
 
     def client(self, url: str = "") -> httpx.Client:
         context = ssl.create_default_context(cafile=str(self.authority.file))
-        return httpx.Client(base_url=url or self.url, verify=context, timeout=30)
+        return httpx.Client(base_url=url or self.url, verify=context, timeout=60)
 
     def get(self, path: str, *, direct: bool = False, method: str = "GET", **headers: str) -> httpx.Response:
         shown = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -68,8 +68,10 @@ def front(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived: 
         for name in repositories:
             quick(repod.inbox(name), "hello")
             quick(repod.inbox(name), *_ODD)
-        until(lambda: len(repod.find_events("package published")) == 4, 30, "the packages to be live")
-        until((repod.store("el9-prod") / "index.html").exists, 30, "the front page")
+        until(lambda: len(repod.find_events("package published")) == 4, 60, "the packages to be live")
+        for name in repositories:
+            # It is written after each generation, and must not be written anew between two looks of a test.
+            until(lambda name=name: _is_on_front_page(repod.store(name)), 60, f"the front page of {name}")
         upstream = repod.url.removeprefix("http://")
         main = written(
             base / "nginx", port=port, upstream=upstream, stores=base / "repod/www", pair=authority.issue("localhost")
@@ -77,6 +79,11 @@ def front(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived: 
         with running(main, port) as process:
             long_lived.add(process.pid)
             yield Front(repod, url, authority, secret)
+
+
+def _is_on_front_page(store: Path) -> bool:
+    page = store / "index.html"
+    return page.exists() and all(name in page.read_text() for name in ("hello", _ODD[0]))
 
 
 def _repo(front: Front, name: str, *lines: str) -> str:
@@ -153,7 +160,7 @@ def test_private_files_come_from_nginx_by_leave_of_repod(front: Front) -> None:
 )
 def test_what_is_nobodys_business_is_not_served(front: Front, path: str) -> None:
     words = [tool("curl"), "-s", "--path-as-is", "--cacert", str(front.authority.file), "-w", "\n%{http_code}"]
-    done = subprocess.run([*words, front.url + path], check=True, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([*words, front.url + path], check=True, capture_output=True, text=True, timeout=120)
     assert done.stdout.rpartition("\n")[2] in {"400", "401", "403", "404"}, done.stdout
 
 
@@ -176,7 +183,7 @@ def test_events_are_told_through_nginx_as_they_happen(front: Front, tmp_path: Pa
     with front.client() as client, client.stream("GET", path, headers=front.bearer()) as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
         quick(front.repod.inbox("el9-private"), "news")
-        told = next(line for line in stream.iter_lines() if line.startswith("data:") and "published" in line)
+        told = heard(stream.iter_lines(), lambda line: line.startswith("data:") and "published" in line, "the event")
     assert json.loads(told.removeprefix("data:"))["type"] == "repod.generation.published.v1"
 
 
@@ -195,7 +202,7 @@ def test_a_download_that_broke_off_is_carried_on(front: Front, tmp_path: Path) -
     target = tmp_path / "hello.rpm"
     target.write_bytes(whole[:1000])
     words = [tool("curl"), "-fsS", "-C", "-", "-o", str(target), f"{front.repod.url}/repos/el9-prod/{path}"]
-    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert target.read_bytes() == whole
 

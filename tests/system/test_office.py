@@ -73,12 +73,12 @@ def test_a_change_is_made_with_the_processes_that_are_there(service: Service, de
 
 def test_what_a_change_published_is_followed_at_once(service: Service, deeds: Deeds) -> None:
     loop = service.loop("prod")
+    loop._follower._interval = 3600.0  # at which it would look without being woken
     loop.start()
     try:
         until(lambda: service.metric("repod_generation", "prod") == 1, 30, "the loop to have looked")
         deeds.promote("dev", "prod", _HELLO, BY, force=False, dry_run=False)
-        # Without being woken it would look five seconds later.
-        until(lambda: service.metric("repod_packages", "prod") == 1, 4, "the metrics to follow")
+        until(lambda: service.metric("repod_packages", "prod") == 1, 60, "the metrics to follow")
         assert service.metric("repod_generation", "prod") == 2
     finally:
         loop.stop()

@@ -64,8 +64,11 @@ def machine(tmp_path: Path, home: Repod) -> Iterator[Machine]:
 
 def _publish(home: Repod, folder: Path) -> None:
     for package in folder.glob("*.rpm"):
-        shutil.copy(package, home.inbox("repod"))
-    until(lambda: not any(home.inbox("repod").iterdir()), 60, "repod's packages to be taken in")
+        # Whole at once: where a copy of so many bytes stands still for seconds, it is refused as cut short.
+        aside = home.inbox("repod") / f".{package.name}"
+        shutil.copy(package, aside)
+        aside.rename(home.inbox("repod") / package.name)
+    until(lambda: not any(home.inbox("repod").iterdir()), 120, "repod's packages to be taken in")
     assert not list(home.rejected("repod").glob("*"))
 
 

@@ -39,7 +39,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived:
                 for number in some:
                     quick(repod.inbox(name), f"packed{number}")
             for name in _PACKINGS:
-                until(lambda name=name, some=some: _count(repod, name) == some.stop, 60, f"{name} to be live")
+                until(lambda name=name, some=some: _count(repod, name) == some.stop, 120, f"{name} to be live")
         yield repod
 
 

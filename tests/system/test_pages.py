@@ -63,7 +63,7 @@ class Front:
     def ask(self, path: str, *, token: str = "", method: str = "GET", **more: Any) -> httpx.Response:
         headers = {"Accept": "text/html", **more.pop("headers", {})}
         auth = ("anybody", self.tokens[token]) if token else None
-        return httpx.request(method, self.url + path, auth=auth, headers=headers, timeout=20, **more)
+        return httpx.request(method, self.url + path, auth=auth, headers=headers, timeout=60, **more)
 
     @property
     def generation(self) -> int:
@@ -103,8 +103,8 @@ def _fill(front: Front) -> None:
     for release in ("1", "2"):
         quick(inbox, release=release, changelog=changelog(3), requires=["/bin/sh", "libc.so.6 >= 2.34"])
         nevra = f"hello-1.0-{release}.noarch"
-        until(lambda: nevra in repod.log.read_text(), 30, f"{nevra} to be taken")  # noqa: B023 - asked at once
-        until(lambda: front.ask(f"/r/test/p/{nevra}").status_code == 200, 30, f"{nevra} to be listed")  # noqa: B023
+        until(lambda: nevra in repod.log.read_text(), 60, f"{nevra} to be taken")  # noqa: B023 - asked at once
+        until(lambda: front.ask(f"/r/test/p/{nevra}").status_code == 200, 60, f"{nevra} to be listed")  # noqa: B023
     nfpm(
         inbox,
         "evil",
@@ -116,9 +116,9 @@ def _fill(front: Front) -> None:
     )
     (inbox / f"{_EVIL.replace('/', '')}.rpm").write_bytes(b"<html>404</html>")
     quick(repod.inbox("secret"), "hidden")
-    until(lambda: front.ask("/r/test/p/evil-1.0.0-1.noarch").status_code == 200, 30, "the evil build to be listed")
-    until(lambda: repod.find_events("package rejected"), 30, "the file that is no package to be rejected")
-    until(lambda: front.ask("/r/secret/p/hidden-1.0-1.noarch", token="reader").status_code == 200, 30, "the hidden one")
+    until(lambda: front.ask("/r/test/p/evil-1.0.0-1.noarch").status_code == 200, 60, "the evil build to be listed")
+    until(lambda: repod.find_events("package rejected"), 60, "the file that is no package to be rejected")
+    until(lambda: front.ask("/r/secret/p/hidden-1.0-1.noarch", token="reader").status_code == 200, 60, "the hidden one")
     _report(front)
 
 
@@ -164,7 +164,7 @@ def _links(answer: httpx.Response) -> Iterator[str]:
 
 
 def test_no_link_on_any_page_is_broken(front: Front) -> None:
-    with httpx.Client(auth=("x", front.tokens["reader"]), headers={"Accept": "text/html"}, timeout=20) as client:
+    with httpx.Client(auth=("x", front.tokens["reader"]), headers={"Accept": "text/html"}, timeout=60) as client:
         waiting, seen, titles = [front.url + "/"], set[str](), dict[str, str]()
         while waiting:
             link = waiting.pop()

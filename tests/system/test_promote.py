@@ -210,7 +210,7 @@ def test_daemon_and_promotions_publish_into_one_repository_at_once(running: Repo
         quick(tmp_path / "built", f"own{number}").rename(running.inbox("staging") / f"own{number}.rpm")
         _promote(running, name, "--from", "dev", "--to", "staging")
     for number in range(4):
-        until(lambda n=f"own{number}.rpm": running.find_events("package published", file=n), 30, f"own{number}")
+        until(lambda n=f"own{number}.rpm": running.find_events("package published", file=n), 60, f"own{number}")
     assert len(assert_sound(running.store("staging"), key.public)) == 8
 
 

@@ -177,7 +177,7 @@ def test_a_run_that_is_killed_in_the_middle_of_a_transaction_is_carried_on_by_th
     site.publish(NAME, package)
     set_ring(site, "hello-1.0-4")
     running = host.started()
-    until(lambda: "hello-1.0-4.noarch" in host.installed(), 20, "the package tool to be at the scriptlet")
+    until(lambda: "hello-1.0-4.noarch" in host.installed(), 60, "the package tool to be at the scriptlet")
     running.kill()
     running.wait()
     gate.touch()
@@ -214,12 +214,12 @@ def test_another_package_tool_is_waited_for_no_longer_than_it_is_said_and_blamed
     set_ring(site, "hello-1.0-2")
     host.configure(check=_CHECK, lock_wait="1s")
     other = host.started("dnf", "-y", "--refresh", "install", "slow")
-    until(lambda: "slow-1.0-1.noarch" in host.installed(), 30, "the other package tool to be at the scriptlet")
+    until(lambda: "slow-1.0-1.noarch" in host.installed(), 60, "the other package tool to be at the scriptlet")
     done = host.agent("run")
     assert (done.rc, "dnf: another package tool held the lock for longer than lock_wait" in done.out) == (1, True)
     assert "hello-1.0-1.noarch" in host.installed()
     gate.touch()
-    assert other.wait(30) == 0
+    assert other.wait(120) == 0
     assert host.agent("run") == (0, "updated: runs hello-1.0-2.noarch\n")
 
 

@@ -12,7 +12,6 @@ import pytest
 from tests.lab.daemon import Ended, Repod
 from tests.lab.faultproxy import FaultProxy
 from tests.lab.keys import Key
-from tests.lab.ports import free_port
 from tests.lab.repoctl import Repoctl
 from tests.lab.rpms import quick
 from tests.lab.s3faults import Rule
@@ -20,6 +19,7 @@ from tests.lab.seaweed import REGION, Seaweed
 from tests.lab.uploads import TOKENS, token
 from tests.lab.wait import until
 
+_NOBODY = "http://127.0.0.1:9"
 _COMPS = "<comps><group><id>tools</id><name>Tools</name></group></comps>"
 
 
@@ -130,7 +130,9 @@ def test_a_push_goes_by_the_pinned_keys_alone(
 ) -> None:
     fingerprint = key.fingerprint if pinned else "A" * 40
     repoctl.settle(repository={"test": {"keys": [fingerprint]}})
-    done = repoctl.run("push", "test", quick(tmp_path, f"pinned{int(pinned)}"), "--wait=2")
+    # For the one that is never believed in, long enough that the daemon has published it.
+    patience = "--wait=60" if pinned else "--wait=10"
+    done = repoctl.run("push", "test", quick(tmp_path, f"pinned{int(pinned)}"), patience)
     if pinned:
         assert done.rc == 0, done
     else:
@@ -139,13 +141,13 @@ def test_a_push_goes_by_the_pinned_keys_alone(
 
 
 def test_an_inbox_in_a_directory_does_without_the_api(repod: Repod, tmp_path: Path) -> None:
-    repoctl = Repoctl(tmp_path / "home", f"http://127.0.0.1:{free_port()}")
+    repoctl = Repoctl(tmp_path / "home", _NOBODY)
     repoctl.settle(repository={"test": {"inbox": str(repod.inbox()), "url": repod.repo_url()}})
     (tmp_path / "comps.xml").write_text(_COMPS)
-    done = repoctl.run("push", "test", quick(tmp_path, "copied"), tmp_path / "comps.xml", "--wait=30", "--json")
+    done = repoctl.run("push", "test", quick(tmp_path, "copied"), tmp_path / "comps.xml", "--wait=60", "--json")
     assert (done.rc, set(states(done).values())) == (0, {"published"}), done
     assert b"comps" in (repod.store() / "repodata/repomd.xml").read_bytes()
-    refused = repoctl.run("push", "test", quick(tmp_path, "foreign", arch="ppc64le"), "--wait=30")
+    refused = repoctl.run("push", "test", quick(tmp_path, "foreign", arch="ppc64le"), "--wait=60")
     assert refused.rc == 3
     assert "arch ppc64le; expected one of" in refused.err
     (tmp_path / "other").mkdir()
@@ -162,10 +164,10 @@ def test_a_private_repository_is_seen_with_the_token(key_file: Path, tmp_path: P
     settings = {"http": {"access": "readers", "tokens": "tokens.json"}}
     with Repod(tmp_path / "repod", key_file, settings=settings) as private:
         both = token(private, "--may", "upload", "--may", "read")
-        done = Repoctl(tmp_path / "home", private.url, both).run("push", "test", quick(tmp_path, "secret"), "--wait=20")
+        done = Repoctl(tmp_path / "home", private.url, both).run("push", "test", quick(tmp_path, "secret"), "--wait=60")
         assert (done.rc, done.err) == (0, ""), done
         alone = Repoctl(tmp_path / "home", private.url, token(private, name="alone"))
-        blind = alone.run("push", "test", quick(tmp_path, "blind"), "--wait=20")
+        blind = alone.run("push", "test", quick(tmp_path, "blind"), "--wait=60")
         assert blind.rc == 2, blind
         assert "set [repository.test] url" in blind.err
         assert alone.run("push", "test", quick(tmp_path, "blind2")).rc == 0
@@ -179,7 +181,7 @@ def bucketed(tmp_path: Path, key_file: Path, s3: Seaweed) -> Iterator[tuple[Repo
     settings: dict[str, Any] = {"s3": {"endpoint": s3.endpoint, "region": REGION, "addressing": "path"}}
     base = tmp_path / "repod"
     base.mkdir()
-    repoctl = Repoctl(tmp_path / "home", f"http://127.0.0.1:{free_port()}", **s3.environ)
+    repoctl = Repoctl(tmp_path / "home", _NOBODY, **s3.environ)
     repoctl.settle(
         s3={"region": REGION, "addressing": "path"},
         repository={"test": {"inbox": places["inbox"], "url": places["store"]}},
@@ -207,11 +209,11 @@ def _stopped(repoctl: Repoctl, s3: Seaweed, bucket: str, folder: Path) -> None:
     with FaultProxy(s3) as proxy:
         proxy.rules = [Rule(does="hold", on=("UploadPart",))]
         with repoctl.started("push", "test", huge, AWS_ENDPOINT_URL_S3=proxy.endpoint("push")) as process:
-            until(lambda: proxy.held("push"), 30, "the first part to be under way")
+            until(lambda: proxy.held("push"), 60, "the first part to be under way")
             process.send_signal(signal.SIGTERM)
             proxy.rules = []
             # Parts that were just being held when that was said are let go of at the next look.
-            until(lambda: (proxy.release("push"), process.poll())[1] is not None, 20, "the push to end")
+            until(lambda: (proxy.release("push"), process.poll())[1] is not None, 60, "the push to end")
             out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, ""), err
     assert err == f"{huge}: unsent: stopped; it was not sent\n"

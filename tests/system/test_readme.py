@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import processes
+from tests.lab.ports import free_port
 from tests.lab.wait import until
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,8 @@ class Tour:
             "-euo",
             "pipefail",
             "-c",
-            block.replace("8470", str(self.port)).replace("8471", str(self.fleet)),
+            # Both at once, since a port may have the other's digits in it.
+            re.sub("847[01]", lambda found: str(self.port if found[0] == "8470" else self.fleet), block),
         ]
         done = subprocess.run(
             words, check=False, cwd=self.folder, capture_output=True, text=True, timeout=250, env=environ()
@@ -80,8 +81,7 @@ def alone() -> Iterator[None]:
 def tour(alone: None, tmp_path_factory: pytest.TempPathFactory, long_lived: set[int]) -> Iterator[Tour]:
     folder = tmp_path_factory.mktemp("readme") / "repod"
     checkout(folder)
-    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
-        port, fleet = free.getsockname()[1], other.getsockname()[1]
+    port, fleet = free_port(), free_port()
     first = commands("Two commands")[0].strip().replace("repod demo", f"repod demo --listen 127.0.0.1:{port}")
     output = folder / "output"
     with output.open("w") as file:

@@ -39,7 +39,7 @@ def repod(tmp_path: Path, key_file: Path) -> Iterator[Repod]:
     with Repod(tmp_path, key_file) as daemon:
         for number in range(40):
             quick(daemon.inbox(), f"p{number}", files={f"/usr/share/p{number}/{n}": b"x" for n in range(50)})
-        until(lambda: len(daemon.find_events("package published")) == 40, 60, "40 packages to be published")
+        until(lambda: len(daemon.find_events("package published")) == 40, 120, "40 packages to be published")
         yield daemon
 
 
@@ -52,15 +52,15 @@ def _restless(repod: Repod, key_file: Path) -> Iterator[None]:
     with log.open("wb") as out:
         process = subprocess.Popen([*words, str(repod.base / "cache")], stdout=out, stderr=out)
     try:
-        until(lambda: process.poll() is not None or head(repod.store()) > begun + 5, 30, "the publisher to publish")
+        until(lambda: process.poll() is not None or head(repod.store()) > begun + 5, 60, "the publisher to publish")
         assert process.poll() is None, log.read_text()
         yield
         assert process.poll() is None, log.read_text()
     finally:
         workers = processes.children(process.pid)
         process.terminate()
-        process.wait(30)
-        until(lambda: not workers & processes.children(os.getpid()), 10, "the publisher's workers to end")
+        process.wait(60)
+        until(lambda: not workers & processes.children(os.getpid()), 30, "the publisher's workers to end")
 
 
 def _views(repod: Repod, key: Key) -> dict[str, View]:

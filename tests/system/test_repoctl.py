@@ -73,6 +73,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived: se
         until(lambda: len(found.rows("packages", "staging")) == 4, 30, "the packages to be live")
         until(lambda: found.rows("packages", "staging", "tool")[0]["module"] == ["hi:1"], 30, "the module stream")
         until(lambda: names(repod.rejected("staging")), 30, "the junk to be refused")
+        until(lambda: len(found.rows("rejected", "staging")) == 1, 30, "its reason")
+        until(lambda: names(repod.inbox("staging")) == [], 30, "the inbox to be empty")
         yield found
 
 
@@ -221,7 +223,7 @@ def test_events_are_followed_and_what_was_missed_comes_first(lab: Lab, tmp_path:
             lab.done("promote", _HELLO.format("1.0"), "--from", "staging", "--to", "prod")
             until(lambda: b"hello-1.0-1.noarch came" in heard.read_bytes(), 30, "what happens now")
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
     last = heard.read_text().splitlines()[-1]

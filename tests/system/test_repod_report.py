@@ -72,18 +72,18 @@ def token(repod: Repod) -> str:
 
 
 def listed(repod: Repod) -> set[str]:
-    answer = httpx.get(f"{repod.url}/api/v1/repositories/test/packages?name=app")
+    answer = httpx.get(f"{repod.url}/api/v1/repositories/test/packages?name=app", timeout=60)
     return {row["package"] for row in answer.json()["rows"]} if answer.status_code == 200 else set()
 
 
 def put(repod: Repod, release: str) -> None:
     quick(repod.inbox(), "app", release=release)
-    until(lambda: f"app-1.0-{release}.noarch" in listed(repod), 20, f"release {release} to be listed")
+    until(lambda: f"app-1.0-{release}.noarch" in listed(repod), 60, f"release {release} to be listed")
 
 
 def hosts(repod: Repod, token: str, package: str = "app") -> Any:
     url = f"{repod.url}/api/v1/repositories/test/hosts?package={package}"
-    answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"})
+    answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer.json()["hosts"]
 
@@ -108,7 +108,7 @@ def test_what_a_real_host_runs_and_ran_before_is_kept_by_retention_until_the_hos
         put(repod, "3")
         put(repod, "4")
         # keep = 1: release 3 may go, what the host runs and would go back to may not.
-        until(lambda: _NEWEST not in listed(repod), 20, "a prune")
+        until(lambda: _NEWEST not in listed(repod), 60, "a prune")
         assert listed(repod) == {_OLD, _NEW, "app-1.0-4.noarch"}
         why = repod.cli("why", "test", _OLD).out
         assert "would be downgraded to on host web1.example.com (reported" in " ".join(why.split())
@@ -117,7 +117,7 @@ def test_what_a_real_host_runs_and_ran_before_is_kept_by_retention_until_the_hos
         assert hosts(repod, token)[0]["previous"] == [_NEW]
     assert repod.cli("hosts forget", "test", "web1.example.com").rc == 0
     repod.cli("prune", "test")
-    until(lambda: listed(repod) == {"app-1.0-4.noarch"}, 20, "the rest to be pruned")
+    until(lambda: listed(repod) == {"app-1.0-4.noarch"}, 60, "the rest to be pruned")
 
 
 @pytest.fixture
@@ -134,15 +134,16 @@ def test_another_build_of_the_same_nevra_is_told_apart_by_its_header(
     repod: Repod, token: str, host: Dnf, tmp_path: Path
 ) -> None:
     quick(repod.inbox(), "tool", summary="Rebuilt, with the same name")
-    until(lambda: repod.cli("why", "test", "tool-1.0-1.noarch").rc == 0, 20, "it to be listed")
+    until(lambda: repod.cli("why", "test", "tool-1.0-1.noarch").rc == 0, 60, "it to be listed")
     report = Reporter(tmp_path / "conf", repod.url, token, root=str(host.root))
     assert report().rc == 0
     url = f"{repod.url}/api/v1/repositories/test/packages/tool-1.0-1.noarch"
-    found = httpx.get(url, headers={"Authorization": f"Bearer {token}"}).json()
+    found = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=60).json()
     (one,) = found["running"]["hosts"]
     assert one["header_sha256"] == host.header_digests()["tool-1.0-1.noarch"]
     assert one["header_sha256"] != found["builds"][0]["header_sha256"]
-    page = httpx.get(f"{repod.url}/r/test/p/tool-1.0-1.noarch", auth=("any", token), headers={"Accept": "text/html"})
+    html = {"Accept": "text/html"}
+    page = httpx.get(f"{repod.url}/r/test/p/tool-1.0-1.noarch", auth=("any", token), headers=html, timeout=60)
     assert re.search(r"another build of this NEVRA</span> on web1\.example\.com: the header has", page.text), page.text
 
 

@@ -61,7 +61,7 @@ def repod(
     with found:
         long_lived.add(found.pid)
         shutil.copy(quick(base, "hello"), found.inbox())
-        until(lambda: not list(found.inbox().iterdir()), 20, "the package to be taken in")
+        until(lambda: not list(found.inbox().iterdir()), 60, "the package to be taken in")
         yield found
 
 
@@ -78,7 +78,7 @@ def ask(
     url = f"{repod.url}/api/v1/repositories/{path}"
     request = urllib.request.Request(url, data=body or None, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         with error:
@@ -109,7 +109,7 @@ def test_a_rollout_is_reported_as_it_goes_shown_and_told_when_it_begins_and_ends
     status, one = ask(repod, "GET", "test/rollouts/2026-11-26.1")
     assert (status, one["rollout"]["hosts"][0]["to"]) == (200, "hello-1.0-1.noarch")
     assert ask(repod, "GET", "plain/rollouts") == (200, [])
-    until(lambda: len(web.events) >= 2, 10, "the hook to be told")
+    until(lambda: len(web.events) >= 2, 60, "the hook to be told")
     assert [(event["type"], event["data"]["state"]) for event in web.events] == [
         ("repod.rollout.reported.v1", "running"),
         ("repod.rollout.reported.v1", "succeeded"),
@@ -134,7 +134,7 @@ def test_what_is_no_report_is_refused_in_words(
 
 
 def test_a_report_that_is_too_large_is_refused_before_it_is_sent(repod: Repod, token: str) -> None:
-    client = http.client.HTTPConnection(repod.url.removeprefix("http://"), timeout=20)
+    client = http.client.HTTPConnection(repod.url.removeprefix("http://"), timeout=60)
     client.putrequest("PUT", "/api/v1/repositories/test/rollouts/large")
     for name, value in (("Content-Type", "application/json"), ("Content-Length", "5000000")):
         client.putheader(name, value)
@@ -280,7 +280,7 @@ def test_strangers_are_told_how_many_hosts_run_a_build_and_not_which(repod: Repo
 def test_who_may_report_may_not_make_repod_forget_what_another_host_runs(repod: Repod, token: str) -> None:
     assert says(repod, token, "kept1", {"packages": [{"nevra": "hello-1.0-0.noarch"}]})[0] == 200
     reporter = repod.cli("token add", "reporter", "--may", "report").out.strip()
-    until(lambda: says(repod, reporter, "own1", {"packages": [{"nevra": "a-1-1.noarch"}]})[0] == 200, 10, "the token")
+    until(lambda: says(repod, reporter, "own1", {"packages": [{"nevra": "a-1-1.noarch"}]})[0] == 200, 30, "the token")
     status, said = ask(repod, "DELETE", "plain/hosts/kept1", token=reporter)
     assert (status, "prune" in said["detail"]) == (403, True)
     assert ask(repod, "DELETE", "plain/hosts/kept1", token=token)[0] == 204
@@ -290,7 +290,7 @@ def test_a_token_for_some_hosts_reports_of_no_other_and_of_no_rollout(repod: Rep
     words = ("--may", "report", "--host", "web-*", "--host", "db1")
     limited = repod.cli("token add", "limited", *words).out.strip()
     said = {"packages": [{"nevra": "a-1-1.noarch"}]}
-    until(lambda: says(repod, limited, "web-7", said)[0] == 200, 10, "the token")
+    until(lambda: says(repod, limited, "web-7", said)[0] == 200, 30, "the token")
     assert says(repod, limited, "db1", said)[0] == 200
     status, answer = says(repod, limited, "db2", said)
     assert (status, answer["detail"]) == (403, "token limited may report of db1, web-* only, not of db2")

@@ -96,7 +96,7 @@ def test_a_daemon_publishes_meanwhile_and_nothing_is_lost(tmp_path: Path, pair: 
 
 
 def _live(repod: Repod, name: str) -> None:
-    until(lambda: repod.find_events("package published", file=name), 30, f"{name} to be live")
+    until(lambda: repod.find_events("package published", file=name), 60, f"{name} to be live")
 
 
 def test_a_key_that_hosts_had_no_time_to_learn_signs_nothing_anew_unless_one_insists(

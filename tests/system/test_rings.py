@@ -108,7 +108,7 @@ def test_a_host_reads_a_private_repository_as_its_repo_file_says_and_reports_wha
     assert (said[0], len(said[1])) == ("hello-1.0-2.noarch", 64)
     (tmp_path / "token").write_text("wrong")
     hello(repod.inbox(NAME), "3")
-    until(lambda: repod.cli("ring set", NAME, "web", "hello-1.0-3", "--spread", "0s").rc == 0, 20, "it to be listed")
+    until(lambda: repod.cli("ring set", NAME, "web", "hello-1.0-3", "--spread", "0s").rc == 0, 60, "it to be listed")
     done = host.agent("run")
     assert (done.rc, done.out.startswith("updated: runs hello-1.0-3.noarch; not reported: ")) == (0, True)
     host.configure(url=f"{repod.url}/repos/{NAME}/", install="hello")

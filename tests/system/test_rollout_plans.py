@@ -62,7 +62,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived: se
         (base / "repoctl.toml").write_text(toml({"state_dir": "runs-of-lab", "group": _GROUPS}))
         lab = Lab(repod, base, token)
         with open_api(load(base / "repoctl.toml", lab.env), lab.env) as api:
-            until(lambda: len(api.packages("prod")) == 3, 30, "the packages to be live")
+            until(lambda: len(api.packages("prod")) == 3, 60, "the packages to be live")
         yield lab
 
 

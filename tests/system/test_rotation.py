@@ -50,13 +50,15 @@ def _publish(repod: Repod, name: str, version: str = "1.0") -> None:
     folder.mkdir(exist_ok=True)
     package = quick(folder, name, version)
     shutil.move(package, repod.inbox() / package.name)
-    until(lambda: repod.find_events("package published", file=package.name), 20, f"{package.name} to be published")
+    until(lambda: repod.find_events("package published", file=package.name), 60, f"{package.name} to be published")
 
 
 def _set(repod: Repod, key: str, *, window: str = "0s", **more: object) -> None:
-    """Write ``[signing]`` and let the daemon read it."""
+    """Write ``[signing]`` and let the daemon read it, and give hosts by it what they need."""
+    before = len(repod.find_events("opened"))
     repod.configure("signing", key=key, window=window, **more)
     repod.reload()
+    until(lambda: len(repod.find_events("opened")) > before, 60, "the repository to be opened with them")
 
 
 def _phase(repod: Repod) -> str:
@@ -201,7 +203,7 @@ def test_the_old_key_is_let_go_when_nothing_needs_it_any_more(repod: Repod, pair
     repod.declare("test", retention={"grace": "1s", "generations": 1})
     repod.write_config()
     repod.reload()
-    until(lambda: repod.cli("prune", "test").out and _phase(repod) == "retire", 20, "the old key to be needed no more")
+    until(lambda: repod.cli("prune", "test").out and _phase(repod) == "retire", 120, "the old key to be needed no more")
     _set(repod, NEW)
     assert _phase(repod) == "steady"
     assert repod.cli("check").out == "no faults\n"
@@ -211,14 +213,15 @@ def test_the_old_key_is_let_go_when_nothing_needs_it_any_more(repod: Repod, pair
 def test_a_daemon_whose_key_was_replaced_at_once_says_what_to_do_and_goes_on_when_that_is_done(repod: Repod) -> None:
     _set(repod, OLD)
     _publish(repod, "a")
-    _set(repod, NEW)
+    repod.configure("signing", key=NEW, window="0s")
+    repod.reload()
     shutil.move(quick(repod.base / "built", "b"), repod.inbox() / "b.rpm")
     remedy = "name it in [signing] published, or sign them anew: repod resign test"
-    until(lambda: remedy in repod.get("/readyz")[1].decode(), 30, "the daemon to say what it builds nothing on")
+    until(lambda: remedy in repod.get("/readyz")[1].decode(), 60, "the daemon to say what it builds nothing on")
     assert not repod.find_events("package published", file="b.rpm")
     assert repod.cli("resign", "test").rc == 0
     until(lambda: repod.find_events("package published", file="b.rpm"), 60, "the package that waited")
-    until(lambda: repod.get("/readyz")[0] == 200, 30, "the daemon to be well")
+    until(lambda: repod.get("/readyz")[0] == 200, 60, "the daemon to be well")
 
 
 def test_settings_that_are_ahead_of_the_hosts_are_a_fault_of_check_and_of_rotate(

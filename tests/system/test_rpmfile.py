@@ -361,8 +361,8 @@ def test_a_signature_that_rpm_4_would_not_see_is_a_fault_of_the_file(
 def test_a_file_that_hangs_its_reader_costs_one_task(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "hangs.rpm")
     good = rpms.quick(tmp_path)
-    with reading(timeout=1) as workers:
-        with pytest.raises(Unreadable, match="more than 1 s") as caught:
+    with reading(timeout=4) as workers:
+        with pytest.raises(Unreadable, match="more than 4 s") as caught:
             workers.examine(tmp_path / "hangs.rpm", b"")
         assert caught.value.faults[0].code == "reader"
         assert workers.examine(good, b"").faults == ()
@@ -374,14 +374,14 @@ def test_a_file_that_kills_its_readers_costs_one_task(tmp_path: Path) -> None:
     with reading() as workers, ThreadPoolExecutor(1) as threads:
         task = threads.submit(workers.examine, fifo, b"")
         # A FIFO can be opened so only when its reader is there, which then waits for more.
-        writer = until(lambda: _opened(fifo), 10, "the reader to open the file")
+        writer = until(lambda: _opened(fifo), 60, "the reader to open the file")
         # The file gets a second try: the first process may have been lost by chance.
-        first = until(lambda: _readers(fifo), 10, "a process to have the file open")
+        first = until(lambda: _readers(fifo), 60, "a process to have the file open")
         os.kill(*first, signal.SIGSEGV)
-        second = until(lambda: _readers(fifo) - first, 10, "another process to have the file open")
+        second = until(lambda: _readers(fifo) - first, 60, "another process to have the file open")
         os.kill(*second, signal.SIGSEGV)
         with pytest.raises(Unreadable, match=r"it crashed the process that read it .* twice") as caught:
-            task.result(30)
+            task.result(60)
         os.close(writer)
         assert caught.value.faults[0].code == "reader"
         assert workers.examine(good, b"").faults == ()

@@ -37,7 +37,7 @@ class Served(NamedTuple):
 
     def ask_root(self, target: str, method: str = "GET", **headers: str) -> Answer:
         place = urllib.parse.urlsplit(self.repod.url)
-        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=10)
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
         try:
             connection.putrequest(method, target, skip_accept_encoding=True)
             for name, value in headers.items():
@@ -56,7 +56,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived:
     with Repod(base, key_file) as repod:
         long_lived.add(repod.pid)
         quick(repod.inbox(), "lib++", "1.0~rc1^git2")
-        until(lambda: repod.find_events("published"), 30, "the package to be live")
+        until(lambda: repod.find_events("published"), 60, "the package to be live")
         # What must never be served.
         (base / "secret").write_text("what nobody may read")
         (repod.store() / "Packages/link.rpm").symlink_to(base / "secret")

@@ -47,7 +47,7 @@ class Lab(NamedTuple):
     def publish(self, version: str) -> None:
         before = len(self.repod.find_events("package published"))
         quick(self.repod.inbox("prod"), "hello", version)
-        until(lambda: len(self.repod.find_events("package published")) > before, 30, f"hello {version} to be live")
+        until(lambda: len(self.repod.find_events("package published")) > before, 60, f"hello {version} to be live")
 
     def hosts(self, *words: str) -> Ended:
         env = {**self.agents.environ, "REPOCTL_URL": self.repod.url, "REPOCTL_TOKEN": self.token}

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -146,13 +147,19 @@ def test_sysusers_has_nothing_to_say_against_its_file() -> None:
 
 
 class _Manager:
-    """The end of sd_notify's socket that systemd holds."""
+    """The end of sd_notify's socket that systemd holds; read at once, since a full one makes repod wait."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._channel.bind(str(path))
         self._told: list[list[str]] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        while message := self._channel.recv(4096):
+            self._told.append(message.decode().splitlines())
 
     def told(self) -> list[str]:
         """The first line of each message, in order."""
@@ -160,13 +167,12 @@ class _Manager:
 
     def messages(self) -> list[list[str]]:
         """Every message so far, as its lines."""
-        while True:
-            try:
-                self._told.append(self._channel.recv(4096).decode().splitlines())
-            except BlockingIOError:
-                return self._told
+        return list(self._told)
 
     def close(self) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", str(self.path))
+        self._reader.join()
         self._channel.close()
 
 
@@ -186,21 +192,21 @@ def notifying(tmp_path: Path, key_file: Path, manager: _Manager) -> Repod:
 
 def test_systemd_is_told_of_readiness_life_and_end(notifying: Repod, manager: _Manager) -> None:
     notifying.spawn()
-    until(lambda: "READY=1" in manager.told(), 30, "READY=1")
+    until(lambda: "READY=1" in manager.told(), 60, "READY=1")
     assert manager.told()[0] == "READY=1"
     assert notifying.get("/healthz")[0] == 200
-    until(lambda: manager.told().count("WATCHDOG=1") >= 3, 10, "three signs of life")
+    until(lambda: manager.told().count("WATCHDOG=1") >= 3, 30, "three signs of life")
     assert "STOPPING=1" not in manager.told()
     assert notifying.stop() == 0
+    until(lambda: manager.told()[-1] == "STOPPING=1", 10, "STOPPING=1")
     assert manager.told().count("READY=1") == 1
-    assert manager.told()[-1] == "STOPPING=1"
 
 
 def _reload(repod: Repod, manager: _Manager) -> list[list[str]]:
     """What systemd was told from SIGHUP to the next READY=1, signs of life aside."""
     before = len(manager.messages())
     os.kill(repod.pid, signal.SIGHUP)
-    until(lambda: "READY=1" in manager.told()[before:], 30, "the end of the reload")
+    until(lambda: "READY=1" in manager.told()[before:], 60, "the end of the reload")
     return [message for message in manager.messages()[before:] if message != ["WATCHDOG=1"]]
 
 
@@ -211,7 +217,7 @@ def test_systemd_is_told_when_a_reload_begins_and_ends(notifying: Repod, manager
         assert re.fullmatch(r"MONOTONIC_USEC=[1-9][0-9]+", reloading[1])
         assert ready[0] == "READY=1"
         assert notifying.find_events("reloaded")
-        until(lambda: manager.told()[-1] == "WATCHDOG=1", 10, "life after the reload")
+        until(lambda: manager.told()[-1] == "WATCHDOG=1", 30, "life after the reload")
 
 
 def test_a_reload_of_wrong_settings_is_logged_and_leaves_the_service_ready(notifying: Repod, manager: _Manager) -> None:
@@ -280,9 +286,9 @@ def test_as_the_unit_confines_it_repod_publishes_what_a_ci_user_drops(
     repod.drop(quick(tmp_path, "plain"), "cat > plain.rpm")
     repod.drop(quick(tmp_path, "nested"), "mkdir nightly && cat > nightly/nested.rpm")
     repod.drop(quick(tmp_path, "foreign", arch="s390x"), "cat > foreign.rpm")
-    until(lambda: _published(repod, "plain") and _published(repod, "nested"), 30, "the packages to be published")
-    until(lambda: not list(repod.inbox("el9-prod").rglob("*.rpm")), 10, "the inbox to be empty")
-    until(lambda: list(repod.rejected("el9-prod").glob("foreign.rpm.reason.json")), 10, "the refused one's reason")
+    until(lambda: _published(repod, "plain") and _published(repod, "nested"), 60, "the packages to be published")
+    until(lambda: not list(repod.inbox("el9-prod").rglob("*.rpm")), 30, "the inbox to be empty")
+    until(lambda: list(repod.rejected("el9-prod").glob("foreign.rpm.reason.json")), 30, "the refused one's reason")
     repomd = repod.store("el9-prod") / "repodata" / "repomd.xml"
     assert repomd.stat().st_mode & 0o777 == 0o644, "a web server of another user reads the store"
     assert repod.get("/repos/el9-prod/repodata/repomd.xml") == (200, repomd.read_bytes())

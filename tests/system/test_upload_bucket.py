@@ -14,6 +14,7 @@ from tests.lab.inboxes import wanted
 from tests.lab.rpms import quick
 from tests.lab.seaweed import REGION, Seaweed
 from tests.lab.uploads import TOKENS, Curl, token
+from tests.lab.wait import until
 
 WAIT = ("-H", "Prefer: wait=60")
 
@@ -33,8 +34,13 @@ def test_what_curl_brings_goes_through_the_bucket_to_a_host(s3: Seaweed, key_fil
         (tmp_path / "junk.rpm").write_bytes(b"no package")
         rejected = curl.put(tmp_path / "junk.rpm", *WAIT)
         assert (rejected.status, rejected.body["arrival"]["state"]) == (422, "rejected"), rejected.text
-        keys = [one["Key"] for one in client.list_objects_v2(Bucket=bucket, Prefix="in/")["Contents"]]
-        assert keys == ["in/rejected/junk.rpm", "in/rejected/junk.rpm.reason.json"]
+
+        def keys() -> list[str]:
+            return [one["Key"] for one in client.list_objects_v2(Bucket=bucket, Prefix="in/").get("Contents", ())]
+
+        # The arrival itself goes last.
+        rejected_keys = ["in/rejected/junk.rpm", "in/rejected/junk.rpm.reason.json"]
+        until(lambda: keys() == rejected_keys, 30, "nothing else to lie there")
         with Dnf(tmp_path / "host", repod.repo_file()) as host:
             assert host.install("bucketed").rc == 0
 

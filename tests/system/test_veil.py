@@ -4,13 +4,14 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.lab.daemon import Repod
 from tests.lab.rpms import quick
-from tests.lab.wait import until
+from tests.lab.wait import heard, until
 
 _SECRET = re.compile(r"hush|project X")
 
@@ -22,7 +23,7 @@ def repod(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived: 
     with Repod(tmp_path_factory.mktemp("veil"), key_file, repositories, settings=settings) as found:
         long_lived.add(found.pid)
         quick(found.inbox("hush"))
-        until(lambda: not list(found.inbox("hush").iterdir()), 20, "the build to be taken in")
+        until(lambda: not list(found.inbox("hush").iterdir()), 60, "the build to be taken in")
         done = found.cli("promote", "hello", "--from", "hush", "--to", "shown", "--why", "project X is ready")
         assert done.rc == 0, done.err
         yield found
@@ -36,7 +37,7 @@ def token(repod: Repod) -> str:
 
 def pages(repod: Repod, path: str, token: str = "", kind: str = "text/html") -> str:
     headers = {"Accept": kind} | ({"Authorization": f"Bearer {token}"} if token else {})
-    answer = httpx.get(repod.url + path, headers=headers, timeout=20)
+    answer = httpx.get(repod.url + path, headers=headers, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer.text
 
@@ -60,7 +61,7 @@ def pages(repod: Repod, path: str, token: str = "", kind: str = "text/html") -> 
 )
 def test_where_a_build_was_promoted_from_and_why_is_for_who_may_read_that(repod: Repod, token: str, path: str) -> None:
     kind = "application/json" if path.startswith("/api") else "text/html"
-    until(lambda: "hello" in pages(repod, "/r/shown/"), 20, "the build to be in the catalog")
+    until(lambda: "hello" in pages(repod, "/r/shown/"), 60, "the build to be in the catalog")
     assert not _SECRET.search(pages(repod, path, kind=kind))
     if "prune" not in path:
         assert _SECRET.search(pages(repod, path, token, kind))
@@ -68,48 +69,57 @@ def test_where_a_build_was_promoted_from_and_why_is_for_who_may_read_that(repod:
 
 def test_strangers_hear_of_a_promotion_without_its_reason(repod: Repod, token: str) -> None:
     quick(repod.inbox("hush"), release="2")
-    until(lambda: "hello-1.0-2" in pages(repod, "/api/v1/repositories/hush/packages", token), 20, "the build")
+    until(lambda: "hello-1.0-2" in pages(repod, "/api/v1/repositories/hush/packages", token), 60, "the build")
     url = f"{repod.url}/api/v1/repositories/shown/events"
-    heard = []
+    whys: list[str] = []
     for headers in ({}, {"Authorization": f"Bearer {token}"}):
-        with httpx.stream("GET", url, headers=headers, timeout=20) as stream:
+        with httpx.stream("GET", url, headers=headers, timeout=60) as stream:
             lines = stream.iter_lines()
             next(lines)
-            release = len(heard) + 1
+            release = len(whys) + 1
             names = ("hello-1.0-2.noarch",) if release == 1 else ("hello-1.0-3.noarch",)
             if release == 2:
                 quick(repod.inbox("hush"), release="3")
-                until(lambda: "hello-1.0-3" in pages(repod, "/api/v1/repositories/hush/packages", token), 20, "it")
+                until(lambda: "hello-1.0-3" in pages(repod, "/api/v1/repositories/hush/packages", token), 60, "it")
             done = repod.cli("promote", *names, "--from", "hush", "--to", "shown", "--why", "project X is ready")
             assert done.rc == 0, done.err
-            data = (json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
-            heard.append(next(one["data"]["why"] for one in data if one["data"].get("added_total")))
-    assert heard == ["", "hello-1.0-3.noarch promoted from hush: project X is ready"]
+            line = heard(lines, lambda line: bool(_data(line).get("added_total")), "the promotion")
+            whys.append(_data(line)["why"])
+    assert whys == ["", "hello-1.0-3.noarch promoted from hush: project X is ready"]
+
+
+def _data(line: str) -> dict[str, Any]:
+    """The data of an event; nothing of another line of the stream."""
+    found: dict[str, Any] = json.loads(line.removeprefix("data: "))["data"] if line.startswith("data: ") else {}
+    return found
 
 
 def test_a_prune_that_is_asked_for_is_counted_and_told_of(repod: Repod, token: str, tmp_path: Path) -> None:
     """The daemon prunes by itself too: a host that runs a build keeps it until the host is forgotten."""
-    headers = {"Authorization": f"Bearer {token}"}
-    base = f"{repod.url}/api/v1/repositories/shown"
-    listed = [row["package"] for row in httpx.get(f"{base}/packages", headers=headers).json()["rows"]]
+    base, headers = f"{repod.url}/api/v1/repositories/shown", {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=base, headers=headers, timeout=60) as client:
+        _pruned_by_request(repod, token, client)
+
+
+def _pruned_by_request(repod: Repod, token: str, client: httpx.Client) -> None:
+    listed = [row["package"] for row in client.get("/packages").json()["rows"]]
     quick(repod.inbox("shown"), "other", release="1")
-    until(lambda: "other-1.0-1" in pages(repod, "/api/v1/repositories/shown/packages"), 20, "the first")
+    until(lambda: "other-1.0-1" in pages(repod, "/api/v1/repositories/shown/packages"), 60, "the first")
     body = {"packages": [{"nevra": "other-1.0-1.noarch"}, *({"nevra": one} for one in listed)]}
-    assert httpx.put(f"{base}/hosts/web1", json=body, headers=headers).status_code == 200
+    assert client.put("/hosts/web1", json=body).status_code == 200
     for release in ("2", "3"):
         quick(repod.inbox("shown"), "other", release=release)
-    until(lambda: "other-1.0-3" in pages(repod, "/api/v1/repositories/shown/packages"), 20, "the last")
-    until(lambda: "other-1.0-2" in pages(repod, "/api/v1/repositories/shown/packages"), 20, "that before it")
+    until(lambda: "other-1.0-3" in pages(repod, "/api/v1/repositories/shown/packages"), 60, "the last")
+    until(lambda: "other-1.0-2" in pages(repod, "/api/v1/repositories/shown/packages"), 60, "that before it")
     before = _pruned(repod, token)
-    with httpx.stream("GET", f"{base}/events", headers=headers, timeout=20) as stream:
+    with client.stream("GET", "/events") as stream:
         lines = stream.iter_lines()
         next(lines)
-        assert httpx.delete(f"{base}/hosts/web1", headers=headers).status_code == 204
-        answer = httpx.post(f"{base}/prunes", json={}, headers=headers, timeout=20)
+        assert client.delete("/hosts/web1").status_code == 204
+        answer = client.post("/prunes", json={})
         assert answer.status_code in {200, 202}, answer.text
-        kinds = (line for line in lines if line.startswith("event: "))
-        assert any("repod.store.pruned" in kind for kind in kinds)
-    until(lambda: _pruned(repod, token) > before, 20, "the prune to be counted")
+        heard(lines, lambda line: line.startswith("event: ") and "repod.store.pruned" in line, "the prune")
+    until(lambda: _pruned(repod, token) > before, 30, "the prune to be counted")
 
 
 def _pruned(repod: Repod, token: str) -> float:

@@ -263,7 +263,8 @@ start() {
     if [ ! -d "$step/claim" ]; then
         detached "$unit" "$step" "$limit" "$part" "$@"
         tries=0
-        while [ ! -d "$step/claim" ] && [ "$tries" -lt 400 ]; do
+        # It is told as dead while its process id and boot are not written yet.
+        while [ ! -s "$step/boot" ] && [ "$tries" -lt 400 ]; do
             sleep 0.025
             tries=$((tries + 1))
         done
