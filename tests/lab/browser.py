@@ -97,7 +97,7 @@ class Chromium:
             more["http_credentials"] = {"username": credentials[0], "password": credentials[1]}
         context = self._browser.new_context(base_url=url, java_script_enabled=scripts, **more)
         try:
-            context.set_default_timeout(15_000)
+            context.set_default_timeout(60_000)
             page = context.new_page()
             window = Window(page=page, troubles=_watch(page, urlsplit(url).netloc))
             window.look(*LOOKS[0])
