@@ -318,6 +318,14 @@ def test_a_script_that_fails_never_means_no_hosts(
         _found(tmp_path, "hosts.sh", timeout=5 if "sleep" in script else 60)
 
 
+def test_the_limit_that_programs_have_together_is_told_as_it_is_set(tmp_path: Path) -> None:
+    (tmp_path / "inventory").mkdir()
+    _script(tmp_path / "inventory/1-quick", "#!/bin/sh\nsleep 1; echo '{}'\n")
+    _script(tmp_path / "inventory/2-hangs", "#!/bin/sh\nsleep 60\n")
+    with pytest.raises(Unavailable, match=r"2-hangs --list: no end within 5 s; see what it waits for, or raise"):
+        _found(tmp_path, "inventory", timeout=5)
+
+
 def test_an_inventory_that_is_not_there_is_told_by_its_place(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=f"there is no {tmp_path}/hosts.ini"):
         _found(tmp_path, "hosts.ini")
