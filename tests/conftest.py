@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.lab import processes
 from tests.lab.buckets import Buckets, in_environment
@@ -13,6 +14,14 @@ from tests.lab.seaweed import Seaweed, seaweed
 from tests.lab.wait import until
 
 _MARK = processes.mark()
+
+# A busy machine is slow, which is no fault of what is tested; and a sample that is another one each time would tell
+# of a fault when somebody else's change is looked at. Fuzzing draws anew.
+settings.register_profile(
+    "repod", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repod")
+
 _declared: set[int] = set()
 # The processes after the last test, as a single entry; none where a wider fixture came or went since. To look through
 # the machine costs more than many a test.
@@ -67,7 +76,7 @@ def _nothing_left_behind() -> Iterator[None]:
         return new and new - _declared - {child for pid in _declared for child in processes.children(pid)}
 
     try:
-        until(lambda: not left(), 10, "the processes of the test to end")
+        until(lambda: not left(), 20, "the processes of the test to end")
     except AssertionError:
         commands = [" ".join(processes.command(pid)) for pid in left()]
         processes.end(left, 10, "the processes that the test left behind")

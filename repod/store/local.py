@@ -28,7 +28,7 @@ from repod.doors import Blob, Expect, Extent, Part, Store, Stored, Version
 from repod.errors import Conflict, Corrupt, Misconfigured, NotFound, OutcomeUnknown, Unavailable
 from repod.package import Sha256, StorePath
 from repod.store.stage import PIECE, Stage, digest, merged, staged, sweep
-from repod.store.tree import FILE, FOLDER, LOCK, OWN, TMP, closing, enter, names, walk
+from repod.store.tree import FILE, FOLDER, LOCK, OWN, TMP, closing, enter, modified_now, names, walk
 
 # These say that no object can be there; every other failed look proves nothing.
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
@@ -164,7 +164,7 @@ class LocalStore:
         """False where the file system allows no such name: one too many, or the other store lies on another one."""
 
         def link(folder: int, name: str) -> None:
-            os.utime(fd)
+            modified_now(fd)
             os.link(old, name, src_dir_fd=outer, dst_dir_fd=folder, follow_symlinks=False)
 
         with (
@@ -288,7 +288,7 @@ class LocalStore:
         with self._locked():
             if not os.path.samestat(os.fstat(fd), os.stat(name, dir_fd=folder, follow_symlinks=False)):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-            os.utime(fd)
+            modified_now(fd)
 
     def _commit(self, path: StorePath, folder: int, change: Callable[[], None]) -> None:
         """Make ``change`` in the open ``folder``, durably: the only place that changes what is visible."""

@@ -305,7 +305,7 @@ def test_a_pattern_that_is_none_is_told(tmp_path: Path, pattern: str, fault: str
         ("#!/bin/sh\necho no way >&2; exit 3\n", Unavailable, r"--list ended with exit status 3.*\(no way\)"),
         ("#!/bin/sh\necho '[]'\n", Misconfigured, "expected a JSON object of groups, found a list"),
         ("#!/bin/sh\necho hello\n", Misconfigured, "printed no JSON"),
-        ("#!/bin/sh\nprintf 'Password: ' >&2; sleep 60\n", Unavailable, r"no end within 0\.3 s \(Password:\)"),
+        ("#!/bin/sh\nprintf 'Password: ' >&2; sleep 60\n", Unavailable, r"no end within 5 s \(Password:\)"),
         ("#!/no/such/program\n", Misconfigured, "take its x bit: chmod -x"),
         ("[web]\nweb1\n", Misconfigured, "take its x bit: chmod -x"),
     ],
@@ -315,7 +315,15 @@ def test_a_script_that_fails_never_means_no_hosts(
 ) -> None:
     _script(tmp_path / "hosts.sh", script)
     with pytest.raises(kind, match=fault):
-        _found(tmp_path, "hosts.sh", timeout=0.3 if "sleep" in script else 60)
+        _found(tmp_path, "hosts.sh", timeout=5 if "sleep" in script else 60)
+
+
+def test_the_limit_that_programs_have_together_is_told_as_it_is_set(tmp_path: Path) -> None:
+    (tmp_path / "inventory").mkdir()
+    _script(tmp_path / "inventory/1-quick", "#!/bin/sh\nsleep 1; echo '{}'\n")
+    _script(tmp_path / "inventory/2-hangs", "#!/bin/sh\nsleep 60\n")
+    with pytest.raises(Unavailable, match=r"2-hangs --list: no end within 5 s; see what it waits for, or raise"):
+        _found(tmp_path, "inventory", timeout=5)
 
 
 def test_an_inventory_that_is_not_there_is_told_by_its_place(tmp_path: Path) -> None:

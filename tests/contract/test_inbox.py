@@ -95,11 +95,12 @@ def test_an_empty_inbox_shows_nothing(place: Place) -> None:
 
 
 def test_a_whole_package_is_ready_at_once(place: Place, rpm: bytes) -> None:
+    before = time.time()
     place.put("hello-1.0-1.noarch.rpm", rpm)
     arrival = only(place.inbox)
     assert (arrival.name, arrival.size) == ("hello-1.0-1.noarch.rpm", len(rpm))
     assert (arrival.waiting, arrival.fault) == ("", None)
-    assert 0 <= arrival.age < 5
+    assert 0 <= arrival.age <= time.time() - before + 2  # a bucket counts in seconds, and rounds
 
 
 def test_a_package_in_a_nested_folder_is_named_by_its_path(place: Place, rpm: bytes) -> None:
@@ -351,7 +352,7 @@ def test_an_arrival_between_scan_and_wait_is_not_slept_over(telling: Place, rpm:
     assert telling.inbox.wait(30), "it stays true until the next scan"
     assert names(telling.inbox.scan()) == ["hello.rpm"]
     # The last event of a rename may still be on its way.
-    until(lambda: not telling.inbox.scan() or not telling.inbox.wait(0.05), 5, "the inbox to be quiet")
+    until(lambda: not telling.inbox.scan() or not telling.inbox.wait(0.05), 30, "the inbox to be quiet")
 
 
 def test_an_arrival_wakes_whoever_waits(telling: Place, rpm: bytes) -> None:
@@ -360,7 +361,7 @@ def test_an_arrival_wakes_whoever_waits(telling: Place, rpm: bytes) -> None:
     sleeper = threading.Thread(target=lambda: answers.append(telling.inbox.wait(60)))
     sleeper.start()
     telling.put("deep/down/hello.rpm", rpm)
-    sleeper.join(20)
+    sleeper.join(50)
     assert answers == [True]
 
 
@@ -371,11 +372,12 @@ def test_close_wakes_whoever_waits_and_may_be_called_twice(place: Place) -> None
     sleeper.start()
     place.inbox.close()
     place.inbox.close()
-    sleeper.join(20)
+    sleeper.join(50)
     assert answers == [False]
-    start = time.monotonic()
-    assert not place.inbox.wait(60)
-    assert time.monotonic() - start < 20
+    again = threading.Thread(target=lambda: answers.append(place.inbox.wait(600)))
+    again.start()
+    again.join(60)
+    assert answers == [False, False]
 
 
 def test_a_closed_inbox_still_hands_out_what_is_there(place: Place, rpm: bytes, tmp_path: Path) -> None:

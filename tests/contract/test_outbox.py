@@ -46,7 +46,7 @@ def test_of_many_processes_that_deliver_at_once_one_does_and_nothing_is_lost(
 
     def work(holder: str) -> None:
         delivery = hooked.delivery(holder)
-        until(lambda: delivery.run().pending == 0, 60, "all to be delivered")
+        until(lambda: delivery.run().pending == 0, 120, "all to be delivered")
 
     threads = [threading.Thread(target=work, args=[f"process {number}"]) for number in range(4)]
     for thread in threads:

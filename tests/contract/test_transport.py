@@ -1,6 +1,5 @@
 """What every way to a host promises: ``Transport`` and ``Connection`` of repod/client/fleet.py."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -124,18 +123,15 @@ def test_root_is_root(connection: Connection) -> None:
 
 
 def test_a_command_that_takes_too_long_is_told_with_what_it_wrote_last(connection: Connection) -> None:
-    begun = time.monotonic()
-    fault = _fault(connection, "sh", "-c", "echo first; printf 'Continue? [y/N] '; exec sleep 30", seconds=0.7)
-    assert time.monotonic() - begun < 10
+    # Time enough to write it, on a busy machine too.
+    fault = _fault(connection, "sh", "-c", "echo first; printf 'Continue? [y/N] '; exec sleep 100", seconds=6)
     assert (fault.trouble, "it wrote last: Continue? [y/N]" in str(fault)) == (Trouble.TIME_LIMIT, True)
     assert fault.output.rstrip().endswith("Continue? [y/N]")
     assert connection.run(["echo", "next"]).out == "next\n"
 
 
 def test_what_a_command_leaves_running_is_not_waited_for_though_it_holds_the_streams(connection: Connection) -> None:
-    begun = time.monotonic()
-    left = connection.run(["sh", "-c", "sleep 60 & echo $!"]).out
-    assert time.monotonic() - begun < 30
+    left = connection.run(["sh", "-c", "sleep 200 & echo $!"]).out
     assert connection.run(["kill", left.strip()]).code == 0  # it ran all the time
 
 

@@ -16,5 +16,6 @@ def noted(what: str = "rollback") -> Noted:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The records of a file; there may be none yet."""
-    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+    """The records of a file; there may be none yet, and the last may be half written."""
+    whole = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""
+    return [json.loads(line) for line in whole.splitlines()]

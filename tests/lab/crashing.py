@@ -29,6 +29,6 @@ def crash(repod: Repod, point: int | str, *words: str) -> subprocess.CompletedPr
             text=True,
             start_new_session=True,
         )
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         until(lambda: not processes.session(process.pid), 30, "the workers of a killed repod to end")
     return subprocess.CompletedProcess(command, process.returncode, out, err)

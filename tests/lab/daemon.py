@@ -23,6 +23,7 @@ from tests.lab.wait import until
 # A loaded machine takes its time; no test asks how much.
 _START = 60.0
 _STOP = 30.0
+_ANSWER = 30.0
 _COMMAND = 120.0
 
 # Fast answers for tests; one worker, since tests run on all cores already.
@@ -240,7 +241,7 @@ class Repod:
         assert status == 200, f"the .repo file of {name} answers {status}"
         return body.decode()
 
-    def get(self, path: str, seconds: float = 30.0, accept: str = "*/*") -> tuple[int, bytes]:
+    def get(self, path: str, seconds: float = _ANSWER, accept: str = "*/*") -> tuple[int, bytes]:
         """GET a path of the daemon: status and body; status 0 where it does not answer."""
         asked = urllib.request.Request(self.url + path, headers={"Accept": accept})
         try:

@@ -8,7 +8,7 @@ from repod.client.fleet import Action, Aim, Connection, Installed, Outcome, Want
 from repod.client.talk import Patience, silent
 from tests.lab.published import Published
 
-PATIENCE = Patience(limit=60, lock=20, follow=5, lost=20, reboot=20)
+PATIENCE = Patience(limit=120, lock=20, follow=5, lost=60, reboot=60)
 
 
 def aim(site: Published, action: Action, *builds: Wanted, pinned: bool = True, **more: Any) -> Aim:

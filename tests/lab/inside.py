@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 
 from repod.client.fleet import HostFault, Limits, Ran, Trouble
@@ -16,14 +17,16 @@ _LIMITS = Limits()
 class Inside:
     """See ``fleet.Connection``. ``asked``: every call.
 
-    ``cut``: asked before each call; where it says so, that one's connection ends a second after it began, and what
-    it gives is raised then, if that is an exception.
+    ``cut``: asked before each call; where it says so, that one's connection ends a second after it began, and not
+    before ``under_way`` says that what is to be cut is at work; what ``cut`` gives is raised then, if that is an
+    exception.
     """
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.asked: list[Sequence[str]] = []
         self.cut: Callable[[Sequence[str]], bool | BaseException] = lambda _: False
+        self.under_way: Callable[[], bool] = lambda: True
 
     def actions(self) -> list[str]:
         """What ``host.sh`` was asked for, in order, whether in one call or in several."""
@@ -44,7 +47,8 @@ class Inside:
         )
         with process:  # what was not read of its input is let go of too
             try:
-                out, err = process.communicate(data, timeout=1.0 if lost else limits.seconds)
+                talk = self._until_it_is_cut if lost else _to_its_end
+                out, err = talk(process, data, limits.seconds)
             except subprocess.TimeoutExpired:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGHUP)
@@ -54,9 +58,26 @@ class Inside:
                     raise lost from None
                 trouble = Trouble.LOST if lost else Trouble.TIME_LIMIT
                 raise HostFault(trouble, f"{self.machine.name}: the connection ended") from None
+        if isinstance(lost, BaseException):
+            raise lost
         if lost:
             raise HostFault(Trouble.LOST, f"{self.machine.name}: the connection ended")
         return Ran(code=process.returncode, out=out.decode(errors="replace"), err=err.decode(errors="replace"))
+
+    def _until_it_is_cut(self, process: "subprocess.Popen[bytes]", data: bytes, seconds: float) -> tuple[bytes, bytes]:
+        """What it wrote; ``TimeoutExpired`` after a second, and as soon as what is to be cut is under way."""
+        end, given = time.monotonic() + seconds, data or None
+        while True:
+            try:
+                return process.communicate(given, timeout=1.0)
+            except subprocess.TimeoutExpired:
+                if self.under_way() or time.monotonic() > end:
+                    raise
+                given = None  # it has it
+
+
+def _to_its_end(process: "subprocess.Popen[bytes]", data: bytes, seconds: float) -> tuple[bytes, bytes]:
+    return process.communicate(data, timeout=seconds)
 
 
 def actions(argv: Sequence[str]) -> list[str]:

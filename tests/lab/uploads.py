@@ -3,6 +3,7 @@
 import json
 import socket
 import subprocess
+import time
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
@@ -86,14 +87,17 @@ class Wire:
         """The head of a request."""
         self.send("\r\n".join([f"{line} HTTP/1.1", f"Host: {self.host}", *headers, "", ""]))
 
-    def read_until(self, enough: Callable[[bytes], bool]) -> bytes:
-        """What comes, until it is enough or the connection ends."""
-        found = b""
+    def read_until(self, enough: Callable[[bytes], bool], seconds: float = 60.0) -> bytes:
+        """What comes, until it is enough or the connection ends; ``AssertionError`` where neither is so in time."""
+        found, end = b"", time.monotonic() + seconds
         while not enough(found):
+            assert time.monotonic() < end, f"not enough within {seconds:g} s: {found[-500:]!r}"
             try:
                 piece = self.socket.recv(65536)
             except ConnectionResetError:
                 break
+            except TimeoutError:
+                continue
             if not piece:
                 break
             found += piece

@@ -325,7 +325,7 @@ def test_a_change_takes_a_token_that_allows_it_sent_on_purpose(lab: Lab, method:
     assert (nobody.status_code, nobody.headers["www-authenticate"]) == (401, 'Bearer realm="repod"')
     assert lab.ask(method, path, body, token="reader").status_code == 403
     remembered = httpx.request(
-        method, f"{lab.repod.url}/api/v1/repositories/{path}", json=body, auth=("t", lab.tokens["all"])
+        method, f"{lab.repod.url}/api/v1/repositories/{path}", json=body, auth=("t", lab.tokens["all"]), timeout=60
     )
     assert remembered.status_code == 403
     assert "Authorization: Bearer TOKEN" in remembered.json()["detail"]
@@ -343,16 +343,16 @@ def test_who_promotes_must_be_allowed_to_read_the_source(lab: Lab) -> None:
 def test_a_body_is_json_says_so_and_is_small(lab: Lab) -> None:
     url = f"{lab.repod.url}/api/v1/repositories/staging/removals"
     token = {"Authorization": f"Bearer {lab.tokens['all']}"}
-    form = httpx.post(url, headers=token, data={"nevras": "x"})
+    form = httpx.post(url, headers=token, data={"nevras": "x"}, timeout=60)
     assert (form.status_code, form.json()["type"]) == (415, "/api/v1/problems/media-type")
     large = json.dumps({"nevras": ["x" * 70_000]}).encode()
     json_type = {**token, "Content-Type": "application/json"}
-    assert httpx.post(url, headers=json_type, content=large).status_code == 413
+    assert httpx.post(url, headers=json_type, content=large, timeout=60).status_code == 413
     pieces = (large[at : at + 1000] for at in range(0, len(large), 1000))
-    assert httpx.post(url, headers=json_type, content=pieces).status_code == 413
-    broken = httpx.post(url, headers=json_type, content=b'{"nevras": [')
+    assert httpx.post(url, headers=json_type, content=pieces, timeout=60).status_code == 413
+    broken = httpx.post(url, headers=json_type, content=b'{"nevras": [', timeout=60)
     assert (broken.status_code, broken.json()["type"]) == (400, "/api/v1/problems/malformed")
-    deep = httpx.post(url, headers=json_type, content=b"[" * 60_000)
+    deep = httpx.post(url, headers=json_type, content=b"[" * 60_000, timeout=60)
     assert deep.status_code in {400, 422}
 
 
@@ -366,7 +366,7 @@ def test_every_fault_of_a_body_is_told_at_once(lab: Lab) -> None:
     ]
     url = f"{lab.repod.url}/api/v1/repositories/staging/removals"
     token = {"Authorization": f"Bearer {lab.tokens['all']}", "Content-Type": "application/json"}
-    odd = httpx.post(url, headers=token, content=rb'{"nevras": ["\ud800"]}')
+    odd = httpx.post(url, headers=token, content=rb'{"nevras": ["\ud800"]}', timeout=60)
     assert (odd.status_code, odd.json()["status"]) == (422, 422)
 
 
@@ -444,7 +444,7 @@ def test_the_log_tells_each_change_with_who_asked_for_it_and_what_came_of_it(lab
 )
 def test_a_head_that_plays_tricks_is_the_callers_fault(lab: Lab, head: bytes) -> None:
     place = urllib.parse.urlsplit(lab.repod.url)
-    with socket.create_connection((place.hostname, place.port), timeout=10) as channel:
+    with socket.create_connection((place.hostname, place.port), timeout=60) as channel:
         channel.sendall(head + b"Connection: close\r\n\r\n")
         status = channel.makefile("rb").readline()
     assert status.split()[1][:1] == b"4", status

@@ -59,7 +59,9 @@ def repod(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived: 
             quick(repod.inbox("staging"), "hello", version)
         quick(repod.inbox("prod"), "bye")
         (repod.inbox("prod") / "junk.rpm").write_bytes(b"this is no package")
-        until(lambda: len(repod.find_events("published")) >= 2, 30, "the packages to be live")
+        # A repository may need more than one generation for what it has.
+        until(lambda: len(repod.find_events("package published")) == 3, 60, "the packages to be live")
+        until(lambda: repod.find_events("package rejected"), 60, "the junk to be refused")
         yield repod
 
 

@@ -56,7 +56,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived
 
 
 def test_what_came_through_the_inbox_is_written_down(watched: Watched) -> None:
-    until(lambda: watched.records("reject"), 10, "the refusal to be written")
+    until(lambda: watched.records("reject"), 30, "the refusal to be written")
     first, second = watched.records("publish")[:2]
     assert (first["actor"], first["repository"], first["outcome"]) == ("inbox", "test", "done")
     (file,) = second["details"]["files"]
@@ -88,7 +88,7 @@ def test_an_upload_is_written_down_with_its_checksum(watched: Watched, tmp_path:
     assert (upload["actor"], upload["address"]) == ("token ci", "127.0.0.1")
     wanted = {"file": "tool.rpm", "size": len(package), "sha256": hashlib.sha256(package).hexdigest()}
     assert upload["details"] == wanted
-    until(lambda: wanted["sha256"] in str(watched.records("publish")), 10, "the publish to be written")
+    until(lambda: wanted["sha256"] in str(watched.records("publish")), 30, "the publish to be written")
 
 
 def test_who_was_not_let_in_is_written_down_once_and_without_his_secret(watched: Watched) -> None:
@@ -103,7 +103,7 @@ def test_who_was_not_let_in_is_written_down_once_and_without_his_secret(watched:
             if one["outcome"].startswith("refused: ") and one["what"] in {"rollback", "remove"} and not one["details"]
         ]
 
-    until(lambda: len(attempts()) == 2, 20, "the attempts to be written")
+    until(lambda: len(attempts()) == 2, 60, "the attempts to be written")
     assert sorted(attempts()) == [
         ("token ci", "remove", "refused: token ci may not remove test"),
         ("unknown", "rollback", "refused: these credentials are not known"),

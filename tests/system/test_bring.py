@@ -18,9 +18,11 @@ from tests.lab.inside import Inside, actions
 from tests.lab.keys import Key, make_key
 from tests.lab.machines import Machines
 from tests.lab.published import Published, published
-from tests.lab.wait import until
 
 _TOOLS = ("dnf", "zypper")
+_LONG = Patience(limit=120, lock=20, follow=60, lost=60)  # a busy machine needs no second question for the end
+_UNTIL_LET_GO = "echo ran >>/root/ran; until [ -e /root/go ]; do sleep 0.1; done"
+_LEFT = ("/root/ran", "/root/go", "/root/twice")
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,7 @@ def host(machines: Machines, site: Published) -> Iterator[Inside]:
     yield Inside(machine)
     machine.run("sh", "-c", "rm -rf /var/lib/rpm /etc/yum.repos.d/* /etc/zypp/repos.d/* /var/cache/dnf/*")
     machine.run("sh", "-c", "mv /root/rpm /var/lib/rpm; rm -rf /var/lib/repod-run /var/cache/zypp /usr/local/bin/*")
+    machine.run("rm", "-f", *_LEFT)
 
 
 def _with(host: Inside, site: Published, tool: str) -> None:
@@ -261,47 +264,60 @@ def test_a_scriptlet_that_waits_for_an_answer_gets_none_or_is_ended(site: Publis
     )
     assert brought(host, aim(site, "update", asks)).proven
     hangs = site.quick("hangs", "1.0", scriptlets={"pre_install": "echo 'Press a key'; exec sleep 600"})
-    outcome = brought(host, aim(site, "update", hangs), patience=Patience(limit=4, follow=2, lock=10))
+    outcome = brought(host, aim(site, "update", hangs), patience=Patience(limit=20, follow=5, lock=10))
     assert (outcome.proven, outcome.trouble) == (False, Trouble.TIME_LIMIT), outcome
     assert "Press a key" in outcome.output
     host.machine.run("pkill", "-KILL", "-x", "sleep", check=False)
 
 
 def test_a_connection_that_is_cut_in_the_middle_of_a_transaction_is_made_again(site: Published, host: Inside) -> None:
-    slow = site.quick("slow", "1.0", scriptlets={"pre_install": "echo ran >>/root/ran; sleep 3"})
-    host.cut = lambda argv: "follow" in actions(argv) and host.actions().count("follow") == 1
-    outcome = brought(host, aim(site, "update", slow))
+    slow = site.quick("slow", "1.0", scriptlets={"pre_install": _UNTIL_LET_GO})
+
+    def cut(argv: Sequence[str]) -> bool:
+        if "follow" not in actions(argv) or host.actions().count("follow") == 1:
+            return "follow" in actions(argv)
+        host.machine.put("/root/go", "")
+        return False
+
+    host.cut, host.under_way = cut, (host.machine.root / "root/ran").exists
+    outcome = brought(host, aim(site, "update", slow), patience=_LONG)
     assert outcome.proven
     assert (host.actions().count("follow"), host.actions().count("start")) == (2, 1)
     assert host.machine.read("/root/ran") == "ran\n"
-    host.machine.run("rm", "/root/ran")
 
 
 def test_a_client_that_is_killed_leaves_a_transaction_that_the_next_one_follows(site: Published, host: Inside) -> None:
     """Whoever comes with the run's id waits for what it began, and does not begin it again."""
-    slow = site.quick("slow", "1.0", scriptlets={"pre_install": "echo ran >>/root/ran; sleep 3"})
+    slow = site.quick("slow", "1.0", scriptlets={"pre_install": _UNTIL_LET_GO})
     wanted = aim(site, "update", slow)
     killed = threading.Thread(target=_killed, args=(host, wanted))
     killed.start()
-    until((host.machine.root / "root/ran").exists, 20, "the transaction to be under way")
     killed.join()
+    assert (host.machine.root / "root/ran").exists()
     assert not host.machine.installed("slow")
     resumed = Inside(host.machine)
-    outcome = brought(resumed, wanted)
+
+    def let_go(argv: Sequence[str]) -> bool:
+        if "follow" in actions(argv):
+            host.machine.put("/root/go", "")
+        return False
+
+    resumed.cut = let_go
+    outcome = brought(resumed, wanted, patience=_LONG)
     assert outcome.proven
     assert resumed.actions()[:4] == ["steps", "facts", "follow", "facts"]
     assert "start" not in resumed.actions()
     assert host.machine.read("/root/ran") == "ran\n"
-    host.machine.run("rm", "/root/ran")
 
 
 def _killed(host: Inside, wanted: object) -> None:
-    """A client that ends as it waits for the first answer after the start."""
+    """A client that ends as it waits for the first answer after the start, when the transaction is under way."""
 
     class Gone(BaseException):
         pass
 
     host.cut = lambda argv: Gone() if "follow" in actions(argv) else False
+    host.under_way = (host.machine.root / "root/ran").exists
     with contextlib.suppress(Gone):
         brought(host, wanted)  # type: ignore[arg-type]
 
@@ -312,13 +328,12 @@ def test_a_host_that_goes_down_in_a_transaction_is_told_and_may_be_tried_again(s
     killed = threading.Thread(target=_killed, args=(host, wanted))
     killed.start()
     killed.join()
-    until((host.machine.root / "root/ran").exists, 20, "the transaction to be under way")
+    assert (host.machine.root / "root/ran").exists()
     for words in (["-f", "repod-run/"], ["-x", "dnf"], ["-x", "sleep"]):
         host.machine.run("pkill", "-KILL", *words, check=False)
     host.machine.put("/root/twice", "")
     outcome = brought(Inside(host.machine), wanted)
     assert outcome.proven, outcome
-    host.machine.run("rm", "-f", "/root/ran", "/root/twice")
 
 
 # ------------------------------------------------------------------ tools that are not here

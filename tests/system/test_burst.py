@@ -35,13 +35,13 @@ def test_a_burst_of_a_thousand_packages_is_published_in_few_generations_while_me
     pages: list[tuple[int, bytes]] = []
 
     def all_live() -> bool:
-        pages.append(repod.get("/metrics"))
+        pages.append(repod.get("/metrics", seconds=60))
         return _sample(pages[-1][1], "repod_packages") == _COUNT
 
     with Repod(tmp_path, key_file, settings={"workers": {"count": 0}}) as repod:
         for package in built.iterdir():
             shutil.copyfile(package, repod.inbox() / package.name)
-        until(all_live, 120, "all packages to be live")
+        until(all_live, 200, "all packages to be live")
         until(lambda: not [*repod.inbox().iterdir()], 30, "the inbox to be cleared")
         until(lambda: len(repod.find_events("package published")) == _COUNT, 30, "all packages to be told")
         assert {status for status, _ in pages} == {200}
@@ -51,7 +51,7 @@ def test_a_burst_of_a_thousand_packages_is_published_in_few_generations_while_me
         assert _sample(page, "repod_errors_total") == 0
         assert _sample(page, "repod_inbox_depth") == 0
         packages = assert_sound(repod.repo_url(), key.public)
-        events = repod.log_events()
+    events = repod.log_events()
     assert {package.name for package in packages.values()} == {f"burst-{number:04}" for number in range(_COUNT)}
     assert Counter(event["event"] for event in events)["package published"] == _COUNT
     assert {event["file"] for event in events if event["event"] == "package published"} == {

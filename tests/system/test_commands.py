@@ -322,7 +322,7 @@ def _demo(folder: Path) -> Iterator[str]:
         yield printed.read_text()
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         printed.unlink()
 
 

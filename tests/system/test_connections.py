@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,14 @@ from tests.lab.certificates import Authority
 from tests.lab.uploads import Wire
 from tests.lab.wait import until
 
-LIMITS = Limits(most=100, head=0.4, body=0.4, answer=0.4, rest=1.0, handshake=0.4)
-_LONG = 10.0  # far from every limit above, and from every wait below
+# Far from every wait below: each test makes the one limit short that it is about, so that no other ends a connection
+# where the machine is busy. What must be over ends soon; what must not has some seconds.
+ROOMY = Limits(most=100, head=300, body=300, answer=300, rest=300, handshake=300)
 _BIG = 32 << 20
 
 
 class App:
-    """``/read`` reads the body, ``/big`` answers at length, ``/slow`` reads nothing for a while, else a short answer.
+    """``/read`` reads the body, ``/big`` answers at length, ``/slow`` reads nothing for ``pause``, else a short answer.
 
     ``received``: the bytes of bodies that were read; ``gone``: how many broke off.
     """
@@ -34,11 +36,12 @@ class App:
     def __init__(self) -> None:
         self.received = 0
         self.gone = 0
+        self.pause = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = b"ok"
         if scope["path"] == "/slow":
-            await asyncio.sleep(3 * LIMITS.body)
+            await asyncio.sleep(self.pause)
         if scope["path"] in {"/read", "/slow"} and not await self._read(receive):
             return
         if scope["path"] == "/big":
@@ -60,7 +63,7 @@ class App:
 
 
 @contextlib.contextmanager
-def listening(app: App, limits: Limits = LIMITS, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def listening(app: App, limits: Limits = ROOMY, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The URL at which ``app`` is served."""
     with socket.create_server(("127.0.0.1", 0)) as channel:
         url = f"http://127.0.0.1:{channel.getsockname()[1]}"
@@ -85,84 +88,92 @@ def _ask(url: str, path: str = "/") -> bytes:
         return wire.rest()
 
 
-def _ends_within(wire: Wire, seconds: float) -> bytes:
-    begun = time.monotonic()
-    found = wire.rest()
-    assert time.monotonic() - begun < seconds
-    return found
+def test_a_connection_without_a_request_is_ended(app: App) -> None:
+    with listening(app, replace(ROOMY, head=0.4)) as url, Wire(url) as wire:
+        assert wire.rest() == b""
 
 
-def test_a_connection_without_a_request_is_ended(url: str) -> None:
-    with Wire(url) as wire:
-        assert _ends_within(wire, _LONG) == b""
+def test_a_head_that_comes_byte_by_byte_is_ended(app: App) -> None:
+    with listening(app, replace(ROOMY, head=0.4)) as url, Wire(url) as wire:
+        wire.socket.settimeout(0.05)
+
+        def is_ended() -> bool:
+            try:
+                wire.send("X")
+                return wire.socket.recv(100) == b""
+            except TimeoutError:
+                return False
+            except ConnectionError:
+                return True
+
+        with contextlib.suppress(ConnectionError):
+            wire.send("GET / HTTP/1.1\r\n")
+        until(is_ended, 60, "the connection to be ended")
 
 
-def test_a_head_that_comes_byte_by_byte_is_ended(url: str) -> None:
-    with Wire(url) as wire, contextlib.suppress(ConnectionError):
-        wire.send("GET / HTTP/1.1\r\n")
-        begun = time.monotonic()
-        while time.monotonic() - begun < _LONG:
-            wire.send("X")
-            wire.socket.settimeout(0.05)
-            with contextlib.suppress(TimeoutError):
-                assert wire.socket.recv(100) == b""
-                break
-        assert time.monotonic() - begun < _LONG
-
-
-def test_a_second_head_on_the_same_connection_has_its_time_too(url: str) -> None:
-    with Wire(url) as wire:
+def test_a_second_head_on_the_same_connection_has_its_time_too(app: App) -> None:
+    with listening(app, replace(ROOMY, head=3)) as url, Wire(url) as wire:
         wire.head("GET /")
         assert wire.read_until(lambda found: found.endswith(b"ok")).endswith(b"ok")
         wire.send("GET /")
-        assert _ends_within(wire, _LONG) == b""
+        assert wire.rest() == b""
 
 
-def test_a_connection_rests_for_a_while_between_two_requests_and_not_for_ever(url: str) -> None:
-    with Wire(url) as wire:
-        for _ in range(2):
+def test_a_connection_rests_for_a_while_between_two_requests_and_not_for_ever(app: App) -> None:
+    with listening(app, replace(ROOMY, head=2, rest=6)) as url, Wire(url) as wire:
+        for pause in (2.5, 0):  # longer than a head may take, shorter than a connection may rest
             wire.head("GET /")
             assert wire.read_until(lambda found: found.endswith(b"ok")).endswith(b"ok")
-            time.sleep(1.5 * LIMITS.head)  # longer than a head may take, shorter than a connection may rest
-        assert _ends_within(wire, _LONG) == b""
+            time.sleep(pause)
+        assert wire.rest() == b""
 
 
-def test_a_body_that_does_not_move_is_ended(app: App, url: str) -> None:
-    with Wire(url) as wire:
+def test_a_body_that_does_not_move_is_ended(app: App) -> None:
+    with listening(app, replace(ROOMY, body=0.4)) as url, Wire(url) as wire:
         wire.head("PUT /read", "Content-Length: 1000")
-        wire.send("half")
-        assert _ends_within(wire, _LONG) == b""
-    until(lambda: app.gone == 1, 5, "the application to hear of it")
+        with contextlib.suppress(ConnectionError):
+            wire.send("half")
+        assert wire.rest() == b""
+        until(lambda: app.gone == 1, 30, "the application to hear of it")
 
 
-def test_a_slow_body_that_moves_is_taken_whole(app: App, url: str) -> None:
-    with Wire(url) as wire:
-        wire.head("PUT /read", "Content-Length: 12", "Connection: close")
-        for _ in range(12):
+def test_a_slow_body_that_moves_is_taken_whole(app: App) -> None:
+    with listening(app, replace(ROOMY, body=3)) as url, Wire(url) as wire:
+        wire.head("PUT /read", "Content-Length: 5", "Connection: close")
+        for _ in range(5):
             wire.send("x")
-            time.sleep(LIMITS.body / 6)
+            time.sleep(0.8)
         assert wire.rest().endswith(b"ok")
-    assert app.received == 12
+    assert app.received == 5
 
 
-def test_a_sender_is_not_blamed_where_the_application_reads_late(app: App, url: str) -> None:
-    with Wire(url) as wire:
+def test_a_sender_is_not_blamed_where_the_application_reads_late(app: App) -> None:
+    app.pause = 5
+    with listening(app, replace(ROOMY, body=2)) as url, Wire(url) as wire:
         wire.head("PUT /slow", f"Content-Length: {1 << 20}", "Connection: close")
         wire.send(b"x" * (1 << 20))
         assert wire.rest().endswith(b"ok")
     assert app.received == 1 << 20
 
 
-def test_an_answer_that_nobody_reads_is_ended(url: str) -> None:
-    with Wire(url) as wire:
+def test_an_answer_that_nobody_reads_is_ended(app: App) -> None:
+    with listening(app, replace(ROOMY, answer=0.4)) as url, Wire(url) as wire:
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         wire.head("GET /big")
-        time.sleep(3 * LIMITS.answer)
+        until(lambda: _state(wire) != _ESTABLISHED, 60, "the connection to be ended")
         assert len(wire.rest()) < _BIG
 
 
-def test_an_answer_that_is_read_slowly_comes_whole(url: str) -> None:
-    with Wire(url) as wire:
+_ESTABLISHED = 1  # in <netinet/tcp.h>
+
+
+def _state(wire: Wire) -> int:
+    """Of its connection, as the kernel has it."""
+    return wire.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+
+def test_an_answer_that_is_read_slowly_comes_whole(app: App) -> None:
+    with listening(app, replace(ROOMY, answer=3)) as url, Wire(url) as wire:
         wire.head("GET /big", "Connection: close")
         size = 0
         while piece := wire.socket.recv(1 << 20):
@@ -172,8 +183,7 @@ def test_an_answer_that_is_read_slowly_comes_whole(url: str) -> None:
 
 
 def test_where_there_are_too_many_the_one_that_is_idle_longest_goes(app: App) -> None:
-    roomy = Limits(most=8, head=60, body=60, answer=60, rest=60, handshake=60)
-    with listening(app, roomy) as url, contextlib.ExitStack() as stack:
+    with listening(app, replace(ROOMY, most=8)) as url, contextlib.ExitStack() as stack:
         idle = [stack.enter_context(Wire(url)) for _ in range(8)]
         for _ in range(20):
             assert _ask(url).endswith(b"ok")
@@ -181,26 +191,26 @@ def test_where_there_are_too_many_the_one_that_is_idle_longest_goes(app: App) ->
 
 
 def test_where_all_are_busy_one_more_is_told_to_come_back(app: App) -> None:
-    roomy = Limits(most=4, head=60, body=60, answer=60, rest=60, handshake=60)
-    with listening(app, roomy) as url:
+    with listening(app, replace(ROOMY, most=4)) as url:
         with contextlib.ExitStack() as stack:
             for number in range(4):
                 wire = stack.enter_context(Wire(url))
                 wire.head("PUT /read", "Content-Length: 1000")
                 wire.send("x")
-                until(lambda number=number: app.received == number + 1, 5, "the body to begin")  # type: ignore[misc]
+                until(lambda number=number: app.received == number + 1, 30, "the body to begin")  # type: ignore[misc]
             refused = _ask(url)
             assert refused.startswith(b"HTTP/1.1 503 ")
             assert b"Retry-After" in refused
-        until(lambda: _ask(url).endswith(b"ok"), 5, "room for another")
+        until(lambda: _ask(url).endswith(b"ok"), 30, "room for another")
 
 
 def test_a_handshake_that_is_not_finished_is_ended(app: App, tmp_path: Path) -> None:
     pair = Authority(tmp_path / "ca").issue("localhost")
     tls = open_tls(Http(tls_certificate=str(pair.certificate), tls_key=str(pair.key)))
-    with listening(app, tls=tls) as url, Wire(url) as wire:
-        wire.send(b"\x16\x03\x01")
-        assert _ends_within(wire, _LONG) == b""
+    with listening(app, replace(ROOMY, handshake=0.4), tls) as url, Wire(url) as wire:
+        with contextlib.suppress(ConnectionError):
+            wire.send(b"\x16\x03\x01")
+        assert wire.rest() == b""
 
 
 @pytest.mark.parametrize("path", ["/", "/unread"])
@@ -211,16 +221,15 @@ def test_a_body_that_is_not_read_is_answered_and_the_connection_closed(url: str,
         found = wire.read_until(lambda found: found.endswith(b"ok"))
         assert found.startswith(b"HTTP/1.1 200 ")
         assert b"connection: close" in found.lower()
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):  # it may be closed by now
             wire.send(b"x" * 100_000)
-        wire.socket.shutdown(socket.SHUT_WR)
+            wire.socket.shutdown(socket.SHUT_WR)
         assert wire.rest() == b""
 
 
 def test_who_does_not_stop_sending_is_cut_off(url: str) -> None:
     with Wire(url) as wire:
         wire.head("PUT /", "Transfer-Encoding: chunked")
-        begun = time.monotonic()
 
         def is_cut_off() -> bool:
             try:
@@ -229,8 +238,7 @@ def test_who_does_not_stop_sending_is_cut_off(url: str) -> None:
                 return True
             return False
 
-        while not is_cut_off():
-            assert time.monotonic() - begun < 30
+        until(is_cut_off, 60, "the sender to be cut off")
 
 
 @pytest.mark.parametrize("length", [20_000, 100_000, 1_000_000])
@@ -250,7 +258,7 @@ def test_no_descriptor_is_left_open(url: str) -> None:
     for _ in range(50):
         with Wire(url) as wire:
             wire.head("PUT /read", "Content-Length: 1000")
-    until(lambda: opened() <= before, 10, "the connections to be gone")
+    until(lambda: opened() <= before, 60, "the connections to be gone")
 
 
 def test_a_process_opens_as_many_files_as_it_may() -> None:

@@ -93,7 +93,7 @@ def test_metadata_fetched_just_before_a_prune_serve_until_grace_ends_and_then_dn
                 done = _from_old_metadata(host, build)
                 assert (done.rc, host.installed()) == (0, [f"{build}.noarch"]), f"{form}: {done.out}"
         _retain(repod, "1s")
-        until(lambda: _gone(repod, 1, 2), 30, "what was pruned to be gone")
+        until(lambda: _gone(repod, 1, 2), 120, "what was pruned to be gone")
         for form, host in hosts.items():
             done = _from_old_metadata(host, "app-1.0-2")
             assert (done.rc, host.installed()) == (1, ["app-1.0-1.noarch"]), f"{form}: {done.out}"

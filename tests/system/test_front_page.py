@@ -36,7 +36,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, key_file: Path, long_lived:
         rpms.quick(repod.inbox(), "lib++", "1.0~rc1^git2", summary=_SUMMARY)
         rpms.quick(repod.inbox(), "hello", "1.9")
         rpms.quick(repod.inbox(), "hello", "1.10")
-        until(lambda: at(repod) == head(repod.store()) and b"1.10" in page(repod), 30, "the front page")
+        until(lambda: at(repod) == head(repod.store()) and b"1.10" in page(repod), 60, "the front page")
+        until(lambda: at(repod, "next") == head(repod.store("next")), 60, "the front page of the other one")
         yield repod
 
 
@@ -71,7 +72,7 @@ def lines(data: bytes) -> dict[str, str]:
 @pytest.mark.parametrize("target", ["", PAGE])
 def test_the_daemon_shows_the_page_at_the_url_of_the_repository(daemon: Repod, target: str) -> None:
     place = urlsplit(daemon.url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=10)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
     connection.request("GET", f"/repos/test/{target}")
     answer = connection.getresponse()
     assert (answer.status, answer.read()) == (200, page(daemon))

@@ -29,7 +29,7 @@ class Gateway(NamedTuple):
     def ask(self, target: str, method: str = "GET", **more: str) -> httpx.Response:
         """Send ``target`` as it is; redirects are not followed."""
         url = httpx.URL(self.repod.url).copy_with(raw_path=f"/repos/test/{target}".encode())
-        return httpx.request(method, url, headers=more, timeout=20)
+        return httpx.request(method, url, headers=more, timeout=60)
 
     def object(self, key: str) -> bytes:
         data: bytes = self.s3.client().get_object(Bucket=self.bucket, Key=f"el9/{key}")["Body"].read()
@@ -71,25 +71,28 @@ def test_a_package_is_answered_by_a_link_that_is_good_for_some_minutes_only(name
     link = httpx.URL(answer.headers["location"])
     assert link.params["X-Amz-Expires"] == "300"
     assert link.params["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
-    assert httpx.get(link).content == gateway.object(f"Packages/l/{_FILE}")
-    assert httpx.get(link, headers={"Range": "bytes=4-9"}).content == gateway.object(f"Packages/l/{_FILE}")[4:10]
-    assert httpx.get(link.copy_with(query=None)).status_code == 403
+    assert httpx.get(link, timeout=60).content == gateway.object(f"Packages/l/{_FILE}")
+    assert (
+        httpx.get(link, headers={"Range": "bytes=4-9"}, timeout=60).content
+        == gateway.object(f"Packages/l/{_FILE}")[4:10]
+    )
+    assert httpx.get(link.copy_with(query=None), timeout=60).status_code == 403
 
 
 def test_a_link_for_head_answers_head(gateway: Gateway) -> None:
     answer = gateway.ask(f"Packages/l/{_FILE}", "HEAD")
     assert answer.status_code == 302
     size = len(gateway.object(f"Packages/l/{_FILE}"))
-    head = httpx.head(answer.headers["location"])
+    head = httpx.head(answer.headers["location"], timeout=60)
     assert (head.status_code, head.headers["content-length"]) == (200, str(size))
-    assert httpx.get(answer.headers["location"]).status_code == 403
+    assert httpx.get(answer.headers["location"], timeout=60).status_code == 403
 
 
 def test_any_name_is_encoded_once(gateway: Gateway) -> None:
     answer = gateway.ask(urllib.parse.quote(_ODD, safe="/"))
-    assert httpx.get(answer.headers["location"]).content == b"odd"
+    assert httpx.get(answer.headers["location"], timeout=60).content == b"odd"
     raw = gateway.ask(urllib.parse.quote(_ODD, safe="/+"))
-    assert httpx.get(raw.headers["location"]).content == b"odd"
+    assert httpx.get(raw.headers["location"], timeout=60).content == b"odd"
 
 
 def test_what_keeps_its_name_is_answered_itself_and_always_asked_for(gateway: Gateway) -> None:
@@ -117,7 +120,7 @@ def test_documents_named_by_their_checksums_are_links_in_both_views(gateway: Gat
     assert len(names) >= 3
     for name in names:
         answer = gateway.ask(name)
-        assert httpx.get(answer.headers["location"]).content == gateway.object(name)
+        assert httpx.get(answer.headers["location"], timeout=60).content == gateway.object(name)
 
 
 @pytest.mark.parametrize(
@@ -145,5 +148,5 @@ def test_what_is_not_there_or_not_for_hosts_is_not_found(method: str, target: st
 def test_curl_follows_a_link_and_sends_no_credentials_along(gateway: Gateway, tmp_path: Path) -> None:
     target = tmp_path / "out.rpm"
     url = f"{gateway.repod.repo_url()}/Packages/l/{_FILE}"
-    subprocess.run(["curl", "-fsSL", "-u", "any:thing", "-o", target, url], check=True, timeout=30)
+    subprocess.run(["curl", "-fsSL", "-u", "any:thing", "-o", target, url], check=True, timeout=120)
     assert target.read_bytes() == gateway.object(f"Packages/l/{_FILE}")

@@ -49,7 +49,7 @@ def test_a_job_that_ends_tells_what_came_of_it() -> None:
     async def story() -> None:
         job = lab.start()
         assert show(job).state == "running"
-        await lab.jobs.wait(job, 10)
+        await lab.jobs.wait(job, 60)
         told = show(job)
         assert (told.state, told.result, told.problem) == ("done", _DEED, None)
         assert (told.created, told.ended) == ("1970-01-01T00:16:40Z", "1970-01-01T00:16:40Z")
@@ -64,13 +64,13 @@ def test_a_job_goes_on_when_who_waited_for_it_hung_up_and_tells_how_far_it_is() 
     def work(far: Far) -> Deed:
         far("packages", 3, 7)
         told.set()
-        assert go.wait(10)
+        assert go.wait(60)
         return _DEED
 
     async def story() -> None:
         job = lab.start(work)
         waiting = asyncio.create_task(lab.jobs.wait(job, 60))
-        await asyncio.to_thread(told.wait, 10)
+        await asyncio.to_thread(told.wait, 60)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
@@ -78,7 +78,7 @@ def test_a_job_goes_on_when_who_waited_for_it_hung_up_and_tells_how_far_it_is() 
         assert progress is not None
         assert (progress.what, progress.done, progress.total) == ("packages", 3, 7)
         go.set()
-        await lab.jobs.wait(job, 10)
+        await lab.jobs.wait(job, 60)
         assert show(job).state == "done"
 
     lab.run(story())
@@ -88,7 +88,7 @@ def test_waiting_ends_after_its_time_and_the_job_does_not() -> None:
     lab, go = Lab(), threading.Event()
 
     def work(_far: Far) -> Deed:
-        assert go.wait(10)
+        assert go.wait(60)
         return _DEED
 
     async def story() -> None:
@@ -96,7 +96,7 @@ def test_waiting_ends_after_its_time_and_the_job_does_not() -> None:
         await lab.jobs.wait(job, 0)
         assert show(job).state == "running"
         go.set()
-        await lab.jobs.wait(job, 10)
+        await lab.jobs.wait(job, 60)
         assert show(job).state == "done"
 
     lab.run(story())
@@ -111,7 +111,7 @@ def test_a_job_that_fails_tells_the_problem_of_the_request() -> None:
 
     async def story() -> None:
         job = lab.start(work)
-        await lab.jobs.wait(job, 10)
+        await lab.jobs.wait(job, 60)
         told = show(job)
         assert told.state == "failed"
         assert told.result is None
@@ -130,7 +130,7 @@ def test_a_fault_of_repod_itself_is_not_told_to_strangers() -> None:
 
     async def story() -> None:
         job = lab.start(work)
-        await lab.jobs.wait(job, 10)
+        await lab.jobs.wait(job, 60)
         problem = trouble(job)
         assert problem is not None
         assert problem.status == 500
@@ -146,7 +146,7 @@ def test_what_a_policy_refuses_is_a_problem_with_every_reason_and_the_deed() -> 
 
     async def story() -> None:
         job = lab.start(lambda _far: deed)
-        await lab.jobs.wait(job, 10)
+        await lab.jobs.wait(job, 60)
         problem = show(job).problem
         assert problem is not None
         assert (problem.status, problem.refused, list(problem.faults)) == (422, True, rows[0]["refused"])
@@ -161,7 +161,7 @@ def test_what_ended_halfway_is_a_problem_with_what_was_done() -> None:
 
     async def story() -> None:
         job = lab.start(lambda _far: deed)
-        await lab.jobs.wait(job, 10)
+        await lab.jobs.wait(job, 60)
         told = show(job)
         assert told.state == "failed"
         assert told.problem is not None
@@ -176,10 +176,10 @@ def test_ended_jobs_are_forgotten_after_an_hour_and_the_oldest_where_there_are_t
 
     async def story() -> None:
         first = lab.start()
-        await lab.jobs.wait(first, 10)
+        await lab.jobs.wait(first, 60)
         for _ in range(KEPT):
             job = lab.start()
-            await lab.jobs.wait(job, 10)
+            await lab.jobs.wait(job, 60)
         assert lab.jobs.find(first.id) is None
         assert lab.jobs.find(job.id) is job
         lab.clock.now += KEPT_SECONDS + 1
@@ -192,18 +192,18 @@ def test_more_changes_than_there_is_room_for_are_told_to_try_again() -> None:
     lab, go = Lab(), threading.Event()
 
     def work(_far: Far) -> Deed:
-        assert go.wait(10)
+        assert go.wait(60)
         return _DEED
 
     async def story() -> None:
         started = [lab.start(work) for _ in range(20)]
-        await lab.jobs.wait(started[-1], 10)
+        await lab.jobs.wait(started[-1], 60)
         problem = trouble(started[-1])
         assert problem is not None
         assert problem.status == 503
         go.set()
         for job in started:
-            await lab.jobs.wait(job, 10)
+            await lab.jobs.wait(job, 60)
         assert sum(show(job).state == "done" for job in started) >= 4
 
     lab.run(story())

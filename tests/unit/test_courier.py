@@ -105,13 +105,13 @@ def test_not_started_it_tells_when_it_follows(hooked: Hooked, heard: Heard) -> N
 
 
 def test_started_it_tells_by_itself_when_it_is_woken(hooked: Hooked, started: Courier) -> None:
-    until(lambda: hooked.box.cursor()[0], 5, "the hook to be seen")
+    until(lambda: hooked.box.cursor()[0], 30, "the hook to be seen")
     publish(hooked.store, 2)
     started.follow(record(2))
-    until(lambda: hooked.receiver.heard, 5, "the event to be told")
+    until(lambda: hooked.receiver.heard, 30, "the event to be told")
     hooked.post(refusal("bad.rpm", 300.0))
     started.hear(refusal("bad.rpm", 300.0))
-    until(lambda: len(hooked.receiver.heard) == 2, 5, "the letter to be told")
+    until(lambda: len(hooked.receiver.heard) == 2, 30, "the letter to be told")
     assert hooked.receiver.numbers == [2, "bad.rpm"]
 
 
@@ -119,7 +119,7 @@ def test_what_is_heard_and_nowhere_else_goes_into_the_outbox_first(hooked: Hooke
     letters: list[int] = []
     hooked.receiver.act = lambda _: letters.append(len(hooked.box.letters()))
     started.hear(_failing())
-    until(lambda: hooked.receiver.heard, 5, "the event to be told")
+    until(lambda: hooked.receiver.heard, 30, "the event to be told")
     assert letters == [1]
     assert [event.kind for event in hooked.receiver.heard] == [Kind.FAILING]
 
@@ -204,11 +204,11 @@ def test_a_stop_does_not_wait_for_a_receiver_that_hangs(hooked: Hooked, heard: H
     one.follow(record(1))
     publish(hooked.store, 2)
     one.start()
-    assert asked.wait(5)
+    assert asked.wait(30)
     one.stop()
     assert not one.join(0.05)
     enough.set()
-    assert one.join(5)
+    assert one.join(30)
 
 
 def test_what_is_wrong_with_the_cursor_is_said_and_tried_again(hooked: Hooked, heard: Heard) -> None:

@@ -28,7 +28,7 @@ def _through(
         env={**os.environ, **(env or {})},
         capture_output=True,
         check=False,
-        timeout=20,
+        timeout=120,
     )
     out, err = Stream(MARK, 1 << 20), Stream(MARK, 1 << 20)
     out.feed(done.stdout)

@@ -88,11 +88,11 @@ def test_a_process_that_was_killed_while_idle_costs_nobody_anything() -> None:
 
 
 def test_a_task_that_takes_too_long_ends_with_its_process() -> None:
-    with _processes(timeout=0.2) as pool:
+    with _processes(timeout=3) as pool:
         pid = pool.run(os.getpid)
         with pytest.raises(Overtime):
             pool.run(time.sleep, 60)
-        until(lambda: not look.command(pid), 10, "the end of the process")
+        until(lambda: not look.command(pid), 30, "the end of the process")
         assert pool.run(abs, -1) == 1
 
 
@@ -105,7 +105,7 @@ def test_after_close_there_is_no_process_and_whoever_waits_is_told() -> None:
     with _processes() as pool, ThreadPoolExecutor(3) as threads:
         pid = pool.run(os.getpid)
         waiting = [threads.submit(pool.run, time.sleep, 60) for _ in range(3)]
-        until(waiting[0].running, 10, "a task to begin")
+        until(waiting[0].running, 30, "a task to begin")
         pool.close()
         for future in waiting:
             assert isinstance(future.exception(30), Unavailable)

@@ -215,8 +215,8 @@ def test_a_pin_may_be_set_twice(server: Scripted) -> None:
 
 
 def test_an_answer_that_takes_too_long_is_told(server: Scripted) -> None:
-    server.play(Said(after=0.5), answer(_STATE), answer(_STATE))
-    with Opened(server.url, timeout=0.2) as opened:
+    server.play(Said(after=4), answer(_STATE), answer(_STATE))
+    with Opened(server.url, timeout=1.5) as opened:
         assert opened.api.generation("a") == 7
     assert len(server.asked) == 2
 

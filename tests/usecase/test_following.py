@@ -94,29 +94,29 @@ def test_what_is_there_when_it_starts_is_followed_at_once_and_what_comes_when_it
 ) -> None:
     step = Noting()
     with started(follower(site, step)) as one:
-        until(lambda: step.followed == [1], 10, "the first generation")
+        until(lambda: step.followed == [1], 30, "the first generation")
         publish(site, publisher, 1)
         one.wake()
-        until(lambda: step.followed == [1, 2], 10, "the second")
+        until(lambda: step.followed == [1, 2], 30, "the second")
 
 
 def test_a_generation_that_nobody_tells_of_is_found_by_looking(site: Site, publisher: Publisher) -> None:
     step = Noting()
     with started(follower(site, step, interval=0.01)):
-        until(lambda: step.followed == [1], 10, "the first generation")
+        until(lambda: step.followed == [1], 30, "the first generation")
         other = site.opened()  # as a command beside the daemon
         publish(site, other, 1)
-        until(lambda: step.followed == [1, 2], 10, "the one of another process")
+        until(lambda: step.followed == [1, 2], 30, "the one of another process")
 
 
 def test_a_wake_while_a_step_is_at_work_is_not_lost(site: Site, publisher: Publisher) -> None:
     step = Waiting()
     with started(follower(site, step)) as one:
-        assert step.begun.wait(10)
+        assert step.begun.wait(30)
         publish(site, publisher, 1)
         one.wake()
         step.go_on.set()
-        until(lambda: step.followed == [1, 2], 10, "the generation that was published meanwhile")
+        until(lambda: step.followed == [1, 2], 30, "the generation that was published meanwhile")
 
 
 def test_many_generations_at_once_are_followed_in_one_stride(site: Site, publisher: Publisher) -> None:
@@ -212,10 +212,10 @@ class Slow(Noting):
 def test_a_step_that_rests_holds_no_other_up(site: Site, publisher: Publisher) -> None:
     slow, quick = Slow(_NEVER), Noting("quick")
     with started(follower(site, slow, quick)) as one:
-        until(lambda: quick.followed == [1], 10, "the first generation")
+        until(lambda: quick.followed == [1], 30, "the first generation")
         publish(site, publisher, 1)
         one.wake()
-        until(lambda: quick.followed == [1, 2], 10, "the quick one")
+        until(lambda: quick.followed == [1, 2], 30, "the quick one")
     assert slow.followed == [1]
 
 
@@ -224,10 +224,10 @@ def test_a_step_that_rested_follows_what_came_meanwhile_though_nobody_wakes_it(
 ) -> None:
     slow = Slow(0.3)
     with started(follower(site, slow)) as one:
-        until(lambda: slow.followed == [1], 10, "the first generation")
+        until(lambda: slow.followed == [1], 30, "the first generation")
         publish(site, publisher, 1)
         one.wake()
-        until(lambda: slow.followed == [1, 2], 10, "the second")
+        until(lambda: slow.followed == [1, 2], 30, "the second")
 
 
 def test_who_catches_up_once_does_not_rest(site: Site, publisher: Publisher) -> None:
@@ -247,21 +247,21 @@ def test_whatever_goes_wrong_with_the_pointer_the_thread_goes_on(site: Site, pub
 
     store.plan = broken
     with started(follower(site, step, store=store, log=log)) as one:
-        until(lambda: log.errors == ["ValueError: nobody thought of that"], 10, "the log to hear of it")
+        until(lambda: log.errors == ["ValueError: nobody thought of that"], 30, "the log to hear of it")
         store.plan = lambda _: None
         one.wake()
-        until(lambda: step.followed == [1], 10, "the generation")
+        until(lambda: step.followed == [1], 30, "the generation")
 
 
 def test_a_stop_waits_for_the_step_that_is_at_work_and_begins_no_other(site: Site, publisher: Publisher) -> None:
     waiting, after = Waiting(), Noting("after")
     one = follower(site, waiting, after)
     one.start()
-    assert waiting.begun.wait(10)
+    assert waiting.begun.wait(30)
     one.stop()
     assert not one.join(0.01)
     waiting.go_on.set()
-    assert one.join(10)
+    assert one.join(30)
     assert (waiting.followed, after.followed) == ([1], [])
 
 
@@ -271,4 +271,4 @@ def test_a_step_can_ask_whether_it_is_to_stop(site: Site, publisher: Publisher) 
     assert not stopping.is_set()
     one.stop()
     assert stopping.is_set()
-    assert one.join(1)
+    assert one.join(30)

@@ -124,7 +124,7 @@ def test_more_hosts_than_may_be_at_work_wait_for_their_turn() -> None:
         with lock:
             active += 1
             most = max(most, active)
-        both.wait(10)
+        both.wait(60)
         with lock:
             active -= 1
 
@@ -224,7 +224,7 @@ def test_all_that_failed_of_hosts_at_work_are_counted_and_the_build_is_blamed_wh
     pages = Pages()
 
     def held(_: str) -> None:
-        until(lambda: any(one.failed for one, _ in pages.heard), 5, "the first to fail")
+        until(lambda: any(one.failed for one, _ in pages.heard), 30, "the first to fail")
         time.sleep(0.2)  # the run has judged that by now; were it later, the outcome would be the same
 
     fleet = Fleet.of(HOSTS[:3], faults={"web1": Trouble.UNREACHABLE}, sick={"web2"}, holds=held)

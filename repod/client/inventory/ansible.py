@@ -45,7 +45,9 @@ class Ansible:
         """Those that the pattern means, in the inventory's order."""
         root = Path(self.group.ansible)
         tree = Tree()
-        reader = _Reader(tree=tree, environ=self.environ, end=time.monotonic() + self.group.timeout)
+        reader = _Reader(
+            tree=tree, environ=self.environ, seconds=self.group.timeout, end=time.monotonic() + self.group.timeout
+        )
         reader.read(root)
         if found := circle(tree):
             raise Misconfigured(f"{root}: group {found} is a child of itself, by {found}:children or below it")
@@ -80,10 +82,11 @@ class Ansible:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
-    """Adds what lies at places to a tree. ``end``: until when programs may take."""
+    """Adds what lies at places to a tree. ``seconds``: how long its programs may take together; ``end``: until when."""
 
     tree: Tree
     environ: Mapping[str, str]
+    seconds: float
     end: float
 
     def read(self, path: Path) -> None:
@@ -122,7 +125,8 @@ class _Reader:
     def _printed(self, words: Sequence[str], path: Path) -> Any:
         left = max(self.end - time.monotonic(), 0.01)
         try:
-            printed = output(words, folder=path.resolve().parent, environ=self.environ, seconds=left)
+            folder = path.resolve().parent
+            printed = output(words, folder=folder, environ=self.environ, seconds=self.seconds, left=left)
             return jsontext.loads(printed)
         except ValueError as error:
             msg = (

@@ -17,8 +17,12 @@ _END = 2000
 _HIDDEN = {"REPOCTL_TOKEN"}
 
 
-def output(words: Sequence[str], *, folder: Path, environ: Mapping[str, str], seconds: float) -> bytes:
+def output(
+    words: Sequence[str], *, folder: Path, environ: Mapping[str, str], seconds: float, left: float | None = None
+) -> bytes:
     """What it prints, run in ``folder``. It gets the environment, but not the token of the daemon.
+
+    ``seconds``: how long it may take, as the settings say it; ``left``: what others have left it of those.
 
     ``Misconfigured`` where it cannot be run or prints too much; ``Unavailable`` where it fails or takes too long.
     """
@@ -38,9 +42,9 @@ def output(words: Sequence[str], *, folder: Path, environ: Mapping[str, str], se
         msg = f"{where} cannot be run ({error.strerror}); see its path, its mode and its first line"
         raise Misconfigured(msg) from error
     printed, said = bytearray(), bytearray()
-    ended = _followed(process, printed, said, seconds)
+    ended = _followed(process, printed, said, seconds if left is None else left)
     if not ended:
-        msg = f"{shown}: no end within {seconds:.3g} s{_quoted(said)}; see what it waits for, or raise timeout"
+        msg = f"{shown}: no end within {seconds:g} s{_quoted(said)}; see what it waits for, or raise timeout"
         raise Unavailable(msg)
     if process.returncode:
         how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit status {process.returncode}"
