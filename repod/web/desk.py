@@ -24,13 +24,19 @@ class Desk:
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._numbers = itertools.count(1)
         self._staff = 0
+        self._lock = threading.Lock()
+        self._open = 0
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
         """What ``work`` returns, done by a thread; ``Unavailable`` at once where too much waits already."""
-        if self._tasks.qsize() >= self._waiting:
-            msg = f"{self._waiting} requests wait already; try again later"
-            raise Unavailable(msg)
+        with self._lock:
+            # Not what is in the queue: threads may be about to take that up.
+            if self._open >= self._threads + self._waiting:
+                msg = f"{self._waiting} requests wait already; try again later"
+                raise Unavailable(msg)
+            self._open += 1
         future: Future[_Result] = Future()
+        future.add_done_callback(self._ended)
         self._tasks.put((future, work))
         if self._staff < self._threads:
             self._staff += 1
@@ -41,6 +47,10 @@ class Desk:
         """Send the threads home, each after what it does now."""
         for _ in range(self._staff):
             self._tasks.put(None)
+
+    def _ended(self, _future: Future[Any]) -> None:
+        with self._lock:
+            self._open -= 1
 
     def _serve(self) -> None:
         while task := self._tasks.get():
