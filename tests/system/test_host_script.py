@@ -179,7 +179,11 @@ def test_a_daemon_that_keeps_the_output_open_does_not_keep_the_command(inside: I
 def test_a_command_that_was_killed_is_told_as_such(inside: Inside) -> None:
     talk = _talk(inside)
     talk.started(_step("echo begun; exec sleep 600"))
-    until(lambda: "begun" in inside.machine.run("cat", "/var/lib/repod-run/r1/s1-do/output").out, 10, "the command")
+    until(
+        lambda: "begun" in inside.machine.run("cat", "/var/lib/repod-run/r1/s1-do/output", check=False).out,
+        10,
+        "the command",
+    )
     inside.machine.run("pkill", "-KILL", "-f", "repod-run/r1/s1-do/run.sh")
     inside.machine.run("pkill", "-KILL", "-x", "sleep", check=False)
     ended = talk.followed("s1-do")
