@@ -1,8 +1,9 @@
-"""The part of ``repod check`` about who else may read or change the files that hold secrets."""
+"""The part of ``repod check`` about who else may read or change the files that hold secrets, and the settings."""
 
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from repod.config import Settings, Signing
 from repod.errors import Misconfigured
@@ -20,6 +21,14 @@ def check_secrets(settings: Settings, environ: Mapping[str, str]) -> Iterator[Pr
         yield from _signing(signing.cosigning, "cosign", environ)
     for hook in settings.hook:
         yield from _file(f"[[hook]] {hook.name}", "secret", hook.secret, environ)
+
+
+def check_settings(path: Path) -> Iterator[Problem]:
+    """Settings that anybody may change: they name programs that repod runs, and the keys that it trusts."""
+    with suppress(OSError):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o002:
+            yield warning("settings", f"{path} may be changed by other users (mode {mode:04o}); run chmod o-w {path}")
 
 
 def _signing(signing: Signing, prefix: str, environ: Mapping[str, str]) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 Imported before anything else, so it imports nothing of weight.
 """
 
+import atexit
 import io
 import os
 import sys
@@ -42,3 +43,12 @@ def _never_fail_to_say() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
+    atexit.register(_let_go)
+
+
+def _let_go() -> None:
+    # Python ends with 120 where standard error does not take what is left: work that was done would be no success.
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -126,6 +126,7 @@ class Metrics:
     def _of_hosts(self) -> None:
         """What hosts report that they run."""
         gauge = self._gauge
+        self._shown: dict[str, set[tuple[str, str]]] = {}
         self.hosts = gauge(
             "repod_hosts",
             "Hosts that run a build, by reports that count; of packages that the setting host_metrics names.",
@@ -146,14 +147,16 @@ class Metrics:
             "repository",
         )
 
-    def show_hosts(
-        self, repository: str, builds: Mapping[tuple[str, str], int], *, gone: Iterable[tuple[str, str]]
-    ) -> None:
-        """How many hosts run builds (name, version and release), and which builds none does any more."""
-        for name, version in gone:
+    def show_hosts(self, repository: str, builds: Mapping[tuple[str, str], int]) -> None:
+        """How many hosts run builds (name, version and release). What was shown before and is not among them, goes.
+
+        It is remembered here, not by who shows it: that is made anew with each reload.
+        """
+        for name, version in self._shown.get(repository, set()) - builds.keys():
             self.hosts.remove(repository, name, version)
         for (name, version), number in builds.items():
             self.hosts.labels(repository, name, version).set(number)
+        self._shown[repository] = set(builds)
 
     def _of_the_machine(self) -> None:
         gauge = self._gauge
@@ -230,7 +233,7 @@ class Metrics:
             series.remove(name)
         for place in PLACES:
             self.forget_room(name, place)
-        self.hosts.remove_by_labels({"repository": name})
+        self.show_hosts(name, {})
 
     @property
     def _gauges(self) -> Sequence[Gauge]:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,6 @@ class HostWatch:
         self._most = most
         self._thread: threading.Thread | None = None
         self._due = 0.0
-        self._shown: Collection[Build] = ()
         self._told: Sequence[str] = ()
         self._left = 0
         self._over = False
@@ -87,7 +86,7 @@ class HostWatch:
         metrics.hosts_oldest.labels(name).set(min((report.time for report in counting), default=0))
         counts = Counter(build for report in counting for build in set(_builds(report, retention.host_metrics)))
         shown = dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: self._most])
-        metrics.show_hosts(name, shown, gone=set(self._shown) - shown.keys())
+        metrics.show_hosts(name, shown)
         left = len(counts) - len(shown)
         if left and not self._left:
             self._log.warning(
@@ -97,7 +96,7 @@ class HostWatch:
                 left_out=left,
             )
         metrics.hosts_left_out.labels(name).set(left)
-        self._shown, self._left = shown.keys(), left
+        self._left = left
 
 
 def _builds(report: HostReport, patterns: Iterable[str]) -> Iterator[Build]:

@@ -29,7 +29,7 @@ _MOST = 100  # members of one list
 _DEEPEST = 6
 _LONGEST_DETAILS = 20_000
 # What must never be written down, should a caller pass it on all the same: a token, and the password of a URL.
-_SECRET = re.compile(r"repod_[A-Za-z0-9_-]{16,}|(?<=://)[^/@\s]+@")
+_SECRET = re.compile(r"repod_[A-Za-z0-9_-]{16,}|(?<=://)[^/\s]+@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -169,7 +169,10 @@ def _brought(talk: Talk, aim: Aim, note: Note, record: Record) -> Outcome:
         if change.empty:
             return _proof(facts.installed, facts.installed, wanted, "")
     verdict, output = _carried(bench, change)
-    return _judged(bench, facts.installed, wanted, verdict, output)
+    after = talk.latest(_repositories(aim), bench.names).installed
+    if faults := [*planning.unproven(wanted, after), *_mixed(change, verdict)]:
+        return _failed(facts.installed, after, faults, verdict, output)
+    return replace(_proof(facts.installed, after, wanted, verdict.text), output=output)
 
 
 def _restored(talk: Talk, aim: Aim, before: Sequence[Installed]) -> Outcome:
@@ -185,10 +188,10 @@ def _restored(talk: Talk, aim: Aim, before: Sequence[Installed]) -> Outcome:
         bench = replace(_bench(talk, aim, facts, BACK, attempt), names=names)
         verdict, output = _carried(bench, change)
         after = talk.latest(_repositories(aim), names).installed
-    faults = planning.unproven_back(before, after)
-    if faults:
+    if faults := [*planning.unproven_back(before, after), *_mixed(change, verdict)]:
         return _failed(facts.installed, after, faults, verdict, output)
-    gone = f"removed {', '.join(change.removes)}, which was not there before" if change.removes else ""
+    removed = ", ".join([*map(str, change.leftovers), *change.removes])
+    gone = f"removed {removed}, which was not there before" if removed else ""
     text = "; ".join(part for part in (gone, verdict.text) if part)
     return Outcome(proven=True, before=facts.installed, after=after, text=text, output=output)
 
@@ -290,15 +293,11 @@ def _listed(bench: _Bench) -> Sequence[Nevra]:
     return planning.newest(offers.offered(bench.tool, output), bench.facts.installed, bench.facts)
 
 
-def _judged(
-    bench: _Bench, before: Sequence[Installed], wanted: Sequence[Wanted], verdict: Verdict, output: str
-) -> Outcome:
-    """What rpm says now, against what was wanted."""
-    after = bench.talk.latest(_repositories(bench.aim), bench.names).installed
-    faults = planning.unproven(wanted, after)
-    if faults:
-        return _failed(before, after, faults, verdict, output)
-    return replace(_proof(before, after, wanted, verdict.text), output=output)
+def _mixed(change: Change, verdict: Verdict) -> Sequence[str]:
+    """What rpm does not tell: whose files are there, where a build that stood beside another one was taken away."""
+    if not (change.leftovers and verdict.trouble):
+        return []
+    return [f"files of {', '.join(map(str, change.again))} may still be those of what was removed from beside it"]
 
 
 def _failed(

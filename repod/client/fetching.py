@@ -51,7 +51,7 @@ def joined(base: str, href: str) -> str:
 
 def shown(url: str) -> str:
     """A URL without the password in it."""
-    return re.sub(r"//[^/@]*@", "//", url)
+    return re.sub(r"//[^/]*@", "//", url)
 
 
 def read(fetcher: Fetcher, url: str, *, limit: int, current: bool = False) -> bytes:

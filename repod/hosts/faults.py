@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 _LONGEST = 2000
+_CREDENTIALS = re.compile(r"://[^/\s]+@")  # a password may have an @ in it: the last one ends it
+
+
+def bare(text: str) -> str:
+    """``text`` without the names and passwords of its URLs, which `.repo` files may have."""
+    return _CREDENTIALS.sub("://", text)
 
 
 def shown(text: str) -> str:
-    """``text`` as one line for a log or a terminal: bounded, and what cannot be printed is escaped."""
-    line = text[:_LONGEST]
+    """``text`` as one line for a log or a terminal: bounded, ``bare``, and what cannot be printed is escaped."""
+    line = bare(text)[:_LONGEST]
     if not line.isprintable():
         line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
     return f"{line[:_LONGEST]}... ({len(text)} characters)" if len(line) > _LONGEST or len(text) > _LONGEST else line

@@ -52,6 +52,8 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(/[^?#]*)?", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _HIDDEN = re.compile(rb"%2f|%5c|\\", re.IGNORECASE)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_SLASHES = re.compile(rb"//+")
+_ERROR = 400
 
 Named = Callable[[], Collection[str]]
 """The names by which the daemon is called, in lower case; shell patterns may be among them."""
@@ -119,12 +121,21 @@ def _straighten(scope: Scope) -> tuple[str, str] | None:
         raw = absolute[2] or b"/"
         others = [pair for pair in scope["headers"] if pair[0] != b"host"]
         scope["headers"] = [*others, (b"host", absolute[1])]
-        scope["raw_path"], scope["path"] = raw, unquote_to_bytes(raw).decode(errors="replace")
+        _aim(scope, raw)
+    # A baseurl that was put together of parts has two of them somewhere, and some versions of zypper send them too;
+    # web servers take them for one.
+    if (merged := _SLASHES.sub(b"/", raw)) != raw and merged.startswith(b"/repos/"):
+        raw = merged
+        _aim(scope, raw)
     if not raw.startswith(b"/"):
         return "malformed", "expected a target that is a path"
     if scope["path"].startswith("/repos/"):
         return None  # there a path is proven by what it means in the store
     return _crooked(raw)
+
+
+def _aim(scope: Scope, raw: bytes) -> None:
+    scope["raw_path"], scope["path"] = raw, unquote_to_bytes(raw).decode(errors="replace")
 
 
 def _crooked(raw: bytes) -> tuple[str, str] | None:
@@ -168,13 +179,17 @@ def _headers_for(path: str) -> Mapping[str, str]:
 
 
 def _with_headers(send: Send, more: Mapping[str, str]) -> Send:
-    """``send`` that adds the headers that an answer does not have yet."""
+    """``send`` that adds the headers that an answer does not have yet; of an error, that no cache keeps it.
+
+    Caches keep a 404 that says nothing of it, and hosts would not see the file that comes a moment later.
+    """
     wanted: Sequence[tuple[bytes, bytes]] = [(k.lower().encode(), v.encode()) for k, v in more.items()]
+    faulty = [*(pair for pair in wanted if pair[0] != b"cache-control"), (b"cache-control", b"no-store")]
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             there = {name.lower() for name, _ in message.get("headers", ())}
-            added = [pair for pair in wanted if pair[0] not in there]
+            added = [pair for pair in (faulty if message["status"] >= _ERROR else wanted) if pair[0] not in there]
             message = {**message, "headers": [*message.get("headers", ()), *added]}
         await send(message)
 

@@ -3,9 +3,10 @@
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 from repod.access import METRICS, READ
 from repod.errors import Unavailable
@@ -62,11 +63,19 @@ def make_app(
 
     # Without FastAPI's look at parameters: hosts ask for files far more often than anybody for all else.
     app.add_route("/repos/{name}/{path:path}", repos, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_route("/repos/{name}", _closed, methods=["GET", "HEAD"], include_in_schema=False)
     for router in routers:
         app.include_router(router)
     if counts:
         count(app, counts)  # last, so that it is around all else
     return app
+
+
+async def _closed(request: Request) -> Response:
+    """A repository's URL without the slash at its end, as people type it: there, whether there is one or not."""
+    # Relative, so that it holds behind a proxy that has it under another path.
+    name = quote(request.path_params["name"], safe="")
+    return RedirectResponse(f"{name}/", status_code=301, headers={"Cache-Control": "no-cache"})
 
 
 def _kept_private(answer: Response) -> Response:

@@ -7,7 +7,8 @@ import pytest
 
 from repod.client.fleet import HostFault, Limits, Trouble
 from tests.lab.machines import Machines
-from tests.lab.reached import ssh
+from tests.lab.reached import ssh, wired
+from tests.lab.wire import Wire
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,20 @@ def test_c142_a_prompt_without_a_line_end_is_seen_when_time_is_over(machines: Ma
         assert str(found.value) == "web1: sh did not end within 4 s; it wrote last: Password for x:"
         assert (found.value.trouble, found.value.output) == (Trouble.TIME_LIMIT, "Password for x:")
         assert connection.run(["echo", "next"]).out == "next\n"
+
+
+def test_a_host_that_hangs_up_at_once_is_tried_again_and_told_with_what_may_be(machines: Machines) -> None:
+    """So sshd does where it has too many connections; others come through a moment later."""
+    with Wire(machines[0].address, 22) as wire:
+        wire.cut_after(0)
+        with ssh(machines).connect(wired(machines, wire)) as connection:
+            assert connection.run(["hostname"]).out == "web1\n"
+        assert wire.connections == 2
+    with Wire(machines[0].address, 1) as wire:
+        with pytest.raises(HostFault) as found, ssh(machines).connect(wired(machines, wire)) as connection:
+            connection.run(["hostname"])
+        where = f"web1: {wire.host}:{wire.port} hung up before it spoke SSH; see MaxStartups of its sshd"
+    assert (found.value.trouble, str(found.value).startswith(where)) == (Trouble.UNREACHABLE, True), found.value
 
 
 def _refused(machines: Machines, number: int = 0, **settings: object) -> HostFault:

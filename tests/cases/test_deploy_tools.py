@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from repod.client.bring import bring
+from repod.client.bring import bring, look
 from repod.client.fleet import Action, Trouble, Wanted
 from repod.client.talk import Patience
 from repod.client.toolkit import orders
 from repod.client.toolkit.asked import Change, Sources, ToolName
 from repod.package import Nevra
 from tests.lab import newer
-from tests.lab.deploying import aim, brought, nevras
+from tests.lab.deploying import aim, brought, nevras, restored
 from tests.lab.inside import Inside
 from tests.lab.keys import Key, make_key
 from tests.lab.machine import Machine
@@ -194,6 +194,27 @@ def test_c131_where_one_of_them_cannot_go_down_nothing_is_changed(site: Publishe
     assert (outcome.proven, outcome.trouble) == (False, Trouble.UNMET)
     assert nevras(outcome.after) == ["foo-1.12-1.noarch"]
     assert sorted(host.machine.installed("foo", "foo-libs")) == ["foo-1.12-1.noarch", "foo-libs-1.12-1.noarch"]
+
+
+@pytest.mark.parametrize("tool", _TOOLS)
+def test_where_a_transaction_was_cut_short_a_host_is_not_taken_for_what_it_ran_before(
+    site: Published, host: Inside, tool: str
+) -> None:
+    """rpm lists both builds then, and the files are those of the newer one. On the way back it is made whole."""
+    old = site.quick("foo", "1.11", files={"/opt/foo": b"1.11\n"})
+    new = site.quick("foo", "1.12", files={"/opt/foo": b"1.12\n"})
+    _subscribe(host.machine, tool, site.repo())
+    there = brought(host, aim(site, "update", old))
+    host.machine.put("/root/foo.rpm", (site.folder / new.nevra.filename).read_bytes())
+    host.machine.run("rpm", "--install", "--force", "--nosignature", "/root/foo.rpm")
+    host.machine.run("rm", "/root/foo.rpm")
+    assert sorted(host.machine.installed("foo")) == ["foo-1.11-1.noarch", "foo-1.12-1.noarch"]
+    seen = look(host, aim(site, "downgrade", old))
+    assert (seen.proven, seen.text) == (False, "has foo-1.12-1.noarch beside foo-1.11-1.noarch, expected that alone")
+    back = restored(host, aim(site, "update", new), there.after)
+    assert (back.proven, back.text) == (True, "removed foo-1.12-1.noarch, which was not there before"), back
+    assert host.machine.installed("foo") == {"foo-1.11-1.noarch": old.header_sha256}
+    assert host.machine.read("/opt/foo") == "1.11\n"
 
 
 @pytest.mark.parametrize("tool", ["dnf", "dnf5"])

@@ -74,6 +74,17 @@ def test_c167_a_symlink_in_the_inbox_publishes_nothing(place: Place, built: Path
     assert (tmp_path / "folder/hidden-1.0-1.noarch.rpm").exists()
 
 
+@pytest.mark.parametrize(("mode", "told"), [(0o666, True), (0o660, False), (0o644, False)])
+def test_settings_that_anybody_may_change_are_told_of_by_check(
+    tmp_path: Path, key_file: Path, mode: int, told: bool
+) -> None:
+    """They name programs that repod runs. A group of those who care for it may write."""
+    repod = Repod(tmp_path, key_file)
+    repod.config.chmod(mode)
+    said = f"{repod.config} may be changed by other users (mode {mode:04o}); run chmod o-w {repod.config}"
+    assert (said in " ".join(repod.cli("check").out.split())) is told
+
+
 def test_c169_a_passphrase_is_on_no_command_line_in_no_environment_and_in_no_log(
     tmp_path: Path, key_file: Path, built: Path
 ) -> None:

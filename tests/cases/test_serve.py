@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import shutil
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -73,6 +74,28 @@ def test_c118_a_compressed_document_is_served_as_the_file_it_is(repod: Repod) ->
         assert headers["Content-Encoding"] is None
         assert headers["Content-Type"] == "application/gzip"
         assert hashlib.sha256(body).hexdigest() == record.findtext(f"{REPO}checksum")
+
+
+@pytest.mark.parametrize("path", ["Packages/f/future-2.0-1.noarch.rpm", "media.1/media", "..%2f..%2fx", ""])
+def test_no_cache_keeps_that_a_file_is_not_there(repod: Repod, path: str) -> None:
+    """Else a CDN says so of a package that was asked for a moment before it came, for as long as it likes."""
+    url = f"{repod.repo_url()}/{path}" if path else f"{repod.url}/repos/none/repodata/repomd.xml"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(url, timeout=10)
+    with refused.value as answer:
+        assert (answer.code, answer.headers["Cache-Control"]) == (404, "no-store")
+
+
+def test_slashes_too_many_and_one_too_few_are_as_good(repod: Repod, tmp_path: Path) -> None:
+    """A baseurl that was put together of parts, and one that a person typed."""
+    for path in ("//repos/test/repodata/repomd.xml", "/repos//test//repodata//repomd.xml", "/repos/test"):
+        with urllib.request.urlopen(repod.url + path, timeout=10) as answer:
+            assert answer.status == 200, path
+    repo = repo_file("test", f"{repod.url}//repos/test//", metalink=False)
+    for host in (Dnf(tmp_path / "dnf", repo), Zypper(tmp_path / "zypper", repo)):
+        with host:
+            done = host.install("libx++")
+            assert (done.rc, host.installed()) == (0, ["libx++-1.0-1.noarch"]), done.out
 
 
 def test_c120_metadata_never_go_back_in_time(

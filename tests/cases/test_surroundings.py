@@ -10,6 +10,7 @@ import pytest
 from tests.lab import rpms
 from tests.lab.daemon import Repod
 from tests.lab.keys import make_key
+from tests.lab.wait import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,6 +56,19 @@ def test_an_answer_that_cannot_be_written_is_one_line_and_no_success(repod: Repo
     assert done.returncode == 4
     assert "No space left on device" in done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_log_on_a_full_disk_stops_neither_a_command_nor_the_daemon(tmp_path: Path, key_file: Path) -> None:
+    """What cannot be told is done all the same, and is a success."""
+    repod = Repod(tmp_path, key_file, prefix=("sh", "-c", 'exec "$@" 2>/dev/full', "sh"))
+    rpms.quick(repod.inbox(), "first")
+    assert shell(f'"$PYTHON" -m repod once -c {repod.config} 2>/dev/full').returncode == 0
+    rpms.quick(repod.inbox(), "second")
+    repod.spawn()
+    until(lambda: not list(repod.inbox().iterdir()), 30, "the daemon to take the package in")
+    assert repod.stop() == 0
+    listed = repod.cli("packages", "test").out
+    assert ("first-1.0-1.noarch.rpm" in listed, "second-1.0-1.noarch.rpm" in listed) == (True, True)
 
 
 def test_in_a_locale_without_utf8_a_path_that_is_not_ascii_refuses_no_package(tmp_path: Path, key_file: Path) -> None:

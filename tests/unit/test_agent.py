@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from repod.hosts.agent.acting import Actor, Began, Result
-from repod.hosts.agent.deciding import Here, decide, identity, number, starts
+from repod.hosts.agent.deciding import Here, decide, identity, number, runs, starts
 from repod.hosts.agent.document import Build, Phase, Ring, opened, parse
 from repod.hosts.agent.machine import parse_rpm
 from repod.hosts.agent.programs import Ended, ask, run
@@ -184,6 +184,38 @@ def test_the_repository_lies_where_its_repo_file_or_the_settings_say(
     assert (source.url, source.user, source.password) == (wanted, "u", "a%b")
 
 
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("https://web1:p%40ss@r.example.com:8470/apps/", ("https://r.example.com:8470/apps/", "web1", "p@ss")),
+        ("https://web1:p@ss@r.example.com/apps", ("https://r.example.com/apps/", "web1", "p@ss")),
+        ("https://r.example.com/apps/?credentials=repod", ("https://r.example.com/apps/", "web2", "a=b c")),
+        ("https://web1@r.example.com/?auth=basic&credentials=repod", ("https://r.example.com/", "web2", "a=b c")),
+    ],
+)  # fmt: skip
+def test_name_and_password_may_stand_in_the_url_or_in_a_file_of_zypper(
+    tmp_path: Path, url: str, wanted: tuple[str, str, str]
+) -> None:
+    (tmp_path / "a.repo").write_text(f"[apps]\nbaseurl={url}\n")
+    (tmp_path / "repod").write_text("# for repod\nusername = web2\npassword=a=b c\n")
+    source = find(parse_settings(_REQUIRED), [tmp_path], tmp_path)
+    assert (source.url, source.user, source.password) == wanted
+
+
+def test_a_file_of_credentials_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
+    (tmp_path / "a.repo").write_text("[apps]\nbaseurl=https://r.example.com/?credentials=repod\n")
+    with pytest.raises(WrongUse, match="repod: credentials cannot be read"):
+        find(parse_settings(_REQUIRED), [tmp_path], tmp_path)
+
+
+def test_what_is_told_of_a_url_is_without_its_password(tmp_path: Path) -> None:
+    """Package tools name what they cannot read as the .repo file has it; it goes to the journal, and to people."""
+    told = "Status code: 404 for https://web1:s3cr@et@r.example.com/apps/repodata/repomd.xml (IP: 127.0.0.1)"
+    ended = run(["echo", told], 10, tmp_path / "log", {})
+    assert ended.last == told.replace("web1:s3cr@et@", "")
+    assert str(WrongUse(f"expected another, found {told}")) == f"expected another, found {ended.last}"
+
+
 def test_a_repository_without_a_place_is_wrong_use(tmp_path: Path) -> None:
     with pytest.raises(WrongUse, match=r"expected a \.repo file with \[apps\]"):
         find(parse_settings(_REQUIRED), [tmp_path])
@@ -225,10 +257,20 @@ def test_a_program_that_does_not_end_is_named_and_waited_for_no_longer() -> None
 
 
 def test_what_rpm_prints_is_read_with_epochs_and_without_digests() -> None:
-    text = f"@hello|0|1.0|1|noarch|{'a' * 64}\npackage nope is not installed\n@lib++|2|1.0~rc1|1|x86_64|(none)\n"
+    text = f"@hello|0|1.0|1|noarch|{'a' * 64}|7\npackage nope is not installed\n@lib++|2|1.0~rc1|1|x86_64|(none)|8\n"
     found = parse_rpm(text)
     assert found == {"hello": [_OLD], "lib++": [Build("lib++", 2, "1.0~rc1", "1", "x86_64")]}
     assert str(found["lib++"][0]) == "lib++-2:1.0~rc1-1.x86_64"
+
+
+def test_of_two_builds_that_rpm_lists_the_one_that_was_installed_last_is_what_runs() -> None:
+    """As a transaction that was cut short leaves them."""
+    lines = [f"@hello|0|1.0|2|noarch|{'b' * 64}|1700000002", f"@hello|0|1.0|1|noarch|{'a' * 64}|1700000001"]
+    there = parse_rpm("\n".join(lines))
+    assert there == {"hello": [_OLD, _NEW]}
+    assert (runs(_OLD, there), runs(_NEW, there)) == (False, True)
+    other = Build.parse("hello-1.0-2.i686", "b" * 64)
+    assert runs(Build.parse("hello-1.0-1.x86_64"), {"hello": [Build.parse("hello-1.0-1.x86_64"), other]})
 
 
 # ---------------------------------------------------------------- package tools

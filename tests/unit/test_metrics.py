@@ -31,7 +31,7 @@ def metrics() -> Metrics:
     made = Metrics("1.0")
     made.repository("test", 3600)
     made.hook("chat")
-    made.show_hosts("test", {("app", "1.0-1"): 3}, gone=())
+    made.show_hosts("test", {("app", "1.0-1"): 3})
     made.route("/repos/{name}/{path:path}", ["GET", "HEAD"])
     made.room("test", "store", 10, 100)
     made.key_expiry.labels("A" * 40).set(float("inf"))

@@ -102,6 +102,16 @@ def test_a_host_takes_builds_of_its_own_architecture_or_noarch() -> None:
     assert Facts(arch="armv7l").takes("armv7hl")
 
 
+def test_a_package_that_is_there_for_two_architectures_is_changed_in_both() -> None:
+    builds = [_wanted(f"{name}-2-1.{arch}") for name in ("lib", "app") for arch in ("x86_64", "i686", "aarch64")]
+    there = _has("lib-1-1.x86_64", "lib-1-1.i686", "app-1-1.x86_64")
+    found = planning.own([*builds, _wanted("lib-1-1.i686")], replace(_facts(), installed=there))
+    assert [str(one.nevra) for one in found] == ["lib-2-1.x86_64", "app-2-1.x86_64", "lib-2-1.i686"]
+    assert planning.unproven(found, [*_has("lib-2-1.x86_64", "app-2-1.x86_64"), there[1]]) == [
+        "runs lib-2-1.x86_64, lib-1-1.i686, expected lib-2-1.i686"
+    ]
+
+
 @pytest.mark.parametrize(
     ("wanted", "installed", "kind"),
     [
@@ -148,6 +158,31 @@ def test_the_way_back_knows_what_was_not_there() -> None:
     assert planning.unproven_back(_has("a-1-1.noarch"), _has("a-1-1.noarch", "b-1-1.noarch")) == [
         "still has b-1-1.noarch"
     ]
+
+
+def test_a_newer_build_beside_the_wanted_one_is_what_runs() -> None:
+    """As a transaction that was cut short leaves them, and as kernels stand side by side."""
+    both = _has("a-1-1.noarch", "a-2-1.noarch")
+    wanted = [_wanted("a-1-1.noarch")]
+    assert planning.unproven(wanted, both) == ["has a-2-1.noarch beside a-1-1.noarch, expected that alone"]
+    with pytest.raises(HostFault, match=r"runs a-2-1.noarch, newer than a-1-1.noarch, and an update does not go down"):
+        planning.change("update", wanted, both)
+    assert planning.change("sync", wanted, both).follows == ["a"]
+    assert planning.change("update", [_wanted("a-2-1.noarch")], both).empty
+    assert planning.unproven([_wanted("a-2-1.noarch")], both) == []
+
+
+def test_the_way_back_takes_away_what_was_put_beside_and_installs_again_what_it_had_replaced() -> None:
+    before, after = _has("a-1-1.noarch"), _has("a-1-1.noarch", "a-2:2-1.noarch")
+    change = planning.back(before, after)
+    assert planning.unproven_back(before, after) != []
+    made = orders.steps(ToolName.DNF, "dnf", change, _ONE)
+    assert [step.argv[-2:] for step in made] == [["--erase", "a-2-1.noarch"], ["reinstall", "a-1-1.noarch"]]
+    # What stood side by side before stays so.
+    assert planning.back(after, after).empty
+    assert planning.unproven_back(after, after) == []
+    three = _has("a-1-1.noarch", "a-2:2-1.noarch", "a-2:3-1.noarch")
+    assert planning.back(after, three).leftovers == [_nevra("a-2:3-1.noarch")]
 
 
 def test_dnf_uses_only_what_is_named_asks_anew_and_waits_for_nobody() -> None:

@@ -66,6 +66,20 @@ def test_a_build_that_no_host_runs_any_more_has_no_series(book: HostBook) -> Non
     assert value(metrics, "repod_hosts", package="app", version="1.0-2") == 4
 
 
+@pytest.mark.parametrize("named", [["app"], []])
+def test_after_a_reload_a_build_that_no_host_runs_or_nobody_wants_to_hear_of_has_no_series(
+    book: HostBook, named: list[str]
+) -> None:
+    """What shows them is made anew then, and knows nothing of what was shown; alerts would go on for ever."""
+    metrics = Metrics("1")
+    HostWatch(repository(host_metrics=["app"]), book, metrics, Log(), clock=lambda: _NOW).look()
+    for number in (0, 1):
+        book.write(HostReport(host=f"web{number}", time=_NOW, lines=["app-1.0-2.noarch"]))
+    HostWatch(repository(host_metrics=named), book, metrics, Log(), clock=lambda: _NOW).look()
+    assert value(metrics, "repod_hosts", package="app", version="1.0-0") is None
+    assert value(metrics, "repod_hosts", package="app", version="1.0-2") == (4 if named else None)
+
+
 def test_series_are_bounded_the_most_run_builds_first_and_what_is_left_out_is_told_once(book: HostBook) -> None:
     metrics, log = Metrics("1"), Log()
     watch = HostWatch(repository(host_metrics=["*"]), book, metrics, log, clock=lambda: _NOW, most=4)

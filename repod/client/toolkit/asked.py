@@ -27,7 +27,7 @@ class Change:
     ``installs`` are builds whose name is not there yet, ``ups`` and ``downs`` those for which another one has to go,
     ``again`` the ones that are there by name and version, but as another build. ``follows``: names that are to
     follow what is listed, where a tool has a verb for it; ``ups`` and ``downs`` are what that comes to.
-    ``removes``: names that go.
+    ``removes``: names that go. ``leftovers``: builds that go first, before all else.
     """
 
     installs: Sequence[Nevra] = ()
@@ -36,6 +36,7 @@ class Change:
     again: Sequence[Nevra] = ()
     follows: Sequence[str] = ()
     removes: Sequence[str] = ()
+    leftovers: Sequence[Nevra] = ()
 
     @property
     def asks(self) -> bool:
@@ -45,7 +46,7 @@ class Change:
     @property
     def empty(self) -> bool:
         """Whether nothing is to be done."""
-        return not (self.asks or self.removes)
+        return not (self.asks or self.removes or self.leftovers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

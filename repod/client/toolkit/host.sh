@@ -113,7 +113,7 @@ settings() {
             /^[^[:space:]=]+[[:space:]]*=/ { key = $0; sub(/[[:space:]]*=.*/, "", key); value = $0; sub(/^[^=]*=/, "", value) }
             /^[[:space:]]*$/ { key = ""; next }
             key ~ /^(baseurl|mirrorlist|metalink|gpgkey|gpgcheck|repo_gpgcheck|pkg_gpgcheck|localpkg_gpgcheck|enabled|exclude|excludepkgs|includepkgs)$/ {
-                gsub(/[\t\r]/, " ", value); gsub(/:\/\/[^\/@ ]*@/, "://", value); sub(/^ +/, "", value); sub(/ +$/, "", value)
+                gsub(/[\t\r]/, " ", value); gsub(/:\/\/[^\/ ]*@/, "://", value); sub(/^ +/, "", value); sub(/ +$/, "", value)
                 printf "setting\t%s\t%s\t%s\t%s\n", kind, id, key, value
             }
         ' "$file"

@@ -15,8 +15,18 @@ Commands = Callable[[str, Change, Sources], Sequence[Step]]
 
 def steps(tool: ToolName, program: str, change: Change, sources: Sources) -> Sequence[Step]:
     """The commands that carry out a change, in their order. ``program``: the name that the tool is called by."""
-    removal = [Step(name="remove", argv=["rpm", "--erase", *change.removes])] if change.removes else []
-    return [*(_TOOLS[tool](program, change, sources) if change.asks else []), *removal]
+    first = _erased("leftover", [_label(one) for one in change.leftovers])
+    last = _erased("remove", change.removes)
+    return [*first, *(_TOOLS[tool](program, change, sources) if change.asks else []), *last]
+
+
+def _erased(step: str, words: Sequence[str]) -> Sequence[Step]:
+    return [Step(name=step, argv=["rpm", "--erase", *words])] if words else []
+
+
+def _label(nevra: Nevra) -> str:
+    """A build as every rpm takes it: not all know epochs there."""
+    return f"{nevra.name}-{nevra.version}-{nevra.release}.{nevra.arch}"
 
 
 def offer(tool: ToolName, program: str, names: Sequence[str], sources: Sources) -> Sequence[Step]:

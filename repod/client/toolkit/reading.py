@@ -139,7 +139,7 @@ _AFTER = _form(
 )
 _NOTHING = re.compile(r"Nothing to do|already installed|of lowest version|cannot downgrade|No packages marked for")
 _SECRET = re.compile(r"(?im)^([ \t]*(?:proxy_)?(?:password|username)[ \t]*[:=][ \t]*)\S.*$")
-_CREDENTIALS = re.compile(r"://[^/@\s]+@")
+_CREDENTIALS = re.compile(r"://[^/\s]+@")  # a password may have an @ in it: the last one ends it
 _NEVER_SHOWN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 # Said better: the tool's own line is long, or leaves out what is likely.

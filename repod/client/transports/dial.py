@@ -1,7 +1,9 @@
 """Opens connections of Fabric along routes: every host on the way must show a key that is known."""
 
 import logging
+import random
 import socket
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -32,6 +34,7 @@ BROKEN = (OSError, EOFError, paramiko.SSHException)
 _PROGRAM = 2.0  # seconds for a program that connected to end when told to
 _NO_KEY = "No authentication methods available"
 _BANNER = "Error reading SSH protocol banner"
+_PAUSES = (0.5, 2.0)  # seconds, more or less, before a host that hung up at once is tried again
 
 
 class _KnownOnly(paramiko.MissingHostKeyPolicy):
@@ -45,6 +48,10 @@ class _KnownOnly(paramiko.MissingHostKeyPolicy):
         judge(self._route, self._lines, key)
 
 
+class _HungUp(HostFault):
+    """It took the connection and ended it before it said anything; so sshd does where it has too many."""
+
+
 class Dialer:
     """Opens what leads to a host. Used by many threads."""
 
@@ -56,6 +63,14 @@ class Dialer:
 
     def open(self, route: Route, gateway: fabric.Connection | None = None) -> fabric.Connection:
         """A connection to the end of a route; ``gateway``: to the last host before it. ``HostFault`` says why not."""
+        for pause in _PAUSES:
+            with suppress(_HungUp):
+                return self._opened(route, gateway)
+            # Others wait for it too, and not all are to come again at one time.
+            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - no secret
+        return self._opened(route, gateway)
+
+    def _opened(self, route: Route, gateway: fabric.Connection | None) -> fabric.Connection:
         lines = self._known_hosts(route.known_hosts).of(route.known_as)
         settings = self._settings
         options: dict[str, Any] = {
@@ -88,7 +103,8 @@ class Dialer:
                 options["sock"].close()
             if isinstance(error, BROKEN):
                 trouble, text = _explained(error, route, settings)
-                raise HostFault(trouble, f"{route.name}: {text}") from error
+                kind = _HungUp if _hung_up(error) else HostFault
+                raise kind(trouble, f"{route.name}: {text}") from error
             raise
         if settings.keepalive and connection.transport:
             connection.transport.set_keepalive(int(settings.keepalive) or 1)
@@ -141,6 +157,10 @@ def _explained(error: Exception, route: Route, settings: Ssh) -> tuple[Trouble, 
             text = f"{route.jumps[-1].name} cannot reach {where} ({error.text})"
         case TimeoutError():
             text = f"{where} did not answer within {seconds:g} s; see that it runs, and is let through"
+        case paramiko.SSHException() if _hung_up(error):
+            text = (
+                f"{where} hung up before it spoke SSH; see MaxStartups of its sshd, and whether it lets this machine in"
+            )
         case paramiko.SSHException() if _BANNER in str(error):
             text = f"{where} takes connections, but did not speak SSH within {seconds:g} s"
         case NoValidConnectionsError() | OSError() | EOFError():
@@ -148,6 +168,10 @@ def _explained(error: Exception, route: Route, settings: Ssh) -> tuple[Trouble, 
         case _:
             text = f"no connection to {where} could be made ({_said(error)})"
     return trouble, text
+
+
+def _hung_up(error: BaseException) -> bool:
+    return _BANNER in str(error) and isinstance(error.__context__, EOFError | ConnectionError)
 
 
 def _said(error: Exception) -> str:

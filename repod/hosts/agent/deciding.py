@@ -16,7 +16,7 @@ from repod.windows import Window
 
 ANYWHERE = "noarch"
 Installed = Mapping[str, Sequence[Build]]
-"""What is installed, by name."""
+"""What is installed, by name; what was installed last is the last."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,14 @@ def meant(ring: Ring, here: Here) -> Sequence[Build]:
 
 
 def runs(build: Build, installed: Installed) -> bool:
-    """Whether a build is what is installed, by NEVRA and digest of the header."""
-    return build in installed.get(build.name, ())
+    """Whether a build is what is installed, by NEVRA and digest of the header.
+
+    Of several that rpm lists, as a transaction that was cut short leaves them, the one that was installed last is.
+    """
+    there = [
+        one for one in installed.get(build.name, ()) if build.arch == one.arch or ANYWHERE in {build.arch, one.arch}
+    ]
+    return there[-1:] == [build]
 
 
 def decide(ring: Ring, here: Here, now: float) -> Decision:

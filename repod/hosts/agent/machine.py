@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+from repod.hosts.agent.deciding import runs
 from repod.hosts.agent.document import Build
 from repod.hosts.agent.programs import Ended, ask, mark, run, wait_for
 from repod.hosts.agent.settings import Settings
@@ -14,9 +15,9 @@ from repod.hosts.agent.tools import Tool, detect, environment, locked, words
 from repod.hosts.faults import WrongUse
 
 MACHINE_ID = Path("/etc/machine-id")
-_FORM = r"@%{NAME}|%{EPOCHNUM}|%{VERSION}|%{RELEASE}|%{ARCH}|%{SHA256HEADER}\n"
+_FORM = r"@%{NAME}|%{EPOCHNUM}|%{VERSION}|%{RELEASE}|%{ARCH}|%{SHA256HEADER}|%{INSTALLTID}\n"
 _NONE = "(none)"
-_FIELDS = 6
+_FIELDS = 7
 _KEY = "gpg-pubkey"
 _SAID = 400
 _RPM = 120.0
@@ -40,15 +41,15 @@ def machine_id() -> str:
 
 
 def parse_rpm(text: str) -> Mapping[str, Sequence[Build]]:
-    """What ``rpm -q`` printed in the agent's form, by name."""
-    found: dict[str, list[Build]] = {}
+    """What ``rpm -q`` printed in the agent's form, by name; what was installed last is the last."""
+    found: dict[str, list[tuple[int, Build]]] = {}
     for line in text.splitlines():
         parts = line[1:].split("|")
         if line.startswith("@") and len(parts) == _FIELDS:
-            name, epoch, version, release, arch, digest = parts
+            name, epoch, version, release, arch, digest, transaction = parts
             build = Build(name, int(epoch), version, release, arch, "" if digest == _NONE else digest)
-            found.setdefault(name, []).append(build)
-    return found
+            found.setdefault(name, []).append((int(transaction) if transaction.isdecimal() else 0, build))
+    return {name: [build for _, build in sorted(same, key=lambda pair: pair[0])] for name, same in found.items()}
 
 
 class Machine:
@@ -95,7 +96,7 @@ class Machine:
             ended = self._unlocked(tool, command, began)
             said = "" if ended.code == 0 else _failure(tool, ended)
             there = self.installed({one.name for one in builds})
-            if all(one in there.get(one.name, ()) for one in builds):
+            if all(runs(one, there) for one in builds):
                 return ""
         return said
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from repod.hosts.faults import Unreachable
+from repod.hosts.faults import Unreachable, bare
 
 _GRACE = 30.0
 _KEPT = 4000  # bytes of the end of what was written
@@ -18,7 +18,10 @@ _KEPT = 4000  # bytes of the end of what was written
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended; ``out`` is the end of what it wrote. ``late``: it was ended, as its time was over."""
+    """How a program ended; ``out`` is the end of what it wrote, without the passwords of URLs.
+
+    ``late``: it was ended, as its time was over.
+    """
 
     code: int
     out: str
@@ -127,4 +130,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _tail(path: Path) -> str:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _KEPT))
-        return file.read().decode("utf-8", "replace")
+        # Package tools name URLs that they cannot read as the .repo file has them.
+        return bare(file.read().decode("utf-8", "replace"))

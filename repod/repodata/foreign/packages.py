@@ -7,6 +7,7 @@ another root element than it expects make it spin for ever (primary) or list not
 import hashlib
 import itertools
 import string
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,8 +37,9 @@ _DUMPS = (createrepo_c.xml_dump_primary, createrepo_c.xml_dump_filelists, create
 def prove(paths: Sequence[Path]) -> int:
     """The number of packages in the plain texts of primary, filelists and other at ``paths``.
 
-    Each must be XML with the root and namespace of its kind, and list the same packages in the same
-    order, else ``Corrupt`` says all that is wrong, a line each.
+    Each must be XML with the root and namespace of its kind, and list the same packages, else ``Corrupt`` says all
+    that is wrong, a line each. Hosts do not mind in which order, and createrepo_c does: a document with another one
+    than primary is written anew, in that.
     """
     faults: list[str] = []
     listed: list[list[str]] = []
@@ -52,16 +54,46 @@ def prove(paths: Sequence[Path]) -> int:
     for kind, other in zip(text.KINDS[1:], others, strict=True):
         if len(other) != len(primary):
             faults.append(f"{kind} lists {len(other)} packages and primary {len(primary)}")
-        elif other != primary:
+        elif sorted(other) != sorted(primary):
             at = next(i for i, pair in enumerate(zip(primary, other, strict=True)) if pair[0] != pair[1])
             faults.append(f"package {at + 1} is {primary[at]} in primary and {other[at]} in {kind}")
     if faults:
         raise Corrupt("\n".join(faults))
+    for kind, path, other in zip(text.KINDS[1:], paths[1:], others, strict=True):
+        if other != primary:
+            _arrange(kind, path, primary)
     return len(primary)
 
 
+def _arrange(kind: str, path: Path, order: Sequence[str]) -> None:
+    """Write a sound document anew, with its packages in this order."""
+    tag, namespace = _ROOTS[kind]
+    places = defaultdict[str, deque[tuple[int, int]]](deque)
+    loose, arranged = (path.with_name(f"{path.name}.{end}") for end in ("loose", "arranged"))
+    # Not in memory: what lists the files of some ten thousand packages does not fit.
+    with loose.open("wb+") as file, arranged.open("wb") as out:
+        for identity, element in _packages(kind, path):
+            data = etree.tostring(element, encoding="utf-8", with_tail=False)
+            places[identity].append((file.tell(), len(data)))
+            file.write(data)
+        out.write(
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<{tag} xmlns="{namespace}" packages="{len(order)}">\n'.encode()
+        )
+        for identity in order:
+            place, size = places[identity].popleft()
+            file.seek(place)
+            out.write(file.read(size) + b"\n")
+        out.write(f"</{tag}>\n".encode())
+    arranged.replace(path)
+    loose.unlink()
+
+
 def _identities(kind: str, path: Path) -> Iterator[str]:
-    """The packages of a document, in their order, as texts that are equal for equal ones.
+    return (identity for identity, _ in _packages(kind, path))
+
+
+def _packages(kind: str, path: Path) -> Iterator[tuple[str, etree._Element]]:
+    """The packages of a document, in their order, each as a text that is equal for equal ones, and for now.
 
     ``Corrupt`` where the document is not sound.
     """
@@ -72,7 +104,7 @@ def _identities(kind: str, path: Path) -> Iterator[str]:
         with path.open("rb") as file:
             for _, element in etree.iterparse(file, events=("end",), tag=f"{{{namespace}}}package", **_STRICT):
                 count += 1
-                yield _identity(kind, element, f"{{{namespace}}}")
+                yield _identity(kind, element, f"{{{namespace}}}"), element
                 element.clear()
                 while element.getprevious() is not None:
                     del element.getparent()[0]
