@@ -28,6 +28,12 @@ _MANY_LINES: Mapping[int, str] = {int(getattr(_TAG, name)): name.lower() for nam
 _TEXT: Mapping[int, str] = {**_ONE_LINE, **_MANY_LINES}
 
 _REQUIRED, _OF_VERSION = int(_TAG.REQUIRENAME), int(_TAG.REQUIREVERSION)
+# What changes which packages a host installs or removes: tags of name and version, side by side.
+_BINDING: Mapping[str, tuple[int, int]] = {
+    f"{word.lower()}s": (int(getattr(_TAG, f"{word}NAME")), int(getattr(_TAG, f"{word}VERSION")))
+    for word in ("REQUIRE", "CONFLICT", "OBSOLETE")
+}
+_EPOCH = re.compile(rb"[0-9]*:|[^:]*\Z")
 _FEATURE = re.compile(rb"rpmlib\(([A-Za-z0-9]{1,60})\)")
 
 # What XML 1.0 cannot hold (section 2.2), and the line ends that an attribute would lose.
@@ -68,6 +74,26 @@ def features(header: bytes) -> Iterator[str]:
         match = _FEATURE.fullmatch(name)
         if match:
             yield f"{match[1].decode()} {version.decode(errors='replace')[:40]}"
+
+
+def unheld(header: bytes) -> Iterator[str]:
+    """Relations that metadata would lack, the first of a kind: createrepo_c leaves out one whose epoch is no number.
+
+    Hosts would then choose packages without it, and rpm refuse the transaction. A macro that was not expanded
+    is the usual reason. ``ValueError`` as above.
+    """
+    found: dict[int, list[bytes]] = {tag: [] for tags in _BINDING.values() for tag in tags}
+    for tag, raw in strings(header, found):
+        found[tag].append(raw)
+    for what, (names, versions) in _BINDING.items():
+        for name, version in zip(found[names], found[versions], strict=False):
+            if not _EPOCH.match(version):
+                yield f"{what} {_shown(name)} of version {_shown(version)}"
+                break
+
+
+def _shown(raw: bytes) -> str:
+    return raw.decode(errors="replace")[:100]
 
 
 def text_faults(header: bytes) -> Iterator[Fault]:

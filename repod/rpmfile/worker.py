@@ -6,7 +6,6 @@ memory: the process around it is disposable.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from lxml import etree
 
 from repod.doors import Unreadable
 from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath, sha256
-from repod.rpmfile.header import features, text_faults
+from repod.rpmfile.header import features, text_faults, unheld
 from repod.rpmfile.placing import put
 from repod.rpmfile.signatures import signatures
 from repod.rpmproof import header_faults, is_of_machine, metadata_of, nevra_of, prove, raw_faults, tag
@@ -98,14 +97,17 @@ def _facts(
         faults=tuple(faults),
         signable=header,
         rpm_format=6 if metadata.header.entry_is_present(rpm_rs.Tag.RPMFORMAT) else 4,
-        features=tuple(_features(header)),
+        features=_listed(features, header),
+        unheld=_listed(unheld, header),
     )
 
 
-def _features(header: bytes) -> Iterator[str]:
-    """See ``Facts.features``; none of a damaged header, which is a fault already."""
-    with suppress(ValueError):
-        yield from features(header)
+def _listed(read: Callable[[bytes], Iterator[str]], header: bytes) -> Sequence[str]:
+    """All that ``read`` finds in a header; nothing in a damaged one, which is a fault already."""
+    try:
+        return tuple(read(header))
+    except ValueError:
+        return ()
 
 
 def _file_digest(metadata: rpm_rs.PackageMetadata) -> str:

@@ -154,6 +154,51 @@ def test_c031_a_hyphen_in_a_version_is_refused_and_names_come_from_the_header(pl
     assert listed.href == "Packages/a/abc-1.2.3~a-b.noarch.rpm"
 
 
+@pytest.mark.parametrize("what", ["requires", "conflicts", "obsoletes"])
+def test_a_relation_that_metadata_would_lack_is_refused(what: str, place: Place, built: Path) -> None:
+    """A macro that was not expanded, before a colon: createrepo_c leaves it out, and hosts would choose without it."""
+    bad = edit(rpms.quick(built, "bad"), built / "bad.rpm", _related(what, "%{epoch}:1.0"))
+    ((code, said),) = place.refuse(bad)
+    assert code == "version"
+    assert said.startswith(f"it {what} lib of version %{{epoch}}:1.0, whose epoch is no number")
+    for name, version in (("plain", "1.0"), ("empty", ":1.0"), ("new", "2:1.0")):
+        place.publish(edit(rpms.quick(built, name), built / f"{name}.rpm", _related(what, version)))
+    found = {name: listed.relations[what] for name, listed in place.sound().items()}
+    assert found == {
+        "plain-1.0-1.noarch": [("lib", "GE", "0", "1.0", "", "")],
+        "empty-1.0-1.noarch": [("lib", "GE", "0", "1.0", "", "")],
+        "new-1.0-1.noarch": [("lib", "GE", "2", "1.0", "", "")],
+    }
+
+
+def _related(what: str, version: str) -> headers.Edit:
+    """Give a package one relation of that kind: to ``lib`` of ``version`` or newer."""
+    tags = {"requires": (1049, 1048, 1050), "conflicts": (1054, 1053, 1055), "obsoletes": (1090, 1114, 1115)}
+    name, flags, of = tags[what]
+
+    def change(rpm: headers.Rpm) -> None:
+        rpm.header.set(name, headers.STRINGS, ["lib"])
+        rpm.header.set(flags, headers.INT32, [12])
+        rpm.header.set(of, headers.STRINGS, [version])
+
+    return change
+
+
+def test_an_epoch_on_which_dnf_fails_is_refused_and_the_largest_other_one_installed(
+    tmp_path: Path, key_file: Path, built: Path
+) -> None:
+    """rpm knows twice as many epochs; dnf 4 ends with a traceback, also where it was to upgrade all there is."""
+    with Repod(tmp_path, key_file) as repod:
+        for name, epoch in (("bad", 1 << 31), ("good", (1 << 31) - 1)):
+            rpms.quick(built, name, epoch=epoch).rename(repod.inbox() / f"{name}.rpm")
+        until(lambda: repod.find_events("package published"), 20, "the good one to be published")
+        until(lambda: repod.find_events("package rejected"), 20, "the bad one to be refused")
+        assert "epoch 2147483648; expected at most 2147483647" in str(repod.find_events("package rejected"))
+        with Dnf(tmp_path / "dnf", repod.repo_file()) as host:
+            done = host.install("good")
+            assert (done.rc, host.installed()) == (0, ["good-2147483647:1.0-1.noarch"]), done.out
+
+
 def test_c033_md5_file_digests_are_refused_where_the_policy_says_so(make_place: MakePlace, built: Path) -> None:
     """With ``file_digest = "sha256"`` a package without FILEDIGESTALGO is refused before signing; by default not."""
     strict, lenient = make_place(acceptance={"file_digest": "sha256"}), make_place()
