@@ -218,6 +218,7 @@ class Facts:
     ``signable`` are the bytes that a signature of the package is made over.
     ``features`` are what it needs of rpm itself, each with the version that brought it: ``LargeFiles 4.12.0-1``.
     ``unheld`` are relations that metadata could not hold, the first of a kind: ``requires x of version %{epoch}:1``.
+    ``module`` is the build of a module that it says it belongs to; mostly empty.
     """
 
     nevra: Nevra
@@ -234,6 +235,7 @@ class Facts:
     rpm_format: int = 4
     features: Sequence[str] = ()
     unheld: Sequence[str] = ()
+    module: str = ""
 
     @property
     def build(self) -> tuple[Sha256, Sha256]:

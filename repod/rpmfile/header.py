@@ -33,6 +33,7 @@ _BINDING: Mapping[str, tuple[int, int]] = {
     f"{word.lower()}s": (int(getattr(_TAG, f"{word}NAME")), int(getattr(_TAG, f"{word}VERSION")))
     for word in ("REQUIRE", "CONFLICT", "OBSOLETE")
 }
+_MODULE = 5096  # MODULARITYLABEL
 _EPOCH = re.compile(rb"[0-9]*:|[^:]*\Z")
 _FEATURE = re.compile(rb"rpmlib\(([A-Za-z0-9]{1,60})\)")
 
@@ -94,6 +95,12 @@ def unheld(header: bytes) -> Iterator[str]:
 
 def _shown(raw: bytes) -> str:
     return raw.decode(errors="replace")[:100]
+
+
+def modules(header: bytes) -> Iterator[str]:
+    """The build of a module that the package says it belongs to, ``NAME:STREAM:VERSION:CONTEXT``; mostly none."""
+    for _, raw in strings(header, {_MODULE}):
+        yield _shown(raw)
 
 
 def text_faults(header: bytes) -> Iterator[Fault]:

@@ -16,7 +16,7 @@ from lxml import etree
 
 from repod.doors import Unreadable
 from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath, sha256
-from repod.rpmfile.header import features, text_faults, unheld
+from repod.rpmfile.header import features, modules, text_faults, unheld
 from repod.rpmfile.placing import put
 from repod.rpmfile.signatures import signatures
 from repod.rpmproof import header_faults, is_of_machine, metadata_of, nevra_of, prove, raw_faults, tag
@@ -99,6 +99,7 @@ def _facts(
         rpm_format=6 if metadata.header.entry_is_present(rpm_rs.Tag.RPMFORMAT) else 4,
         features=_listed(features, header),
         unheld=_listed(unheld, header),
+        module=next(iter(_listed(modules, header)), ""),
     )
 
 
