@@ -6,6 +6,7 @@ memory: the process around it is disposable.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime  # pysequoia too needs it, and nothing can be imported once a file is there
 from pathlib import Path
 from typing import Any
 
@@ -127,13 +128,23 @@ def _guard_text(header: bytes) -> list[Fault]:
 
 
 def _signers(metadata: rpm_rs.PackageMetadata, trusted: bytes) -> Iterator[str]:
-    """Primary fingerprints of those certificates in ``trusted`` that signed the header."""
+    """Primary fingerprints of those certificates in ``trusted`` that signed the header, and could at that time."""
     if not metadata.signatures() or not trusted:
         return
     for certificate in pysequoia.Cert.split_bytes(trusted):
         report = metadata.check_signatures(rpm_rs.Verifier(str(certificate).encode()))
-        if any(result.is_verified() for result in report.signatures):
+        verified = (result.info for result in report.signatures if result.is_verified())
+        if any(_alive(certificate, datetime.fromtimestamp(made.created or 0, UTC)) for made in verified):
             yield certificate.fingerprint.upper()
+
+
+def _alive(certificate: pysequoia.Cert, at: datetime) -> bool:
+    """Whether a certificate is not revoked and, at that time, had not ended; rpm-rs looks at neither."""
+    try:
+        revoked, ends = certificate.is_revoked, certificate.expiration
+    except RuntimeError:  # it has no self-signature that counts, so it says neither
+        return True
+    return not revoked and (ends is None or at < ends)
 
 
 def seal(path: Path, signature: bytes | None, published: bytes, href: StorePath, changelogs: int) -> Entry:

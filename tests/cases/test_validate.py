@@ -18,7 +18,7 @@ from tests.lab.clients import Dnf, Zypper
 from tests.lab.daemon import Repod
 from tests.lab.headers import edit, text
 from tests.lab.inboxes import files_below
-from tests.lab.keys import Key, make_key
+from tests.lab.keys import Key, export, generate, gnupghome, gpg, make_key
 from tests.lab.rpmbuild import XZ, ZSTD, rpmbuild
 from tests.lab.wait import until
 
@@ -321,6 +321,36 @@ def test_c037_an_unsigned_package_is_refused_where_a_signature_is_wanted(
     rpm_rs.Package.resign_in_place(str(wanted), rpm_rs.Signer(ci.secret))
     place.publish(wanted)
     assert list(place.sound()) == ["wanted-1.0-1.noarch"]
+
+
+def test_what_a_key_signed_that_is_revoked_or_had_ended_counts_as_not_signed(
+    make_place: MakePlace, built: Path, tmp_path: Path
+) -> None:
+    """Whoever has the key of CI that was stolen may not go on with it. A warning at the start names each key."""
+    ended, gone = make_key(lifetime="1d", options=("--faked-system-time", "20200101T000000!")), make_key()
+    stolen, revoked = _revoked()
+    listed = [ended.fingerprint, stolen.fingerprint, gone.fingerprint]
+    (tmp_path / "ci.asc").write_bytes(ended.public + revoked)
+    place = make_place(acceptance={"signed_by": listed, "keys": str(tmp_path / "ci.asc")})
+    for name, key in (("late", ended), ("stolen", stolen)):
+        package = rpms.quick(built, name)
+        rpm_rs.Package.resign_in_place(str(package), rpm_rs.Signer(key.secret))
+        ((code, said),) = place.refuse(package)
+        assert (code, f"{key.fingerprint} (not verified)" in said) == ("signer", True), said
+    told = place.log.warned("keys of arrivals")
+    assert [fingerprint in line for fingerprint, line in zip(listed, told, strict=True)] == [True] * 3
+    assert [word in line for word, line in zip(("expired at 2020", "revoked", "not there"), told, strict=True)]
+
+
+def _revoked() -> tuple[Key, bytes]:
+    """A key as it was, and its public part with its revocation."""
+    with gnupghome() as home:
+        fingerprint = generate(home)
+        key = export(home, fingerprint)
+        prepared = (home / "openpgp-revocs.d" / f"{fingerprint}.rev").read_text()
+        gpg(home, "--import", data=prepared.replace(":-----BEGIN", "-----BEGIN").encode())
+        revoked = export(home, fingerprint).public
+        return key, revoked
 
 
 def test_c038_sizes_over_4_gib_are_exact_and_hashed_in_pieces(key: Key, built: Path) -> None:
