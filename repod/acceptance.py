@@ -62,8 +62,7 @@ def _identity(facts: Facts) -> Iterator[Fault]:
     if nevra.epoch > _EPOCH_MAX:
         yield Fault(code="version", text=f"epoch {nevra.epoch}; expected at most {_EPOCH_MAX}, dnf fails on more")
     for relation in facts.unheld:
-        text = f"it {relation}, whose epoch is no number, so metadata cannot hold it; a macro that is not defined?"
-        yield Fault(code="version", text=text)
+        yield Fault(code="version", text=f"it {relation}")
     if not ARCH.fullmatch(nevra.arch):
         yield Fault(code="arch", text=f"arch {nevra.arch[:200]!r} is not one; expected letters, digits and _")
     length = len(nevra.filename.encode())

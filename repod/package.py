@@ -217,7 +217,7 @@ class Facts:
     ``faults`` are those of the file itself (digests, text, paths), found while reading.
     ``signable`` are the bytes that a signature of the package is made over.
     ``features`` are what it needs of rpm itself, each with the version that brought it: ``LargeFiles 4.12.0-1``.
-    ``unheld`` are relations that metadata could not hold, the first of a kind: ``requires x of version %{epoch}:1``.
+    ``unheld`` are relations that metadata could not hold or rpm not read, the first of a kind: ``requires (a if: why``.
     ``module`` is the build of a module that it says it belongs to; mostly empty.
     """
 

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator, Mapping
 import rpm_rs
 
 from repod.package import Fault
+from repod.rpmfile.rich import is_rich
 
 _TYPES = {6, 8, 9}  # STRING, STRING_ARRAY, I18NSTRING
 _TAG = rpm_rs.Tag
@@ -33,6 +34,8 @@ _BINDING: Mapping[str, tuple[int, int]] = {
     f"{word.lower()}s": (int(getattr(_TAG, f"{word}NAME")), int(getattr(_TAG, f"{word}VERSION")))
     for word in ("REQUIRE", "CONFLICT", "OBSOLETE")
 }
+_LACKED = "metadata cannot hold it; a macro that is not defined?"
+_UNREAD = "rpm cannot read this rich dependency, so no host could install the package"
 _MODULE = 5096  # MODULARITYLABEL
 _EPOCH = re.compile(rb"[0-9]*:|[^:]*\Z")
 _FEATURE = re.compile(rb"rpmlib\(([A-Za-z0-9]{1,60})\)")
@@ -78,10 +81,10 @@ def features(header: bytes) -> Iterator[str]:
 
 
 def unheld(header: bytes) -> Iterator[str]:
-    """Relations that metadata would lack, the first of a kind: createrepo_c leaves out one whose epoch is no number.
+    """Relations with which rpm refuses a transaction that dnf has chosen, the first of a kind, and why.
 
-    Hosts would then choose packages without it, and rpm refuse the transaction. A macro that was not expanded
-    is the usual reason. ``ValueError`` as above.
+    createrepo_c leaves out one whose epoch is no number, mostly a macro that was not expanded. What begins with a
+    parenthesis is a rich dependency to rpm, and where it is none, it is never met. ``ValueError`` as above.
     """
     found: dict[int, list[bytes]] = {tag: [] for tags in _BINDING.values() for tag in tags}
     for tag, raw in strings(header, found):
@@ -89,7 +92,11 @@ def unheld(header: bytes) -> Iterator[str]:
     for what, (names, versions) in _BINDING.items():
         for name, version in zip(found[names], found[versions], strict=False):
             if not _EPOCH.match(version):
-                yield f"{what} {_shown(name)} of version {_shown(version)}"
+                yield f"{what} {_shown(name)} of version {_shown(version)}, whose epoch is no number: {_LACKED}"
+                break
+            # rpm looks for the name of what is obsoleted as it is.
+            if what != "obsoletes" and name[:1] == b"(" and not is_rich(name.decode(errors="replace")):
+                yield f"{what} {_shown(name)}: {_UNREAD}"
                 break
 
 

@@ -171,14 +171,25 @@ def test_a_relation_that_metadata_would_lack_is_refused(what: str, place: Place,
     }
 
 
-def _related(what: str, version: str) -> headers.Edit:
-    """Give a package one relation of that kind: to ``lib`` of ``version`` or newer."""
+@pytest.mark.parametrize("what", ["requires", "conflicts"])
+def test_a_rich_dependency_that_rpm_cannot_read_is_refused(what: str, place: Place, built: Path) -> None:
+    """dnf takes it for a name: it would choose the package, and rpm refuse all that goes with it."""
+    bad = edit(rpms.quick(built, "bad"), built / "bad.rpm", _related(what, "", "(lib if base"))
+    ((code, said),) = place.refuse(bad)
+    assert code == "version"
+    assert said.startswith(f"it {what} (lib if base: rpm cannot read this rich dependency")
+    place.publish(edit(rpms.quick(built, "good"), built / "good.rpm", _related(what, "", "(lib if base)")))
+    assert [relation[0] for relation in place.sound()["good-1.0-1.noarch"].relations[what]] == ["(lib if base)"]
+
+
+def _related(what: str, version: str, to: str = "lib") -> headers.Edit:
+    """Give a package one relation of that kind: to ``lib`` of ``version`` or newer, if there is one."""
     tags = {"requires": (1049, 1048, 1050), "conflicts": (1054, 1053, 1055), "obsoletes": (1090, 1114, 1115)}
     name, flags, of = tags[what]
 
     def change(rpm: headers.Rpm) -> None:
-        rpm.header.set(name, headers.STRINGS, ["lib"])
-        rpm.header.set(flags, headers.INT32, [12])
+        rpm.header.set(name, headers.STRINGS, [to])
+        rpm.header.set(flags, headers.INT32, [12 if version else 0])
         rpm.header.set(of, headers.STRINGS, [version])
 
     return change
