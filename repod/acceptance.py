@@ -8,6 +8,7 @@ from repod.package import ARCH, NAME, VERSION, Facts, Fault, Package, Sha256
 from repod.profiles import PROFILES
 
 _STRONG = {"", "sha256", "sha384", "sha512"}
+_EPOCH_MAX = (1 << 31) - 1  # rpm takes twice that; dnf 4 ends with a traceback, whatever else it was to install
 _NAME_MAX = 255  # bytes of a file's name on every Linux file system
 
 
@@ -58,6 +59,10 @@ def _identity(facts: Facts) -> Iterator[Fault]:
         if not VERSION.fullmatch(value):
             text = f"{what} {value[:200]!r} is not one; expected letters, digits and . _ + ~ ^, no hyphen"
             yield Fault(code="version", text=text)
+    if nevra.epoch > _EPOCH_MAX:
+        yield Fault(code="version", text=f"epoch {nevra.epoch}; expected at most {_EPOCH_MAX}, dnf fails on more")
+    for relation in facts.unheld:
+        yield Fault(code="version", text=f"it {relation}")
     if not ARCH.fullmatch(nevra.arch):
         yield Fault(code="arch", text=f"arch {nevra.arch[:200]!r} is not one; expected letters, digits and _")
     length = len(nevra.filename.encode())

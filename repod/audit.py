@@ -18,7 +18,7 @@ from repod.holdings import Held, Holdings, Tell, silent
 from repod.hostfiles import ZYPPER_KEY
 from repod.ledger import FOLDER, Ledger, comings
 from repod.objects import ASIDE, SPARE, differs
-from repod.package import Package, Sha256, StorePath, store_path
+from repod.package import Nevra, Package, Sha256, StorePath, store_path
 from repod.placed import Placed, StoredDocuments
 from repod.records import Contents, Records, contents, read_records, undo
 from repod.rings import ROLLOUT, envelope, read
@@ -125,7 +125,7 @@ class Audit:
             return
         held, findings = self._held(records, generation, listing)
         yield from findings
-        yield from self._holdings.check(held, self._tell)
+        yield from self._holdings.check(held, self._tell, self._modular(generation))
         here = {package.nevra: package for package in listing.values()}
         yield from self._holdings.check_unlisted((path for path in stored if path not in held), here)
 
@@ -247,6 +247,15 @@ class Audit:
         if _DOCUMENT.fullmatch(stored.path):
             return note("stray", stored.path, "no kept generation names it; pruning removes it")
         return note("stray", stored.path, "nobody's: no kept generation names it; remove it if you do not need it")
+
+    def _modular(self, generation: Generation) -> Collection[Nevra] | None:
+        """The packages that the modules here name; None where that cannot be read, which is told elsewhere."""
+        document = generation.carried.get("modules")
+        if document is None:
+            return ()
+        with contextlib.suppress(Corrupt, NotFound):
+            return self._documents.modular(Placed(document=document, path=document.href))
+        return None
 
     def _compared(self, generation: Generation) -> Generator[Finding, None, Contents | None]:
         """What the current generation lists, by its documents, strictly read; None where they cannot be."""

@@ -20,7 +20,7 @@ from repod.places import open_store
 from repod.problems import Problem, fault, warning
 from repod.signing.opening import OpenSigner, open_signer
 from repod.tools import open_rpms
-from repod.wiring import key_doubts, refuse_key, trusted_keys
+from repod.wiring import key_doubts, refuse_key, trust_doubts
 
 _SKEW = 300.0  # seconds that this clock may be behind the last generation's
 
@@ -110,7 +110,8 @@ def _repository(settings: Settings, repository: Repository, now: float) -> Itera
     if any(problem.severity == "fault" for problem in found):
         return
     try:
-        trusted_keys(repository)
+        for text in trust_doubts(repository, now):
+            yield warning(name, text)
         generation = History(open_store(settings, repository)).current()
     except RepodError as error:
         yield fault(f"{name}: store", str(error))

@@ -1,10 +1,11 @@
 """The packages that a repository holds: each proven by the listing, by its own digests and by its signature."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,9 @@ from repod.package import Facts, Nevra, Package, StorePath
 
 Tell = Callable[[str, int, int], object]
 """Hears what is being worked on, how many are done, and how many there are."""
+
+MODULELESS = "dnf installs nothing together with it; put the *.modules.yaml of its module into the inbox"
+"""What becomes of a package of a module where no document says so, and what to do."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -58,9 +62,14 @@ class Holdings:
         self.workspace = workspace
         self._parallel = parallel
 
-    def check(self, held: Mapping[StorePath, Held], tell: Tell = silent) -> Iterator[Finding]:
-        """What is wrong with the packages, in the order of ``held``."""
-        for done, findings in enumerate(self.each(self._check, held.values())):
+    def check(
+        self, held: Mapping[StorePath, Held], tell: Tell = silent, modular: Collection[Nevra] | None = None
+    ) -> Iterator[Finding]:
+        """What is wrong with the packages, in the order of ``held``.
+
+        ``modular`` are those that modules here name; None: not known, and nothing is said of that.
+        """
+        for done, findings in enumerate(self.each(partial(self._check, modular=modular), held.values())):
             tell("packages", done, len(held))
             yield from findings
 
@@ -100,7 +109,7 @@ class Holdings:
         """A private copy of a stored object, and its SHA-256."""
         return private_copy(self._store, path, self.workspace)
 
-    def _check(self, held: Held) -> list[Finding]:
+    def _check(self, held: Held, *, modular: Collection[Nevra] | None) -> list[Finding]:
         package = held.package
         try:
             with self.copy(package.href) as (copy, digest):
@@ -114,7 +123,11 @@ class Holdings:
             return [fault("package", package.href, text)]
         except Unreadable as error:
             return [fault("package", package.href, f"published as it is, and hosts refuse it: {error}")]
-        return list(self._doubts(held, facts, ours=ours))
+        findings = list(self._doubts(held, facts, ours=ours))
+        if modular is not None and facts.module and not held.past and facts.nevra not in modular:
+            text = f"it belongs to the module {facts.module}, and no document of modules here names it: {MODULELESS}"
+            findings.append(note("package", package.href, text))
+        return findings
 
     def _doubts(self, held: Held, facts: Facts, *, ours: bool) -> Iterator[Finding]:
         package = held.package

@@ -58,6 +58,8 @@ class Announced:
 WARN_BEFORE = 30 * 86400.0
 """Seconds before a key's end from which on everybody is told."""
 
+_EXTENDING = "Or extend it: hosts whose rpm reads keys with Sequoia must then remove it and import it anew"
+
 
 def ending(key: HostKey, now: float) -> str:
     """What is to be said of a key that expires within ``WARN_BEFORE``, or did; empty for any other."""
@@ -66,7 +68,7 @@ def ending(key: HostKey, now: float) -> str:
     if key.role == PUBLISHED:
         remedy = "repod keys rotate says whether hosts still need it"
     else:
-        remedy = f"extend it (gpg --quick-set-expire {key.fingerprint} 2y), or replace it: repod keys rotate"
+        remedy = f"replace it: repod keys rotate. {_EXTENDING} (gpg --quick-set-expire {key.fingerprint} 2y)"
     if key.expires <= now:
         return f"{key.fingerprint} ({key.role}) expired at {stamp(key.expires)}; {remedy}"
     days = int((key.expires - now) // 86400)

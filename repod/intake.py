@@ -46,7 +46,7 @@ class Outcome:
     ``result``: ``accepted`` (stored, to be published as ``entry``; or a document, to be published
     by ``edit``), ``duplicate`` (this very build, or all that the document says, is published),
     ``rejected`` (see ``faults``), ``waiting`` (not now: it changed, or may still be written),
-    ``failed`` (repod could not do it now: see ``problem``).
+    ``failed`` (repod could not do it now: see ``problem``). ``module`` is what an accepted package says of itself.
     """
 
     arrival: Arrival
@@ -57,6 +57,7 @@ class Outcome:
     edit: Edit | None = None
     faults: Sequence[Fault] = ()
     problem: str = ""
+    module: str = ""
 
     @property
     def settled(self) -> bool:
@@ -290,6 +291,7 @@ class Intake:
             checksum=item.checksum,
             nevra=item.facts.nevra,
             entry=replace(entry, origin=Origin(how="arrival", of=item.arrival.name, checksum=item.checksum)),
+            module=item.facts.module,
         )
 
     def _stored(self, item: _Taken, path: StorePath) -> Entry:

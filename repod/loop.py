@@ -11,6 +11,7 @@ from repod.errors import RepodError
 from repod.following import Follower
 from repod.gauges import Gauges
 from repod.generation import Generation
+from repod.holdings import MODULELESS
 from repod.intake import Outcome
 from repod.package import trace
 from repod.pruning import Log, Pruning
@@ -222,6 +223,9 @@ class Loop:
             self._metrics.arrivals.labels(self.name, "published").inc()
             number = generation.number if generation else None
             self._log.info(f"{noun} published", generation=number, sha256=outcome.checksum, **fields)
+            if outcome.module and generation and "modules" not in generation.carried:
+                problem = f"it belongs to the module {outcome.module}, and there are no modules here: {MODULELESS}"
+                self._log.warning("package of a module without the module", problem=problem, **fields)
         elif outcome.result == "duplicate":
             self._metrics.arrivals.labels(self.name, "duplicate").inc()
             self._log.info(f"{noun} is published already", sha256=outcome.checksum, **fields)

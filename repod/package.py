@@ -166,7 +166,7 @@ REMEDIES: Mapping[str, str] = {
     "arch": "Upload it to a repository for its architecture, or add that to [[repository]] arches.",
     "source": "Upload it to a repository for source packages, or add 'src' to [[repository]] arches.",
     "name": "Rename the package in its spec file, or allow the name in [repository.acceptance] names.",
-    "version": "Correct Version and Release in its spec file, and rebuild it.",
+    "version": "Correct in its spec file the version that the reason names, and rebuild it.",
     "size": "Make it smaller, or raise the limit that the reason names.",
     "text": "Correct the text in its spec file to clean UTF-8 without control characters, and rebuild it.",
     "path": "Rebuild it with absolute paths in its file list, none of them with '..' in it.",
@@ -217,6 +217,8 @@ class Facts:
     ``faults`` are those of the file itself (digests, text, paths), found while reading.
     ``signable`` are the bytes that a signature of the package is made over.
     ``features`` are what it needs of rpm itself, each with the version that brought it: ``LargeFiles 4.12.0-1``.
+    ``unheld`` are relations that metadata could not hold or rpm not read, the first of a kind: ``requires (a if: why``.
+    ``module`` is the build of a module that it says it belongs to; mostly empty.
     """
 
     nevra: Nevra
@@ -232,6 +234,8 @@ class Facts:
     signable: bytes
     rpm_format: int = 4
     features: Sequence[str] = ()
+    unheld: Sequence[str] = ()
+    module: str = ""
 
     @property
     def build(self) -> tuple[Sha256, Sha256]:

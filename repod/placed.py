@@ -1,11 +1,11 @@
 """Documents where they lie in a store, and the door through which they are read strictly."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from repod.generation import Document
-from repod.package import Package, StorePath
+from repod.package import Nevra, Package, StorePath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +37,6 @@ class StoredDocuments(Protocol):
 
     def carried(self, placed: Placed) -> None:
         """Prove a document beside the packages' own: checksums, and that hosts can read it."""
+
+    def modular(self, placed: Placed) -> Collection[Nevra]:
+        """The packages that a document of modules names."""

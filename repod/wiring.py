@@ -43,7 +43,7 @@ from repod.scratch import scratch
 from repod.sealing import Seal
 from repod.signing.opening import OpenSigner, open_signer
 from repod.signing.openpgp import armor
-from repod.signing.verify import verify_detached
+from repod.signing.verify import untrusted, verify_detached
 from repod.stating import Statements
 from repod.tools import Tools, open_rebuild, open_rpms, work_folder
 from repod.turn import Turns
@@ -113,6 +113,12 @@ def trusted_keys(repository: Repository) -> bytes:
     except OSError as error:
         msg = f"repository {repository.name}: [repository.acceptance] keys {rules.keys} cannot be read ({error})"
         raise Misconfigured(msg) from error
+
+
+def trust_doubts(repository: Repository, now: float) -> list[str]:
+    """Why packages are refused that keys of ``signed_by`` have signed."""
+    doubts = untrusted(trusted_keys(repository), repository.acceptance.signed_by, now)
+    return [f"[repository.acceptance] keys: {doubt}" for doubt in doubts]
 
 
 def refuse_key(repository: Repository, signer: OpenSigner) -> None:
@@ -349,6 +355,8 @@ class System:
         refuse_key(repository, self.signer)
         for doubt in key_doubts(repository, self.signer):
             self._log.warning("signing key", repository=repository.name, problem=doubt)
+        for doubt in trust_doubts(repository, time.time()):
+            self._log.warning("keys of arrivals", repository=repository.name, problem=doubt)
 
     def _intake(self, repository: Repository, store: Store, inbox: Inbox, repodata: SegmentedRepodata) -> Intake:
         intake = Intake(

@@ -4,7 +4,7 @@ It shares no code with what writes them, so that both would have to be wrong in 
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -91,6 +91,12 @@ class StrictDocuments:
         for known in (comps, modules, updateinfo):
             if placed.document.type == known.TYPE:
                 known.check(data)
+
+    def modular(self, placed: Placed) -> Collection[Nevra]:
+        """See ``StoredDocuments.modular``."""
+        from repod.repodata import modules  # noqa: PLC0415 - few repositories have any, and it brings a YAML reader
+
+        return modules.artifacts(b"".join(self._plain(placed)))
 
     def _rows(self, placed: Placed) -> Iterator[_Row]:
         """The packages of one document; ``Corrupt`` at its end where it is not what its record says."""

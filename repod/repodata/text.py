@@ -196,14 +196,19 @@ def builds(primary: bytes) -> Iterator[Built]:
         )
         nevra = Nevra(name=name, epoch=int(epoch), version=version, release=release, arch=arch)
         package = Package(nevra=nevra, pkgid=sha256(checksum), size=int(size), href=store_path(href))
-        yield Built(package=package, source_rpm=source, time=int(time))
+        yield Built(package=package, source_rpm=_source(source), time=int(time))
 
 
 def _built(element: etree._Element) -> Built:
     time = element.find(f"{{{COMMON}}}time")
     source = element.findtext(f"{{{COMMON}}}format/{{{RPM}}}sourcerpm")
     built = time.get("build", "0") if time is not None else "0"
-    return Built(package=package_of(element), source_rpm=source or "", time=number(built) or 0)
+    return Built(package=package_of(element), source_rpm=_source(source or ""), time=number(built) or 0)
+
+
+def _source(text: str) -> str:
+    """The file name of a source package. Builders that have none name all the same one: ``(none)``."""
+    return text if text.endswith(".rpm") else ""
 
 
 def _parse(kind: str, text: bytes) -> etree._Element:

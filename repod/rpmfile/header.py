@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator, Mapping
 import rpm_rs
 
 from repod.package import Fault
+from repod.rpmfile.rich import is_rich
 
 _TYPES = {6, 8, 9}  # STRING, STRING_ARRAY, I18NSTRING
 _TAG = rpm_rs.Tag
@@ -28,6 +29,15 @@ _MANY_LINES: Mapping[int, str] = {int(getattr(_TAG, name)): name.lower() for nam
 _TEXT: Mapping[int, str] = {**_ONE_LINE, **_MANY_LINES}
 
 _REQUIRED, _OF_VERSION = int(_TAG.REQUIRENAME), int(_TAG.REQUIREVERSION)
+# What changes which packages a host installs or removes: tags of name and version, side by side.
+_BINDING: Mapping[str, tuple[int, int]] = {
+    f"{word.lower()}s": (int(getattr(_TAG, f"{word}NAME")), int(getattr(_TAG, f"{word}VERSION")))
+    for word in ("REQUIRE", "CONFLICT", "OBSOLETE")
+}
+_LACKED = "metadata cannot hold it; a macro that is not defined?"
+_UNREAD = "rpm cannot read this rich dependency, so no host could install the package"
+_MODULE = 5096  # MODULARITYLABEL
+_EPOCH = re.compile(rb"[0-9]*:|[^:]*\Z")
 _FEATURE = re.compile(rb"rpmlib\(([A-Za-z0-9]{1,60})\)")
 
 # What XML 1.0 cannot hold (section 2.2), and the line ends that an attribute would lose.
@@ -68,6 +78,36 @@ def features(header: bytes) -> Iterator[str]:
         match = _FEATURE.fullmatch(name)
         if match:
             yield f"{match[1].decode()} {version.decode(errors='replace')[:40]}"
+
+
+def unheld(header: bytes) -> Iterator[str]:
+    """Relations with which rpm refuses a transaction that dnf has chosen, the first of a kind, and why.
+
+    createrepo_c leaves out one whose epoch is no number, mostly a macro that was not expanded. What begins with a
+    parenthesis is a rich dependency to rpm, and where it is none, it is never met. ``ValueError`` as above.
+    """
+    found: dict[int, list[bytes]] = {tag: [] for tags in _BINDING.values() for tag in tags}
+    for tag, raw in strings(header, found):
+        found[tag].append(raw)
+    for what, (names, versions) in _BINDING.items():
+        for name, version in zip(found[names], found[versions], strict=False):
+            if not _EPOCH.match(version):
+                yield f"{what} {_shown(name)} of version {_shown(version)}, whose epoch is no number: {_LACKED}"
+                break
+            # rpm looks for the name of what is obsoleted as it is.
+            if what != "obsoletes" and name[:1] == b"(" and not is_rich(name.decode(errors="replace")):
+                yield f"{what} {_shown(name)}: {_UNREAD}"
+                break
+
+
+def _shown(raw: bytes) -> str:
+    return raw.decode(errors="replace")[:100]
+
+
+def modules(header: bytes) -> Iterator[str]:
+    """The build of a module that the package says it belongs to, ``NAME:STREAM:VERSION:CONTEXT``; mostly none."""
+    for _, raw in strings(header, {_MODULE}):
+        yield _shown(raw)
 
 
 def text_faults(header: bytes) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ memory: the process around it is disposable.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from datetime import UTC, datetime  # pysequoia too needs it, and nothing can be imported once a file is there
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from lxml import etree
 
 from repod.doors import Unreadable
 from repod.package import Entry, Facts, Fault, Nevra, Package, Sha256, StorePath, sha256
-from repod.rpmfile.header import features, text_faults
+from repod.rpmfile.header import features, modules, text_faults, unheld
 from repod.rpmfile.placing import put
 from repod.rpmfile.signatures import signatures
 from repod.rpmproof import header_faults, is_of_machine, metadata_of, nevra_of, prove, raw_faults, tag
@@ -98,14 +98,18 @@ def _facts(
         faults=tuple(faults),
         signable=header,
         rpm_format=6 if metadata.header.entry_is_present(rpm_rs.Tag.RPMFORMAT) else 4,
-        features=tuple(_features(header)),
+        features=_listed(features, header),
+        unheld=_listed(unheld, header),
+        module=next(iter(_listed(modules, header)), ""),
     )
 
 
-def _features(header: bytes) -> Iterator[str]:
-    """See ``Facts.features``; none of a damaged header, which is a fault already."""
-    with suppress(ValueError):
-        yield from features(header)
+def _listed(read: Callable[[bytes], Iterator[str]], header: bytes) -> Sequence[str]:
+    """All that ``read`` finds in a header; nothing in a damaged one, which is a fault already."""
+    try:
+        return tuple(read(header))
+    except ValueError:
+        return ()
 
 
 def _file_digest(metadata: rpm_rs.PackageMetadata) -> str:
@@ -124,13 +128,23 @@ def _guard_text(header: bytes) -> list[Fault]:
 
 
 def _signers(metadata: rpm_rs.PackageMetadata, trusted: bytes) -> Iterator[str]:
-    """Primary fingerprints of those certificates in ``trusted`` that signed the header."""
+    """Primary fingerprints of those certificates in ``trusted`` that signed the header, and could at that time."""
     if not metadata.signatures() or not trusted:
         return
     for certificate in pysequoia.Cert.split_bytes(trusted):
         report = metadata.check_signatures(rpm_rs.Verifier(str(certificate).encode()))
-        if any(result.is_verified() for result in report.signatures):
+        verified = (result.info for result in report.signatures if result.is_verified())
+        if any(_alive(certificate, datetime.fromtimestamp(made.created or 0, UTC)) for made in verified):
             yield certificate.fingerprint.upper()
+
+
+def _alive(certificate: pysequoia.Cert, at: datetime) -> bool:
+    """Whether a certificate is not revoked and, at that time, had not ended; rpm-rs looks at neither."""
+    try:
+        revoked, ends = certificate.is_revoked, certificate.expiration
+    except RuntimeError:  # it has no self-signature that counts, so it says neither
+        return True
+    return not revoked and (ends is None or at < ends)
 
 
 def seal(path: Path, signature: bytes | None, published: bytes, href: StorePath, changelogs: int) -> Entry:

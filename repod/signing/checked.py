@@ -109,6 +109,7 @@ class CheckedSigner:
                 f"the signer gave {len(made)} bytes that are no OpenPGP signature ({reason(error)}); see what it writes"
             )
             raise Unavailable(msg) from error
+        _require_readable(bytes(signature))
         try:
             pysequoia.verify(bytes=data, store=lambda _ids: [self._certificate], signature=signature)
         except RuntimeError as error:
@@ -118,13 +119,19 @@ class CheckedSigner:
                 f" the public key {self.fingerprint}{until}; see that the signer holds this key and works"
             )
             raise Unavailable(msg) from error
-        _require_readable(bytes(signature))
         return signature
 
 
 def _require_readable(packet: bytes) -> None:
-    """Raise ``Unavailable`` where rpm on some host would not take a sound signature."""
-    signature = Signature.read(packet)
+    """Raise ``Unavailable`` where rpm on some host would not take the signature, sound or not.
+
+    Before it is verified: a signature over SHA-1 does not verify here either, and that is no fault of its key.
+    """
+    try:
+        signature = Signature.read(packet)
+    except ValueError as error:
+        msg = f"the signer's signature {error}; see what it writes"
+        raise Unavailable(msg) from error
     faults = list(lint.signature_faults(signature))
     if signature.kind != _BINARY_DOCUMENT:
         faults.append(f"is of type 0x{signature.kind:02x}; expected 0x00, over a binary document")

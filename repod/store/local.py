@@ -55,7 +55,7 @@ _HINTS = {
     errno.ELOOP: "a symbolic link lies there, none is followed: remove it, or bind-mount the folder",
     errno.EMFILE: "too many open files: raise LimitNOFILE",
     errno.ENOSPC: "disk full: free space or inodes there",
-    errno.EOPNOTSUPP: "hard links and flock must work there: use another file system",
+    errno.EOPNOTSUPP: "hard links and flock must work there: use another file system; for a bucket, s3://BUCKET/",
     errno.EPERM: "the file system or a file attribute forbids it; hard links must work there",
     errno.EROFS: "mount it writable",
     errno.ESTALE: "the network file system lost it: mount it again",

@@ -26,6 +26,8 @@ _PULL = 256 << 10
 _MINE = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # What copy_file_range answers where it cannot copy between two files that can be copied.
 _NO_KERNEL_COPY = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EXDEV}
+# What file systems without hard links answer, CIFS and those of FUSE that mount buckets among them.
+_NO_LINKS = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 @contextmanager
@@ -111,7 +113,12 @@ class Stage:
     def prove(self) -> None:
         """Show that a file can be locked and linked here; raises what stands against it."""
         name = secrets.token_hex(16)
-        self.link(self._folder, name)
+        try:
+            self.link(self._folder, name)
+        except OSError as error:
+            if error.errno in _NO_LINKS:
+                raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP)) from error
+            raise
         os.unlink(name, dir_fd=self._folder)
 
     def link(self, folder: int, name: str) -> None:

@@ -24,7 +24,7 @@ from repod.errors import Misconfigured
 from repod.package import Nevra
 from repod.profiles import PROFILES
 from tests.cases.place import MakePlace, Place
-from tests.lab import entries, rpms
+from tests.lab import entries, forms, headers, rpms
 from tests.lab.checker import check
 from tests.lab.clients import Dnf, Zypper
 from tests.lab.daemon import Repod
@@ -91,6 +91,27 @@ def _records(place: Place) -> dict[str, tuple[str, str]]:
         )
         for record in etree.fromstring(place.live()).iter(f"{REPO}data")
     }
+
+
+def test_a_package_of_a_module_that_no_document_names_is_told_of(tmp_path: Path, key_file: Path, built: Path) -> None:
+    """dnf refuses all that it was to install with it. With the module's document in the inbox it is installed."""
+    label = headers.text(5096, "greeting:1.0:20230101:c0ffee00")
+    package = headers.edit(rpms.quick(built), built / "hello.rpm", label)
+    (built / "greeting.modules.yaml").write_text(forms.MODULES)
+    with Repod(tmp_path, key_file) as repod, Dnf(tmp_path / "dnf") as host:
+        package.rename(repod.inbox() / package.name)
+        until(lambda: repod.find_events("package of a module without the module"), 20, "the warning")
+        said = "dnf installs nothing together with it"
+        assert said in repod.cli("verify", "test").out
+        host.subscribe(repod.repo_file())
+        refused = host.install("hello")
+        assert (refused.rc, host.installed()) == (1, [])
+        assert "No available modular metadata for modular package" in refused.out
+        (built / "greeting.modules.yaml").rename(repod.inbox() / "greeting.modules.yaml")
+        until(lambda: repod.find_events("document published"), 20, "the document")
+        assert said not in repod.cli("verify", "test").out
+        done = host.install("hello")
+        assert (done.rc, host.installed()) == (0, ["hello-1.0-1.noarch"]), done.out
 
 
 def test_c061_clients_of_el7_get_documents_that_they_can_unpack(make_place: MakePlace, built: Path) -> None:

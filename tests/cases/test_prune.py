@@ -152,6 +152,18 @@ def test_c111_debug_packages_have_the_fate_of_their_main_package(make_place: Mak
     assert set(place.sound()) == {f"{name}-5.14-2.x86_64" for name in names}
 
 
+def test_debug_packages_of_a_source_that_nobody_names_are_counted_by_themselves(
+    make_place: MakePlace, built: Path
+) -> None:
+    """Builders such as rpm-rs write (none) as the source of all they make; that joins no packages."""
+    place = keeping(make_place)
+    place.publish(quick(built, "other-1.0-1.x86_64"))
+    for version in ("1.0", "2.0"):
+        place.publish(*(quick(built, f"{name}-{version}-1.x86_64") for name in ("tool", "tool-debuginfo")))
+    assert place.sound()["tool-1.0-1.x86_64"].texts["sourcerpm"] == "(none)"
+    assert set(why(place.prune())) == {"tool-1.0-1.x86_64", "tool-debuginfo-1.0-1.x86_64"}
+
+
 def test_c111_what_rpmbuild_makes_of_one_source_stays_and_goes_together(make_place: MakePlace, built: Path) -> None:
     """Main, sub, debuginfo, debugsource and source package of two versions; the source package is let in too."""
     machine = os.uname().machine

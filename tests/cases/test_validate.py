@@ -18,7 +18,7 @@ from tests.lab.clients import Dnf, Zypper
 from tests.lab.daemon import Repod
 from tests.lab.headers import edit, text
 from tests.lab.inboxes import files_below
-from tests.lab.keys import Key, make_key
+from tests.lab.keys import Key, export, generate, gnupghome, gpg, make_key
 from tests.lab.rpmbuild import XZ, ZSTD, rpmbuild
 from tests.lab.wait import until
 
@@ -154,6 +154,62 @@ def test_c031_a_hyphen_in_a_version_is_refused_and_names_come_from_the_header(pl
     assert listed.href == "Packages/a/abc-1.2.3~a-b.noarch.rpm"
 
 
+@pytest.mark.parametrize("what", ["requires", "conflicts", "obsoletes"])
+def test_a_relation_that_metadata_would_lack_is_refused(what: str, place: Place, built: Path) -> None:
+    """A macro that was not expanded, before a colon: createrepo_c leaves it out, and hosts would choose without it."""
+    bad = edit(rpms.quick(built, "bad"), built / "bad.rpm", _related(what, "%{epoch}:1.0"))
+    ((code, said),) = place.refuse(bad)
+    assert code == "version"
+    assert said.startswith(f"it {what} lib of version %{{epoch}}:1.0, whose epoch is no number")
+    for name, version in (("plain", "1.0"), ("empty", ":1.0"), ("new", "2:1.0")):
+        place.publish(edit(rpms.quick(built, name), built / f"{name}.rpm", _related(what, version)))
+    found = {name: listed.relations[what] for name, listed in place.sound().items()}
+    assert found == {
+        "plain-1.0-1.noarch": [("lib", "GE", "0", "1.0", "", "")],
+        "empty-1.0-1.noarch": [("lib", "GE", "0", "1.0", "", "")],
+        "new-1.0-1.noarch": [("lib", "GE", "2", "1.0", "", "")],
+    }
+
+
+@pytest.mark.parametrize("what", ["requires", "conflicts"])
+def test_a_rich_dependency_that_rpm_cannot_read_is_refused(what: str, place: Place, built: Path) -> None:
+    """dnf takes it for a name: it would choose the package, and rpm refuse all that goes with it."""
+    bad = edit(rpms.quick(built, "bad"), built / "bad.rpm", _related(what, "", "(lib if base"))
+    ((code, said),) = place.refuse(bad)
+    assert code == "version"
+    assert said.startswith(f"it {what} (lib if base: rpm cannot read this rich dependency")
+    place.publish(edit(rpms.quick(built, "good"), built / "good.rpm", _related(what, "", "(lib if base)")))
+    assert [relation[0] for relation in place.sound()["good-1.0-1.noarch"].relations[what]] == ["(lib if base)"]
+
+
+def _related(what: str, version: str, to: str = "lib") -> headers.Edit:
+    """Give a package one relation of that kind: to ``lib`` of ``version`` or newer, if there is one."""
+    tags = {"requires": (1049, 1048, 1050), "conflicts": (1054, 1053, 1055), "obsoletes": (1090, 1114, 1115)}
+    name, flags, of = tags[what]
+
+    def change(rpm: headers.Rpm) -> None:
+        rpm.header.set(name, headers.STRINGS, [to])
+        rpm.header.set(flags, headers.INT32, [12 if version else 0])
+        rpm.header.set(of, headers.STRINGS, [version])
+
+    return change
+
+
+def test_an_epoch_on_which_dnf_fails_is_refused_and_the_largest_other_one_installed(
+    tmp_path: Path, key_file: Path, built: Path
+) -> None:
+    """rpm knows twice as many epochs; dnf 4 ends with a traceback, also where it was to upgrade all there is."""
+    with Repod(tmp_path, key_file) as repod:
+        for name, epoch in (("bad", 1 << 31), ("good", (1 << 31) - 1)):
+            rpms.quick(built, name, epoch=epoch).rename(repod.inbox() / f"{name}.rpm")
+        until(lambda: repod.find_events("package published"), 20, "the good one to be published")
+        until(lambda: repod.find_events("package rejected"), 20, "the bad one to be refused")
+        assert "epoch 2147483648; expected at most 2147483647" in str(repod.find_events("package rejected"))
+        with Dnf(tmp_path / "dnf", repod.repo_file()) as host:
+            done = host.install("good")
+            assert (done.rc, host.installed()) == (0, ["good-2147483647:1.0-1.noarch"]), done.out
+
+
 def test_c033_md5_file_digests_are_refused_where_the_policy_says_so(make_place: MakePlace, built: Path) -> None:
     """With ``file_digest = "sha256"`` a package without FILEDIGESTALGO is refused before signing; by default not."""
     strict, lenient = make_place(acceptance={"file_digest": "sha256"}), make_place()
@@ -276,6 +332,36 @@ def test_c037_an_unsigned_package_is_refused_where_a_signature_is_wanted(
     rpm_rs.Package.resign_in_place(str(wanted), rpm_rs.Signer(ci.secret))
     place.publish(wanted)
     assert list(place.sound()) == ["wanted-1.0-1.noarch"]
+
+
+def test_what_a_key_signed_that_is_revoked_or_had_ended_counts_as_not_signed(
+    make_place: MakePlace, built: Path, tmp_path: Path
+) -> None:
+    """Whoever has the key of CI that was stolen may not go on with it. A warning at the start names each key."""
+    ended, gone = make_key(lifetime="1d", options=("--faked-system-time", "20200101T000000!")), make_key()
+    stolen, revoked = _revoked()
+    listed = [ended.fingerprint, stolen.fingerprint, gone.fingerprint]
+    (tmp_path / "ci.asc").write_bytes(ended.public + revoked)
+    place = make_place(acceptance={"signed_by": listed, "keys": str(tmp_path / "ci.asc")})
+    for name, key in (("late", ended), ("stolen", stolen)):
+        package = rpms.quick(built, name)
+        rpm_rs.Package.resign_in_place(str(package), rpm_rs.Signer(key.secret))
+        ((code, said),) = place.refuse(package)
+        assert (code, f"{key.fingerprint} (not verified)" in said) == ("signer", True), said
+    told = place.log.warned("keys of arrivals")
+    assert [fingerprint in line for fingerprint, line in zip(listed, told, strict=True)] == [True] * 3
+    assert [word in line for word, line in zip(("expired at 2020", "revoked", "not there"), told, strict=True)]
+
+
+def _revoked() -> tuple[Key, bytes]:
+    """A key as it was, and its public part with its revocation."""
+    with gnupghome() as home:
+        fingerprint = generate(home)
+        key = export(home, fingerprint)
+        prepared = (home / "openpgp-revocs.d" / f"{fingerprint}.rev").read_text()
+        gpg(home, "--import", data=prepared.replace(":-----BEGIN", "-----BEGIN").encode())
+        revoked = export(home, fingerprint).public
+        return key, revoked
 
 
 def test_c038_sizes_over_4_gib_are_exact_and_hashed_in_pieces(key: Key, built: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_signature_by_another_key_never_leaves(breaks: Breaks, home: Path, oth
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--digest-algo SHA1", "does not verify"),
+        ("--digest-algo SHA1", "uses SHA-1; EL9 refuses it; sign again with SHA-256"),
         ("--textmode", "is of type 0x01; expected 0x00"),
         ("--default-sig-expire 1y", "expires, and what it signs would with it"),
         ("--sig-policy-url !https://example.com", "marks subpackets of type 26 as critical"),

@@ -143,6 +143,18 @@ def test_where_files_cannot_be_locked_the_place_is_refused_and_nothing_is_left(
     assert stages(root) == []
 
 
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_where_files_cannot_be_linked_the_place_is_refused_and_nothing_is_left(
+    code: int, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CIFS answers EINVAL, and a bucket that is mounted by FUSE mostly ENOSYS."""
+    with monkeypatch.context() as patch:
+        FailingCall(patch, 1, code, ["link"])
+        with pytest.raises(Misconfigured, match=r"hard links and flock must work there: .* for a bucket, s3://BUCKET/"):
+            LocalStore(root)
+    assert stages(root) == []
+
+
 def test_a_sweep_at_the_wrong_moment_costs_the_writer_only_another_try(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

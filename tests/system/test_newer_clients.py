@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import rpm_rs
 
 from repod.client.toolkit import restarting
 from repod.client.toolkit.asked import ToolName
@@ -18,7 +19,7 @@ from tests.lab.clients import choosing
 from tests.lab.daemon import Repod
 from tests.lab.hosts import proxy, upload
 from tests.lab.httpd import serving
-from tests.lab.keys import Key, make_key
+from tests.lab.keys import Key, export, generate, gnupghome, gpg, make_key
 from tests.lab.newer import Client
 from tests.lab.offices import Service
 from tests.lab.seaweed import Seaweed
@@ -361,3 +362,27 @@ def test_newer_clients_read_with_a_token_or_a_password_and_not_without(
             one.refresh()
             one.done("install", "hello")
             assert one.installed() == ["hello-1.0-1.noarch"], name
+
+
+def test_rpm_before_6_keeps_the_old_end_of_a_key_until_the_key_is_removed(
+    clients: Mapping[str, Client], tmp_path: Path
+) -> None:
+    """So the runbook says of keys that are extended, RepodKeyExpiresSoon in the README."""
+    with gnupghome() as home:
+        fingerprint = generate(home, lifetime="1d", options=("--faked-system-time", "20250101T000000!"))
+        old = export(home, fingerprint)
+        gpg(home, "--quick-set-expire", fingerprint, "1y")
+        extended = export(home, fingerprint)
+    package = rpms.quick(tmp_path)
+    rpm_rs.Package.resign_in_place(str(package), rpm_rs.Signer(extended.secret))
+    older, newest = clients["dnf 4.23"].box, clients["dnf 4.24"].box
+    for one in (older, newest):
+        for name, key in (("old", old), ("extended", extended)):
+            one.put(f"/tmp/{name}.asc", key.public)
+            one.run("rpm", "--import", f"/tmp/{name}.asc")
+    verdicts = [one.run("rpmkeys", "--checksig", str(package), check=False) for one in (older, newest)]
+    assert [done.rc for done in verdicts] == [1, 0], verdicts
+    assert "NOT OK" in verdicts[0].out or "certificate is not alive" in verdicts[0].out
+    older.run("rpm", "-e", *older.run("rpm", "-qa", "gpg-pubkey*").out.split())
+    older.run("rpm", "--import", "/tmp/extended.asc")
+    older.run("rpmkeys", "--checksig", str(package))

@@ -54,6 +54,8 @@ def test_a_sound_package_has_no_fault() -> None:
         (build(version=""), RULES, "version", "no hyphen"),
         (build(release="1/2"), RULES, "version", "release '1/2' is not one"),
         (build(release="1:2"), RULES, "version", "release '1:2' is not one"),
+        (build(epoch=1 << 31), RULES, "version", "epoch 2147483648; expected at most 2147483647"),
+        (replace(SOUND, unheld=("requires (a if: why",)), RULES, "version", "it requires (a if: why"),
         (build(arch="aarch64"), RULES, "arch", "expected one of x86_64, noarch"),
         (build(arch="src"), RULES, "source", "add 'src' to arches"),
         (build(arch="a/b"), Rules(arches=["a/b"]), "arch", "is not one"),

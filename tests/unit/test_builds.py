@@ -47,6 +47,14 @@ def test_a_character_that_xml_escapes_is_read_back() -> None:
     assert one.package.nevra == Nevra.parse("a-1-1.x86_64")
 
 
+@pytest.mark.parametrize("written", ["(none)", "none", ""])
+def test_what_names_no_source_package_is_none_and_joins_no_builds(written: str) -> None:
+    usual = primary("a-1-1.x86_64", source=written)
+    for run in (usual, usual.replace(b"\n  <arch>", b"\n\n  <arch>")):
+        (one,) = text.builds(run)
+        assert one.source_rpm == ""
+
+
 def test_an_entry_that_is_cut_short_is_corrupt() -> None:
     with pytest.raises(Corrupt, match="ends inside an entry"):
         list(text.builds(primary("a-1-1.x86_64")[:-20]))
