@@ -14,6 +14,7 @@ from tests.soak.plan import Drop
 from tests.soak.system import System
 
 _OVERTAKEN, _STRANGE = "documents of publishes that another was faster than", "not explained"
+_RETURNING = "packages of changes that another was faster than"
 _DOCUMENT = re.compile(r"[0-9a-f]{64}-.+")
 _HREF = re.compile(rb'<location href="([^"]+)"')
 
@@ -43,6 +44,8 @@ def fates(drops: Collection[Drop], log: Log, system: System) -> Iterator[str]:
 class Room:
     """What lies in stores, and why: numbers and bytes of each kind. ``strange``: what nothing explains. ``overtaken``:
     documents that no record names: a publish made them that another was faster than, and they go after an hour.
+    ``returning``: packages that no kept generation lists: a change was about to bring them back when another was
+    faster, and it was refused then, or had nothing to do; they go after an hour, too.
 
     ``generations``: how many each store keeps.
     """
@@ -51,6 +54,7 @@ class Room:
     size: dict[str, int] = field(default_factory=dict)
     strange: list[str] = field(default_factory=list)
     overtaken: list[str] = field(default_factory=list)
+    returning: list[str] = field(default_factory=list)
     generations: dict[str, int] = field(default_factory=dict)
 
     def add(self, kind: str, path: Path) -> None:
@@ -71,15 +75,16 @@ def explain(room: Room, store: Path) -> None:
             inside = str(path.relative_to(store))
             kind = _kind(inside, documents, listed, views)
             room.add(kind, path)
-            if kind in {_OVERTAKEN, _STRANGE}:
-                (room.overtaken if kind == _OVERTAKEN else room.strange).append(f"{store.name}/{inside}")
+            listing = {_OVERTAKEN: room.overtaken, _RETURNING: room.returning, _STRANGE: room.strange}.get(kind)
+            if listing is not None:
+                listing.append(f"{store.name}/{inside}")
 
 
 def _kind(inside: str, documents: set[str], listed: set[str], views: set[str]) -> str:
     """Why a file is there."""
     top, (view, _, leaf) = inside.partition("/")[0], inside.rpartition("repodata/")
     if top == "Packages":
-        return "packages that a kept generation lists" if inside in listed else _STRANGE
+        return "packages that a kept generation lists" if inside in listed else _RETURNING
     if top not in {"repodata", "generations"}:
         return "records of generations" if top == ".repod" else "pages and files for hosts"
     stated = inside == STATEMENT

@@ -23,6 +23,7 @@ _STATE_FILES = 32  # of one repository: two caches of documents, one of them for
 # What says that something went wrong, by the daemon's own word.
 _ERRORS = ("repod_errors_total", "repod_publish_failures_total", "repod_audit_errors_total")
 _OF_ONE = 6  # documents, of both views
+_BROUGHT = 3  # packages that a change brings back, as most do
 _PER_ARRIVAL = 4096
 """Bytes of log that one arrival may cost, with all that follows from it."""
 
@@ -123,10 +124,16 @@ def _lists(parts: Parts, room: Room) -> Iterator[tuple[tuple[str, str], Sequence
     yield ("generations that the hook was not told of, in order", ""), list(_untold(parts))
     yield ("files in stores that nothing explains", f"{sum(room.files.values()):,}"), room.strange
     # A change by hand that was overtaken is planned anew too, and not counted there.
-    lost = _total(samples.metrics, "repod_publish_conflicts_total") + parts.dropping.deeds.total()
+    conflicts = _total(samples.metrics, "repod_publish_conflicts_total")
+    lost = conflicts + parts.dropping.deeds.total()
     yield (
         ("documents of publishes that another was faster than", f"{_OF_ONE} for each of {lost:.0f}"),
         (room.overtaken[int(_OF_ONE * lost) :]),
+    )
+    lost = conflicts + sum(number for what, number in parts.dropping.deeds.items() if not what.endswith(" 200"))
+    yield (
+        ("packages of changes that another was faster than", f"{_BROUGHT} for each of {lost:.0f}"),
+        (room.returning[int(_BROUGHT * lost) :]),
     )
     verified = parts.system.repod.cli("audit verify")
     yield ("faults of the audit log", ""), [] if verified.rc == 0 else [verified.out + verified.err]

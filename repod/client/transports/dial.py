@@ -67,7 +67,7 @@ class Dialer:
             with suppress(_HungUp):
                 return self._opened(route, gateway)
             # Others wait for it too, and not all are to come again at one time.
-            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - no secret
+            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - no secret  # nosec B311
         return self._opened(route, gateway)
 
     def _opened(self, route: Route, gateway: fabric.Connection | None) -> fabric.Connection:
